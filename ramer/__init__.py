@@ -1,0 +1,3 @@
+"""Multimodal emotion recognition when modalities are missing."""
+
+__version__ = "0.1.0"

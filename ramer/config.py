@@ -1,0 +1,273 @@
+"""``params.yaml`` as frozen, validated models.
+
+Keys are named for the stages that read them. A bad value is refused with the key's name
+and what was expected, before any work starts. Options of a method live with the method
+(``ramer.methods``); here an entry of ``methods`` is only known to be a mapping with a ``type``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ramer.errors import ConfigError
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Dropout = Annotated[float, Field(ge=0.0, lt=1.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+Count = Annotated[int, Field(ge=1)]
+Whole = Annotated[int, Field(ge=0)]
+
+
+class Section(BaseModel):
+    """A frozen section that refuses unknown keys and lax types."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Runtime(Section):
+    """threads: of torch, FAISS and BLAS, part of the result. device: auto, cpu, cuda or cuda:N."""
+
+    threads: Count = 1
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
+
+
+class PerModalityInt(Section):
+    audio: Count
+    video: Count
+    text: Count
+
+
+class PerModalityFloat(Section):
+    audio: float
+    video: float
+    text: float
+
+
+class PerModalityPath(Section):
+    """A path per modality, relative to the corpus' root; null where the corpus has none."""
+
+    audio: str | None = None
+    video: str | None = None
+    text: str | None = None
+
+
+class Synthetic(Section):
+    """Knobs of the generated corpus; see ``ramer.data.synthetic`` for the model they belong to."""
+
+    seed: Whole = 0
+    classes: Annotated[int, Field(ge=2, le=6)] = 6
+    speakers: Annotated[int, Field(ge=3)] = 24
+    rows: Count = 1200
+    pool_rows: Whole = 4000
+    dims: PerModalityInt = PerModalityInt(audio=128, video=96, text=256)
+    label_dim: Count = 4
+    shared_dim: Count = 12
+    label_strength: PerModalityFloat = PerModalityFloat(audio=1.0, video=1.0, text=1.0)
+    shared_strength: PerModalityFloat = PerModalityFloat(audio=1.0, video=1.0, text=1.0)
+    speaker_strength: PerModalityFloat = PerModalityFloat(audio=0.5, video=0.5, text=0.1)
+    noise: PerModalityFloat = PerModalityFloat(audio=1.0, video=1.0, text=1.0)
+    missing_rate: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.03
+
+
+class Merbench(Section):
+    """A MERBench corpus: label file and feature folders, relative to ``corpus.path``."""
+
+    label_file: str = "label.npz"
+    features: PerModalityPath = PerModalityPath()
+    dataset: Literal["mer", "iemocap4", "iemocap6", "meld", "mosi", "mosei", "sims"] = "mer"
+    task: Literal["emotion", "sentiment", "sentiment_nonzero"] = "emotion"
+
+
+class Corpus(Section):
+    kind: Literal["synthetic", "npz", "merbench"] = "synthetic"
+    path: str = "ramer/data/synthetic.py"
+    synthetic: Synthetic = Synthetic()
+    merbench: Merbench = Merbench()
+
+
+class Prepare(Section):
+    """folds: 1 keeps the corpus' own split. seeds: one replicate per fold and seed."""
+
+    folds: Count = 1
+    seeds: Annotated[tuple[Whole, ...], Field(min_length=1, strict=False)] = (0, 1, 2)
+    label_budget: Count | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Prepare:
+        if len(set(self.seeds)) != len(self.seeds):
+            raise ValueError("seeds must differ from each other")
+        if self.folds == 2:
+            raise ValueError("folds must be 1 (the corpus' own split) or at least 3 (test, validation and train)")
+        return self
+
+
+class Encoder(Section):
+    """One modality's encoder and its pretraining."""
+
+    model_dim: Count | None = 64
+    hidden_dim: Count = 128
+    layers: Count = 2
+    heads: Count = 4
+    ff_dim: Count = 128
+    dropout: Dropout = 0.3
+    classifier_dims: Annotated[tuple[Count, ...], Field(strict=False)] = (128,)
+    lr: Positive = 1e-3
+    weight_decay: Annotated[float, Field(ge=0.0)] = 1e-2
+    epochs: Count = 60
+    patience: Count = 10
+    batch_size: Count = 64
+
+    @model_validator(mode="after")
+    def _check(self) -> Encoder:
+        if self.model_dim is not None and self.model_dim % self.heads:
+            raise ValueError(f"model_dim {self.model_dim} must be a multiple of heads {self.heads}")
+        return self
+
+
+class Pretrain(Section):
+    audio: Encoder = Encoder()
+    video: Encoder = Encoder()
+    text: Encoder = Encoder()
+
+
+class Dump(Section):
+    """batch_size: rows encoded at a time (memory, not results)."""
+
+    batch_size: Count = 1024
+
+
+class Index(Section):
+    kind: Literal["flat"] = "flat"
+
+
+class Retrieval(Section):
+    """scope: which rows may be returned. width: candidates kept per query. exclude: which rows a query never gets."""
+
+    scope: Literal["train", "pool", "all"] = "train"
+    width: Count = 50
+    exclude: Literal["speaker", "self"] = "speaker"
+    queries: Literal["labelled", "all"] = "labelled"
+
+
+class Training(Section):
+    """The budget that every neural missing-modality head shares."""
+
+    hidden: Annotated[tuple[Count, ...], Field(strict=False)] = (256, 128)
+    dropout: Dropout = 0.5
+    lr: Positive = 1e-3
+    weight_decay: Annotated[float, Field(ge=0.0)] = 1e-2
+    epochs: Count = 60
+    patience: Count = 12
+    batch_size: Count = 128
+
+
+class Evaluate(Section):
+    ece_bins: Annotated[int, Field(ge=2)] = 15
+
+
+class Report(Section):
+    """reference: the method that others are compared with, or best_baseline (chosen on validation)."""
+
+    reference: str = "best_baseline"
+    draws: Annotated[int, Field(ge=100)] = 2000
+    confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
+    seed: Whole = 0
+
+
+class Serve(Section):
+    method: str = "ramer"
+
+
+class Tracking(Section):
+    """enabled: log to MLflow. max_artifact_mb: a larger file is logged as path, md5 and DVC remote."""
+
+    enabled: bool = True
+    experiment: Annotated[str, Field(min_length=1)] = "ramer"
+    max_artifact_mb: Positive = 100.0
+
+
+class Config(Section):
+    """The whole of ``params.yaml``."""
+
+    runtime: Runtime = Runtime()
+    corpus: Corpus = Corpus()
+    prepare: Prepare = Prepare()
+    pretrain: Pretrain = Pretrain()
+    dump: Dump = Dump()
+    index: Index = Index()
+    retrieval: Retrieval = Retrieval()
+    train: Training = Training()
+    methods: Annotated[dict[str, dict[str, Any]], Field(min_length=1)]
+    evaluate: Evaluate = Evaluate()
+    report: Report = Report()
+    serve: Serve = Serve()
+    tracking: Tracking = Tracking()
+
+
+def load_config(path: str | Path = "params.yaml") -> Config:
+    """Read and validate ``params.yaml``.
+
+    Numbers are read as YAML 1.2 (``1e-05`` is a number, ``off`` is a string), which is how DVC writes them.
+
+    Raises:
+        ConfigError: the file is absent, not YAML, or a key is unknown, ill-typed or out of range; one line per fault.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        raw = YAML(typ="safe", pure=True).load(Path(path).read_text("utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file, expected the project's parameters") from None
+    except YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    return parse_config(raw, str(path))
+
+
+def parse_config(raw: Any, source: str = "params.yaml") -> Config:
+    """Validate a mapping as ``params.yaml``; ``source`` names it in messages."""
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{source}: expected a mapping of sections, got {type(raw).__name__}")
+    try:
+        config = Config.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError(fault_lines(error, source)) from None
+    faults = [
+        f"{source}: methods.{name}: expected a lower-case identifier as a method's name"
+        for name in config.methods
+        if not (name.isidentifier() and name == name.lower())
+    ]
+    faults += [
+        f"{source}: methods.{name}.type: expected the name of a method, got {entry.get('type')!r}"
+        for name, entry in config.methods.items()
+        if not isinstance(entry.get("type"), str)
+    ]
+    for field, name in (("report.reference", config.report.reference), ("serve.method", config.serve.method)):
+        if name != "best_baseline" and name not in config.methods:
+            faults.append(f"{source}: {field}: {name!r} is not under methods: {', '.join(config.methods)}")
+    if faults:
+        raise ConfigError(faults)
+    return config
+
+
+def fault_lines(error: ValidationError, source: str, prefix: str = "") -> list[str]:
+    """Pydantic's errors as one line each: file, key, what is wrong, what was given."""
+    lines = []
+    for fault in error.errors():
+        key = ".".join(str(part) for part in (prefix, *fault["loc"]) if part != "")
+        if fault["type"] == "extra_forbidden":
+            lines.append(f"{source}: {key}: unknown key")
+        else:
+            message = fault["msg"].removeprefix("Value error, ")
+            lines.append(f"{source}: {key}: {message[:1].lower()}{message[1:]}, got {_short(fault['input'])}")
+    return lines
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, dict | BaseModel):
+        return "this section"
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,126 @@
+"""What ``prepare`` writes, read back: the one corpus format that every later stage knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ramer.errors import CorpusError
+from ramer.files import digest_strings, read_json, read_table
+from ramer.modalities import MODALITIES
+
+CLIP = 10.0  # standardised features are clipped to +-CLIP; a wild value must not own the encoder
+SPLITS: tuple[str, ...] = ("train", "val", "test", "pool")
+
+
+@dataclass(frozen=True)
+class Replicate:
+    """One (fold, seed) pair; ``index`` is its position in every array with a replicate axis."""
+
+    index: int
+    fold: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"fold{self.fold}_seed{self.seed}"
+
+
+@dataclass(frozen=True)
+class Scaler:
+    """Standardisation fitted on a replicate's labelled training rows.
+
+    mean, std: float32 [dim]; a constant column has std 1.
+    """
+
+    mean: np.ndarray
+    std: np.ndarray
+
+    def apply(self, raw: np.ndarray) -> np.ndarray:
+        """Standardise and clip raw vectors [n, dim]; NaN rows stay NaN."""
+        scaled = (np.asarray(raw, dtype=np.float32) - self.mean) / self.std
+        return np.clip(scaled, -CLIP, CLIP, out=scaled)
+
+
+class PreparedCorpus:
+    """``data/prepared`` with features memory-mapped.
+
+    Attributes:
+        ids: str [rows]. groups: int64 [rows], the speaker's number or -1 where unnamed.
+        available: bool [rows, 3], naturally held modalities in the order of ``MODALITIES``.
+        split_codes: int8 [replicates, rows], positions in ``SPLITS``.
+    """
+
+    def __init__(self, path: Path, rows: pd.DataFrame, splits: pd.DataFrame) -> None:
+        self.path = path
+        self.info: dict = read_json(path / "corpus.json")
+        self.name: str = self.info["name"]
+        self.label_names: tuple[str, ...] = tuple(self.info["label_names"])
+        self.dims: dict[str, int] = {m: self.info["dims"][m] for m in MODALITIES}
+        self.replicates = tuple(
+            Replicate(i, r["fold"], r["seed"]) for i, r in enumerate(self.info["replicates"])
+        )
+        self.ids: np.ndarray = rows["id"].to_numpy(dtype=object)
+        self.speakers: np.ndarray = rows["speaker"].to_numpy(dtype=object)
+        codes, _ = pd.factorize(rows["speaker"])
+        self.groups: np.ndarray = codes.astype(np.int64)
+        self.available: np.ndarray = rows[[f"available_{m}" for m in MODALITIES]].to_numpy(dtype=bool)
+        index = {name: i for i, name in enumerate(self.label_names)}
+        self._labels: np.ndarray = rows["label"].map(index).fillna(-1).to_numpy(dtype=np.int64)
+        order = {name: i for i, name in enumerate(SPLITS)}
+        self.split_codes: np.ndarray = np.stack(
+            [splits[r.name].map(order).to_numpy(dtype=np.int8) for r in self.replicates]
+        )
+        self.split_codes.setflags(write=False)
+
+    @classmethod
+    def open(cls, path: str | Path) -> PreparedCorpus:
+        """Open a prepared corpus; features stay on disk."""
+        path = Path(path)
+        if not (path / "corpus.json").exists():
+            raise CorpusError(f"{path}: no prepared corpus here, expected the output of the stage prepare")
+        return cls(path, read_table(path / "rows.parquet"), read_table(path / "splits.parquet"))
+
+    @property
+    def classes(self) -> int:
+        return len(self.label_names)
+
+    @property
+    def rows(self) -> int:
+        return len(self.ids)
+
+    @cached_property
+    def ids_digest(self) -> str:
+        """Digest of the ids in row order: states and indexes carry it, so misaligned files are refused."""
+        return digest_strings(self.ids)
+
+    @cached_property
+    def features(self) -> dict[str, np.ndarray]:
+        """Raw features per modality, memory-mapped float32 [rows, dim]; NaN rows where missing."""
+        return {m: np.load(self.path / f"{m}.npy", mmap_mode="r") for m in MODALITIES}
+
+    def scaler(self, modality: str, replicate: Replicate) -> Scaler:
+        with np.load(self.path / "scalers.npz") as file:
+            return Scaler(file[f"{modality}_mean"][replicate.index], file[f"{modality}_std"][replicate.index])
+
+    def rows_in(self, replicate: Replicate, *splits: str) -> np.ndarray:
+        """Sorted row numbers of the named splits in a replicate, int64."""
+        codes = [SPLITS.index(s) for s in splits]
+        return np.flatnonzero(np.isin(self.split_codes[replicate.index], codes))
+
+    def labels(self, replicate: Replicate) -> np.ndarray:
+        """Class numbers [rows], -1 for pool rows: a label that the budget hides cannot be read."""
+        hidden = self.split_codes[replicate.index] == SPLITS.index("pool")
+        return np.where(hidden, -1, self._labels)
+
+    def labelled_rows(self) -> np.ndarray:
+        """Rows that are train, val or test in any replicate: the query rows of ``retrieval.queries: labelled``."""
+        return np.flatnonzero((self.split_codes != SPLITS.index("pool")).any(axis=0))
+
+    def standardised(self, modality: str, replicate: Replicate, rows: np.ndarray) -> np.ndarray:
+        """Standardised, clipped features of ``rows``, float32 [n, dim]; NaN rows where missing."""
+        return self.scaler(modality, replicate).apply(self.features[modality][rows])

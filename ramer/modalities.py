@@ -1,0 +1,34 @@
+"""The three modalities and the seven availability conditions, in one order.
+
+The condition names follow the field: ``a``, ``v`` and ``t`` name what is *available*
+(MMIN's ``azz`` is our ``a``, ``zvl`` is our ``vt``).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+MODALITIES: tuple[str, ...] = ("audio", "video", "text")
+LETTERS: dict[str, str] = {"audio": "a", "video": "v", "text": "t"}
+
+CONDITIONS: dict[str, tuple[str, ...]] = {
+    "a": ("audio",),
+    "v": ("video",),
+    "t": ("text",),
+    "av": ("audio", "video"),
+    "at": ("audio", "text"),
+    "vt": ("video", "text"),
+    "avt": ("audio", "video", "text"),
+}
+FULL_CONDITION = "avt"
+MISSING_CONDITIONS: tuple[str, ...] = tuple(c for c in CONDITIONS if c != FULL_CONDITION)
+AVERAGE = "avg6"
+
+
+def condition_masks() -> np.ndarray:
+    """Availability of each modality under each condition.
+
+    Returns:
+        Boolean array [7, 3]; rows in the order of ``CONDITIONS``, columns of ``MODALITIES``.
+    """
+    return np.array([[m in held for m in MODALITIES] for held in CONDITIONS.values()], dtype=bool)

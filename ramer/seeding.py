@@ -1,0 +1,55 @@
+"""Seeded generators, thread count and device: the three things that decide the bits of a result."""
+
+from __future__ import annotations
+
+import os
+import zlib
+
+import numpy as np
+
+
+def generator(seed: int, *names: str | int) -> np.random.Generator:
+    """A generator that depends on a seed and on the names of what it is for.
+
+    Two parts of the program with different names never share a stream, and adding a
+    part does not shift the stream of another.
+    """
+    keys = [n if isinstance(n, int) else zlib.crc32(n.encode()) for n in names]
+    return np.random.default_rng([seed, *keys])
+
+
+def set_threads(threads: int) -> None:
+    """Fix the thread count of torch, FAISS and BLAS: weights depend on it."""
+    import faiss
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = str(threads)
+    torch.set_num_threads(threads)
+    faiss.omp_set_num_threads(threads)
+    threadpool_limits(threads)
+
+
+def seed_torch(seed: int, *names: str | int) -> None:
+    """Seed torch's global generators (initialisation, dropout) from a named stream."""
+    import torch
+
+    torch.manual_seed(int(generator(seed, *names).integers(2**31 - 1)))
+
+
+def choose_device(device: str) -> str:
+    """Resolve ``auto`` to ``cuda`` where a device is there, else ``cpu``.
+
+    Raises:
+        ConfigError: ``cuda`` was asked for and there is none.
+    """
+    import torch
+
+    from ramer.errors import ConfigError
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError(f"params.yaml: runtime.device: {device} was asked for but torch sees no CUDA device")
+    return device

@@ -1,0 +1,33 @@
+"""What every stage shares: read params, fix the threads, turn a fault into one clear line."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+
+from ramer.config import Config, load_config
+from ramer.errors import RamerError
+
+
+def run(main: Callable[..., None], *, needs_item: bool = False) -> None:
+    """Run a stage: ``main(config)`` or ``main(config, item)``; exit 2 with one line per fault."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    arguments = sys.argv[1:]
+    if len(arguments) != int(needs_item):
+        sys.exit(f"error: expected {'one item' if needs_item else 'no item'} as argument, got {len(arguments)}")
+    try:
+        config = load_config()
+        _set_threads(config.runtime.threads)
+        main(config, *arguments)
+    except RamerError as error:
+        for line in error.faults:
+            print(f"error: {line}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _set_threads(threads: int) -> None:
+    # Before torch, FAISS or numpy are imported the environment decides; afterwards only their own setters do.
+    from ramer.seeding import set_threads
+
+    set_threads(threads)
