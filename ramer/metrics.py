@@ -1,0 +1,249 @@
+"""Scores of predictions: the field's metrics, the score that selects, the keys of ``metrics.json``.
+
+Class numbers are positions in ``label_names``. A class that is neither true nor predicted
+in the scored rows is left out of macro averages, as in ``sklearn.metrics``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+from sklearn.metrics import accuracy_score, f1_score, recall_score
+from sklearn.metrics import confusion_matrix as _sklearn_confusion
+
+from ramer.errors import RamerError
+from ramer.modalities import AVERAGE, CONDITIONS, FULL_CONDITION, MISSING_CONDITIONS
+
+METRICS: tuple[str, ...] = ("accuracy", "uar", "weighted_f1", "macro_f1", "ece")
+SELECTION_METRIC = "weighted_f1"
+PROBABILITY_PREFIX = "p/"
+
+Labels = Int[np.ndarray, " rows"]
+
+
+def accuracy(labels: Labels, predicted: Labels) -> float:
+    """Share of rows that are right (the field's WA)."""
+    return float(accuracy_score(labels, predicted))
+
+
+def uar(labels: Labels, predicted: Labels) -> float:
+    """Unweighted average recall over the classes that occur in ``labels``."""
+    return float(recall_score(labels, predicted, labels=np.unique(labels), average="macro", zero_division=0))
+
+
+def weighted_f1(labels: Labels, predicted: Labels) -> float:
+    """F1 per class, weighted by how often the class occurs: the MER challenge's metric."""
+    return float(f1_score(labels, predicted, average="weighted", zero_division=0))
+
+
+def macro_f1(labels: Labels, predicted: Labels) -> float:
+    """Plain mean of the classes' F1."""
+    return float(f1_score(labels, predicted, average="macro", zero_division=0))
+
+
+def f1_per_class(labels: Labels, predicted: Labels, classes: int) -> Float[np.ndarray, " classes"]:
+    """F1 of each class, 0 where a class is neither true nor predicted."""
+    scores = f1_score(labels, predicted, labels=np.arange(classes), average=None, zero_division=0)
+    return np.asarray(scores, dtype=np.float64)
+
+
+def confusion(labels: Labels, predicted: Labels, classes: int) -> Int[np.ndarray, "classes classes"]:
+    """Counts [true, predicted]."""
+    return np.asarray(_sklearn_confusion(labels, predicted, labels=np.arange(classes)), dtype=np.int64)
+
+
+def ece(labels: Labels, predicted: Labels, probabilities: Float[np.ndarray, "rows classes"], bins: int) -> float:
+    """Expected calibration error over ``bins`` equal-width bins of confidence, in [0, 1].
+
+    Confidence is the largest probability; bin i holds (i / bins, (i + 1) / bins]
+    (Guo et al., "On Calibration of Modern Neural Networks", 2017).
+
+    Raises:
+        ValueError: a probability is not finite.
+    """
+    if not np.isfinite(probabilities).all():
+        raise ValueError("ece: expected finite probabilities, got a NaN or an infinity")
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    right = np.asarray(labels) == np.asarray(predicted)
+    place = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    gap = np.bincount(place, weights=right - confidence, minlength=bins)
+    return float(np.abs(gap).sum() / len(confidence))
+
+
+def weighted_f1_of_counts(
+    hits: Float[np.ndarray, "*more classes"],
+    predicted: Float[np.ndarray, "*more classes"],
+    support: Float[np.ndarray, "*more classes"],
+) -> Float[np.ndarray, "*more"]:
+    """Weighted F1 of many tables at once, from what a confusion matrix says per class.
+
+    Args:
+        hits, predicted, support: the diagonal, the column sums and the row sums of each confusion matrix.
+    """
+    f1 = 2.0 * hits / np.maximum(predicted + support, 1.0)
+    rows = np.maximum(support.sum(axis=-1), 1.0)
+    return np.asarray((f1 * support).sum(axis=-1) / rows)
+
+
+def uar_of_counts(
+    hits: Float[np.ndarray, "*more classes"],
+    predicted: Float[np.ndarray, "*more classes"],
+    support: Float[np.ndarray, "*more classes"],
+) -> Float[np.ndarray, "*more"]:
+    """UAR of many tables at once; arguments as for ``weighted_f1_of_counts``."""
+    recall = hits / np.maximum(support, 1.0)
+    present = np.maximum((support > 0).sum(axis=-1), 1)
+    return np.asarray(recall.sum(axis=-1) / present)
+
+
+COUNT_METRICS: dict[str, Callable[..., np.ndarray]] = {"weighted_f1": weighted_f1_of_counts, "uar": uar_of_counts}
+
+
+def selection_score(labels: np.ndarray, predicted: np.ndarray, condition: np.ndarray) -> float:
+    """Mean weighted F1 over the six missing conditions and ``avt``, equal weights: what validation selects by.
+
+    Args:
+        labels: class numbers [n], one entry per row and condition.
+        predicted: class numbers [n].
+        condition: names of conditions, or positions in ``CONDITIONS``, [n].
+
+    Raises:
+        ValueError: lengths differ, a condition is unknown or one of the seven has no row.
+    """
+    labels, predicted, condition = (np.asarray(a) for a in (labels, predicted, condition))
+    if not (labels.shape == predicted.shape == condition.shape and labels.ndim == 1):
+        shapes = ", ".join(str(a.shape) for a in (labels, predicted, condition))
+        raise ValueError(f"selection_score: expected three vectors of one length, got {shapes}")
+    places = condition_positions(condition)
+    classes = int(max(labels.max(initial=0), predicted.max(initial=0))) + 1
+    flat = (places * classes + labels) * classes + predicted
+    counts = np.bincount(flat, minlength=len(CONDITIONS) * classes**2).reshape(-1, classes, classes).astype(np.float64)
+    empty = [name for name, table in zip(CONDITIONS, counts, strict=True) if not table.sum()]
+    if empty:
+        raise ValueError(
+            f"selection_score: expected rows under all seven conditions, got none under {', '.join(empty)}"
+        )
+    hits = np.diagonal(counts, axis1=1, axis2=2)
+    return float(weighted_f1_of_counts(hits, counts.sum(axis=1), counts.sum(axis=2)).mean())
+
+
+def condition_positions(condition: np.ndarray) -> np.ndarray:
+    """Positions in ``CONDITIONS`` [n] of names or positions [n].
+
+    Raises:
+        ValueError: a name or a position is unknown.
+    """
+    if condition.dtype.kind in "iu":
+        places = condition.astype(np.int64)
+    else:
+        places = pd.Index(list(CONDITIONS)).get_indexer(pd.Index(condition)).astype(np.int64)
+    if len(places) and not (0 <= places.min() and places.max() < len(CONDITIONS)):
+        wrong = condition[(places < 0) | (places >= len(CONDITIONS))][0]
+        raise ValueError(f"unknown condition {str(wrong)!r}, expected one of {', '.join(CONDITIONS)}")
+    return places
+
+
+def avg6(values: dict[str, float]) -> float:
+    """Plain mean over the six missing-modality conditions; ``avt`` is not in it."""
+    return float(np.mean([values[c] for c in MISSING_CONDITIONS]))
+
+
+def retained(values: dict[str, float]) -> float:
+    """Share of the full-modality score that is left on average when modalities are missing: avg6 / avt."""
+    full = values[FULL_CONDITION]
+    return avg6(values) / full if full else float("nan")
+
+
+def score_predictions(table: pd.DataFrame, label_names: Sequence[str], ece_bins: int) -> dict[str, float]:
+    """The content of ``metrics.json``: ``<condition or avg6>/<metric>`` and ``.../<metric>_std``.
+
+    Per seed a metric is taken over all out-of-fold rows of that seed; then mean and spread over seeds
+    (ddof 1; 0 for one seed). ``avg6`` and ``retained`` are formed per seed.
+
+    Args:
+        table: rows of ``predictions.parquet`` (id, replicate, fold, seed, condition, label, predicted, p/<label>...).
+
+    Raises:
+        RamerError: a column is absent, a name unknown, a probability not finite, or a condition has no rows in a seed.
+    """
+    check_predictions(table, label_names)
+    per_seed = [_score_seed(rows, label_names, ece_bins) for _, rows in table.groupby("seed", sort=True)]
+    scores: dict[str, float] = {}
+    for key in per_seed[0]:
+        values = np.array([scored[key] for scored in per_seed])
+        scores[key] = float(values.mean())
+        scores[f"{key}_std"] = float(values.std(ddof=1)) if len(values) > 1 else 0.0
+    return dict(sorted(scores.items()))
+
+
+def confusion_by_condition(table: pd.DataFrame, label_names: Sequence[str]) -> dict[str, list]:
+    """The content of ``confusion.json``: counts [true][predicted] per condition summed over seeds, and ``labels``."""
+    check_predictions(table, label_names)
+    matrices: dict[str, list] = {"labels": list(label_names)}
+    for condition, labels, predicted, _ in _by_condition(table, label_names):
+        matrices[condition] = confusion(labels, predicted, len(label_names)).tolist()
+    return matrices
+
+
+def check_predictions(table: pd.DataFrame, label_names: Sequence[str], source: str = "predictions") -> None:
+    """Refuse a predictions table that cannot be scored; one line per fault, ``source`` names the file."""
+    probabilities = [PROBABILITY_PREFIX + name for name in label_names]
+    wanted = ["id", "fold", "seed", "condition", "label", "predicted", *probabilities]
+    absent = [name for name in wanted if name not in table.columns]
+    if absent:
+        raise RamerError(
+            f"{source}: expected the columns {', '.join(absent)}, got {', '.join(map(str, table.columns))}"
+        )
+    if table.empty:
+        raise RamerError(f"{source}: expected test rows, got none")
+    faults = []
+    for column, allowed in (("condition", list(CONDITIONS)), ("label", label_names), ("predicted", label_names)):
+        wrong = ~table[column].isin(list(allowed)).to_numpy()
+        if wrong.any():
+            row = int(wrong.argmax())
+            shown = f"row {row}: {column}: expected one of {', '.join(allowed)}, got {table[column].iloc[row]!r}"
+            faults.append(f"{source}: {shown}")
+    finite = np.isfinite(table[probabilities].to_numpy(dtype=np.float64)).all(axis=1)
+    if not finite.all():
+        faults.append(
+            f"{source}: row {int((~finite).argmax())}: expected finite probabilities, got a NaN or an infinity"
+        )
+    held = table.groupby("seed")["condition"].nunique()
+    if not faults and (held < len(CONDITIONS)).any():
+        faults.append(f"{source}: seed {held.idxmin()}: expected rows under all seven conditions, got {held.min()}")
+    if faults:
+        raise RamerError(faults)
+
+
+def _score_seed(rows: pd.DataFrame, label_names: Sequence[str], ece_bins: int) -> dict[str, float]:
+    by_metric: dict[str, dict[str, float]] = {}
+    for condition, labels, predicted, probabilities in _by_condition(rows, label_names):
+        values = {
+            "accuracy": accuracy(labels, predicted),
+            "uar": uar(labels, predicted),
+            "weighted_f1": weighted_f1(labels, predicted),
+            "macro_f1": macro_f1(labels, predicted),
+            "ece": ece(labels, predicted, probabilities, ece_bins),
+        }
+        for name, score in zip(label_names, f1_per_class(labels, predicted, len(label_names)), strict=True):
+            values[f"f1_{name}"] = float(score)
+        for metric, value in values.items():
+            by_metric.setdefault(metric, {})[condition] = value
+    scores = {f"{c}/{metric}": value for metric, values in by_metric.items() for c, value in values.items()}
+    scores |= {f"{AVERAGE}/{metric}": avg6(values) for metric, values in by_metric.items()}
+    scores[f"retained/{SELECTION_METRIC}"] = retained(by_metric[SELECTION_METRIC])
+    return scores
+
+
+def _by_condition(
+    table: pd.DataFrame, label_names: Sequence[str]
+) -> Iterator[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
+    index = pd.Index(list(label_names))
+    columns = [PROBABILITY_PREFIX + name for name in label_names]
+    for condition in CONDITIONS:
+        rows = table[table["condition"].to_numpy() == condition]
+        labels, predicted = (index.get_indexer(pd.Index(rows[c])) for c in ("label", "predicted"))
+        yield condition, labels, predicted, rows[columns].to_numpy(dtype=np.float64)
