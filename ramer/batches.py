@@ -1,0 +1,228 @@
+"""Rows of one replicate as method inputs, masked in one place.
+
+``ReplicateData.batch`` is the only code that decides what a method may see. What a mask (or nature)
+makes unavailable is NaN, and its neighbour lists are empty, before any method runs (protocol rule 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from ramer.data.prepared import PreparedCorpus, Replicate
+from ramer.errors import RetrievalError
+from ramer.modalities import CONDITIONS, FULL_CONDITION, MODALITIES, condition_masks
+from ramer.retrieval.aggregation import Database, Lists
+from ramer.retrieval.neighbours import NeighbourTable
+from ramer.retrieval.states import StatesTable
+from ramer.seeding import generator
+
+Arrays = dict[str, np.ndarray]
+
+FEATURES, STATES, POSTERIORS, NEIGHBOURS = "features", "states", "posteriors", "neighbours"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """n rows as a method sees them; NaN (and empty lists) where a modality is unavailable.
+
+    Attributes:
+        rows: int64 [n], corpus row numbers, -1 for a clip that is not in the corpus.
+        available: bool [n, 3] in the order of ``MODALITIES``: natural availability and mask together.
+        features: standardised raw vectors, float32 [n, dim] per modality; empty unless asked for.
+        states: CLS hidden states (not normalised), float32 [n, hidden] per modality.
+        posteriors: the unimodal encoders' class probabilities, float32 [n, classes] per modality.
+        lists: neighbour lists of the available modalities, or None.
+        database: what the lists point into, or None.
+        complete: the same rows unmasked; only for methods that declare ``needs_complete``.
+    """
+
+    rows: np.ndarray
+    available: np.ndarray
+    features: Arrays = field(default_factory=dict)
+    states: Arrays = field(default_factory=dict)
+    posteriors: Arrays = field(default_factory=dict)
+    lists: Lists | None = None
+    database: Database | None = None
+    complete: Batch | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, positions: np.ndarray) -> Batch:
+        """The rows at ``positions`` (int or bool [n]) as a batch of their own."""
+
+        def pick(arrays: Mapping[str, np.ndarray]) -> Arrays:
+            return {m: a[positions] for m, a in arrays.items()}
+
+        lists = None if self.lists is None else Lists(pick(self.lists.rows), pick(self.lists.scores))
+        complete = None if self.complete is None else self.complete.take(positions)
+        return Batch(
+            self.rows[positions],
+            self.available[positions],
+            pick(self.features),
+            pick(self.states),
+            pick(self.posteriors),
+            lists,
+            self.database,
+            complete,
+        )
+
+
+class ReplicateData:
+    """Everything one replicate's methods may read, behind the one mask.
+
+    Args:
+        corpus: the prepared corpus.
+        replicate: which fold and seed.
+        states: states table per modality.
+        neighbours: neighbour table per modality; None for methods without retrieval.
+    """
+
+    def __init__(
+        self,
+        corpus: PreparedCorpus,
+        replicate: Replicate,
+        states: Mapping[str, StatesTable],
+        neighbours: Mapping[str, NeighbourTable] | None = None,
+    ) -> None:
+        self.corpus = corpus
+        self.replicate = replicate
+        self._states = states
+        self._neighbours = neighbours
+        self._scalers = {m: corpus.scaler(m, replicate) for m in MODALITIES}
+
+    @cached_property
+    def database(self) -> Database:
+        """The rows that retrieval may return, by corpus row number; validation and test rows are marked as holding nothing."""
+        codes = self.corpus.split_codes[self.replicate.index]
+        allowed = np.isin(codes, (0, 3))
+        return Database(
+            states={m: self._states[m].states[self.replicate.index] for m in MODALITIES},
+            available=self.corpus.available & allowed[:, None],
+            labels=np.where(codes == 0, self.corpus.labels(self.replicate), -1),
+        )
+
+    def batch(self, rows: np.ndarray, mask: np.ndarray, inputs: frozenset[str], complete: bool = False) -> Batch:
+        """Build a masked batch.
+
+        Args:
+            rows: corpus row numbers [n].
+            mask: bool [n, 3] (or [3]), the modalities that the condition makes available.
+            inputs: which of ``features, states, posteriors, neighbours`` to fill.
+            complete: attach the unmasked rows too.
+        """
+        rows = np.asarray(rows, dtype=np.int64)
+        available = self.corpus.available[rows] & mask
+        r = self.replicate.index
+        features, states, posteriors = {}, {}, {}
+        for i, m in enumerate(MODALITIES):
+            held = available[:, i]
+            if FEATURES in inputs:
+                features[m] = self._masked(
+                    lambda s, m=m: self._scalers[m].apply(self.corpus.features[m][s]), rows, held, self.corpus.dims[m]
+                )
+            if STATES in inputs or NEIGHBOURS in inputs:
+                table = self._states[m].states
+                states[m] = self._masked(lambda s, t=table: t[r, s], rows, held, table.shape[-1])
+            if POSTERIORS in inputs:
+                table = self._states[m].posteriors
+                posteriors[m] = self._masked(lambda s, t=table: t[r, s], rows, held, table.shape[-1])
+        lists = self._lists(rows, available) if NEIGHBOURS in inputs else None
+        database = self.database if NEIGHBOURS in inputs else None
+        whole = self.batch(rows, np.ones(3, dtype=bool), inputs) if complete else None
+        return Batch(rows, available, features, states, posteriors, lists, database, whole)
+
+    @staticmethod
+    def _masked(read, rows: np.ndarray, held: np.ndarray, width: int) -> np.ndarray:  # type: ignore[no-untyped-def]
+        out = np.full((len(rows), width), np.nan, dtype=np.float32)
+        if held.any():
+            out[held] = read(rows[held])
+        return out
+
+    def _lists(self, rows: np.ndarray, available: np.ndarray) -> Lists:
+        if self._neighbours is None:
+            raise RetrievalError("neighbour lists were asked for but the stage retrieve was not read")
+        found, scores = {}, {}
+        for i, m in enumerate(MODALITIES):
+            near, score = self._neighbours[m].lists(self.replicate, rows)
+            held = available[:, i, None]
+            found[m] = np.where(held, near, -1)
+            scores[m] = np.where(held, score, np.float32(np.nan))
+            used = found[m][found[m] >= 0]
+            if not self.database.available[used].any(axis=1).all():
+                raise RetrievalError(f"data/neighbours/{m}: a list holds a validation or test row; rerun retrieve")
+        return Lists(found, scores)
+
+
+class LabelledRows:
+    """Labelled rows under any condition.
+
+    Attributes:
+        labels: int64 [n].
+        rows: corpus row numbers [n].
+    """
+
+    def __init__(self, data: ReplicateData, rows: np.ndarray, inputs: frozenset[str], complete: bool = False) -> None:
+        self.data = data
+        self.rows = rows
+        self.labels = data.corpus.labels(data.replicate)[rows]
+        self.classes = data.corpus.classes
+        self.inputs = inputs
+        self._with_complete = complete
+        self._cache: dict[str, Batch] = {}
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def under(self, condition: str) -> Batch:
+        """All rows under one condition, masked."""
+        if condition not in self._cache:
+            mask = condition_masks()[list(CONDITIONS).index(condition)]
+            self._cache[condition] = self.data.batch(self.rows, mask, self.inputs, self._with_complete)
+        return self._cache[condition]
+
+
+class TrainingBatch(LabelledRows):
+    """A replicate's labelled training rows that hold at least one modality; exists only inside ``fit``.
+
+    Attributes:
+        prior: class frequencies of the labelled training rows, float64 [classes].
+        pool_rows: corpus row numbers of the unlabelled pool.
+    """
+
+    def __init__(self, data: ReplicateData, inputs: frozenset[str], complete: bool = False) -> None:
+        train = data.corpus.rows_in(data.replicate, "train")
+        labels = data.corpus.labels(data.replicate)[train]
+        self.prior = np.bincount(labels, minlength=data.corpus.classes) / len(labels)
+        super().__init__(data, train[data.corpus.available[train].any(axis=1)], inputs, complete)
+        self.pool_rows = data.corpus.rows_in(data.replicate, "pool")
+
+    @property
+    def complete(self) -> Batch:
+        """The rows with everything that they naturally hold."""
+        return self.under(FULL_CONDITION)
+
+    def pool(self, rows: np.ndarray | None = None, condition: str = FULL_CONDITION) -> Batch:
+        """Unlabelled pool rows (all, or some of ``pool_rows``) under a condition."""
+        mask = condition_masks()[list(CONDITIONS).index(condition)]
+        return self.data.batch(self.pool_rows if rows is None else rows, mask, self.inputs - {NEIGHBOURS})
+
+    def conditions_at(self, epoch: int) -> np.ndarray:
+        """The drawn condition of every row in an epoch, int64 [n]; the same for every method (protocol rule 2).
+
+        A draw that leaves a row with nothing is replaced by everything the row holds.
+        """
+        return draw_conditions(self.data.corpus.available[self.rows], self.data.replicate, epoch)
+
+
+def draw_conditions(available: np.ndarray, replicate: Replicate, epoch: int) -> np.ndarray:
+    """Draw one condition per row, uniformly over the seven, from the replicate's own stream."""
+    rng = generator(replicate.seed, "conditions", replicate.fold, epoch)
+    drawn = rng.integers(len(CONDITIONS), size=len(available))
+    nothing = ~(available & condition_masks()[drawn]).any(axis=1)
+    drawn[nothing] = list(CONDITIONS).index(FULL_CONDITION)
+    return drawn

@@ -1,0 +1,121 @@
+"""Train one method on every replicate."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pandas as pd
+
+from ramer.batches import NEIGHBOURS, LabelledRows, ReplicateData, TrainingBatch
+from ramer.config import Config
+from ramer.data.prepared import PreparedCorpus, Replicate
+from ramer.errors import ConfigError
+from ramer.files import atomic_directory, digest_file, write_json
+from ramer.methods import Method, ModelShape, RetrievalOptions, build_method, method_class, method_options
+from ramer.modalities import MODALITIES
+from ramer.retrieval.neighbours import NeighbourTable
+from ramer.retrieval.states import StatesTable
+from ramer.seeding import choose_device, generator
+from ramer.training.loop import Fitted, History
+
+_log = logging.getLogger(__name__)
+
+
+class Workspace:
+    """The prepared corpus, states and neighbours that methods read.
+
+    Args:
+        prepared: ``data/prepared``.
+        states: ``data/states``, one folder per modality.
+        neighbours: ``data/neighbours``, one folder per modality.
+    """
+
+    def __init__(self, prepared: Path, states: Path, neighbours: Path) -> None:
+        self.corpus = PreparedCorpus.open(prepared)
+        self.states = {m: StatesTable.open(states / m, self.corpus) for m in MODALITIES}
+        self._neighbours_path = neighbours
+        self._neighbours: dict[str, NeighbourTable] | None = None
+
+    @property
+    def neighbours(self) -> dict[str, NeighbourTable]:
+        if self._neighbours is None:
+            self._neighbours = {
+                m: NeighbourTable.open(self._neighbours_path / m, self.corpus, self.states[m]) for m in MODALITIES
+            }
+        return self._neighbours
+
+    def shape(self) -> ModelShape:
+        widths = {m: int(self.states[m].states.shape[-1]) for m in MODALITIES}
+        return ModelShape(self.corpus.dims, widths, self.corpus.label_names)
+
+    def replicate(self, replicate: Replicate, method: type[Method]) -> ReplicateData:
+        """One replicate's data; neighbours are opened only for a method that reads them."""
+        neighbours = self.neighbours if NEIGHBOURS in method.inputs else None
+        return ReplicateData(self.corpus, replicate, self.states, neighbours)
+
+
+def train_method(config: Config, name: str, workspace: Workspace, out: Path) -> None:
+    """Fit ``methods.<name>`` on every replicate and write its checkpoints, history and ``method.json``.
+
+    Raises:
+        ConfigError: an option is bad, or k exceeds a database.
+    """
+    options = method_options(name, config.methods[name])
+    kind = method_class(options.type)
+    device = choose_device(config.runtime.device)
+    lines, chosen = [], {}
+    with atomic_directory(out) as temporary:
+        for replicate in workspace.corpus.replicates:
+            data = workspace.replicate(replicate, kind)
+            if isinstance(options, RetrievalOptions) and NEIGHBOURS in kind.inputs:
+                _check_k(name, options, workspace, replicate)
+            method = build_method(options, workspace.shape(), config.train, device)
+            history = History()
+            fitted = fit_replicate(method, data, history)
+            path = temporary / f"{replicate.name}.safetensors"
+            method.save(path)
+            lines += [{"replicate": replicate.name, **line} for line in history.lines]
+            chosen[replicate.name] = {
+                "epoch": fitted.best_epoch,
+                "val_selection": fitted.val_selection,
+                "digest": digest_file(path),
+            }
+            _log.info("%s %s: selection on validation %.4f", name, replicate.name, fitted.val_selection)
+        columns = ["replicate", "epoch", "train_loss", "val_selection"]
+        pd.DataFrame(lines, columns=columns).to_csv(temporary / "history.csv", index=False)
+        write_json(temporary / "method.json", _description(name, kind, options, chosen))
+
+
+def fit_replicate(method: Method, data: ReplicateData, history: History) -> Fitted:
+    """Fit a method on one replicate's rows with that replicate's own stream."""
+    replicate = data.replicate
+    train = TrainingBatch(data, method.inputs, method.needs_complete)
+    val = LabelledRows(data, data.corpus.rows_in(replicate, "val"), method.inputs, method.needs_complete)
+    # The method's name is no part of the stream: an entry that differs in one option starts from the same weights.
+    rng = generator(replicate.seed, "fit", replicate.fold)
+    return method.fit(train, val, rng, history)
+
+
+def _check_k(name: str, options: RetrievalOptions, workspace: Workspace, replicate: Replicate) -> None:
+    for i, m in enumerate(MODALITIES):
+        table = workspace.neighbours[m]
+        rows = table.database_rows(replicate)
+        if workspace.corpus.available[:, i].any() and options.k > rows:
+            raise ConfigError(
+                f"params.yaml: methods.{name}.k: {options.k} neighbours were asked for, but the {m} database of "
+                f"{replicate.name} holds {rows} rows"
+            )
+
+
+def _description(name: str, kind: type[Method], options: object, chosen: dict[str, dict]) -> dict:
+    scores = [c["val_selection"] for c in chosen.values()]
+    return {
+        "name": name,
+        "type": options.type,  # type: ignore[attr-defined]
+        "options": options.model_dump(mode="json"),  # type: ignore[attr-defined]
+        "deployable": kind.deployable,
+        "retrieval": kind.retrieval,
+        "validation_selection": sum(scores) / len(scores),
+        "replicates": chosen,
+    }

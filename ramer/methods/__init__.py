@@ -1,0 +1,97 @@
+"""Missing-modality methods: one file each, found by the file's name.
+
+A file ``ramer/methods/mine.py`` that defines one ``Method`` makes ``{type: mine}`` a valid entry under ``methods``;
+nothing has to be registered anywhere else.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ramer.config import Training, fault_lines
+from ramer.errors import ConfigError, ModelError
+from ramer.files import read_tensors
+from ramer.methods._contract import Method, MethodOptions, ModelShape, RetrievalOptions
+
+__all__ = [
+    "Method",
+    "MethodOptions",
+    "ModelShape",
+    "RetrievalOptions",
+    "available_types",
+    "build_method",
+    "load_method",
+    "method_class",
+    "method_options",
+]
+
+
+def available_types() -> tuple[str, ...]:
+    """The types that an entry under ``methods`` may name, sorted."""
+    return tuple(sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_")))
+
+
+def method_class(name: str) -> type[Method]:
+    """The ``Method`` that the file ``<name>.py`` defines.
+
+    Raises:
+        ConfigError: no such file, or it does not define exactly one method.
+    """
+    if name not in available_types():
+        raise ConfigError(f"unknown method type {name!r}, expected one of {', '.join(available_types())}")
+    module = importlib.import_module(f"{__name__}.{name}")
+    found = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, Method) and value.__module__ == module.__name__
+    ]
+    if len(found) != 1:
+        raise ConfigError(f"ramer/methods/{name}.py: expected exactly one Method, found {len(found)}")
+    return found[0]
+
+
+def method_options(name: str, entry: dict[str, Any], source: str = "params.yaml") -> MethodOptions:
+    """Validate the entry ``methods.<name>``.
+
+    Raises:
+        ConfigError: unknown type, unknown key or bad value; one line per fault.
+    """
+    try:
+        kind = method_class(entry["type"])
+    except ConfigError as error:
+        raise ConfigError([f"{source}: methods.{name}.type: {line}" for line in error.faults]) from None
+    try:
+        return kind.Options.model_validate(entry)
+    except ValidationError as error:
+        raise ConfigError(fault_lines(error, source, f"methods.{name}")) from None
+
+
+def build_method(options: MethodOptions, shape: ModelShape, training: Training, device: str = "cpu") -> Method:
+    """An untrained method."""
+    return method_class(options.type)(options, shape, training, device)
+
+
+def load_method(path: str | Path, device: str = "cpu") -> Method:
+    """A trained method from its safetensors file.
+
+    Raises:
+        ModelError: the file is not a model that ``Method.save`` wrote.
+    """
+    try:
+        tensors, metadata = read_tensors(path)
+        shape = metadata["shape"]
+        options = method_options("model", metadata["options"], str(path))
+        training = Training.model_validate(metadata["training"])
+        labels = tuple(shape["label_names"])
+        method = build_method(options, ModelShape(shape["feature_dims"], shape["state_dims"], labels), training, device)
+        method.prior_ = tensors.pop("prior_")
+        return method.restore(tensors)
+    except (ConfigError, ModelError) as error:
+        raise ModelError([f"{path}: {line}" for line in error.faults]) from None
+    except Exception as error:
+        raise ModelError(f"{path}: not a trained method ({type(error).__name__}: {error})") from None

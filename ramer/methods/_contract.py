@@ -1,0 +1,126 @@
+"""The one contract of a missing-modality method.
+
+A method is one file in this package, named for its ``type``; ``fit`` sees training rows, ``posterior``
+sees what a mask left. Rows with nothing available never reach a method: they get the training prior.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from pydantic import Field
+
+from ramer.batches import Batch, LabelledRows, TrainingBatch
+from ramer.config import Section, Training
+from ramer.errors import ModelError
+from ramer.files import write_tensors
+from ramer.training.loop import Fitted, History
+
+
+class MethodOptions(Section):
+    """Options of a method; ``type`` chooses the method."""
+
+    type: str
+
+
+class RetrievalOptions(MethodOptions):
+    """k: neighbours used per missing modality."""
+
+    k: int = Field(default=5, ge=1)
+
+
+@dataclass(frozen=True)
+class ModelShape:
+    """What a model must know of its corpus.
+
+    Attributes:
+        feature_dims: length of the raw vectors per modality, 0 where the corpus lacks it.
+        state_dims: length of the hidden states per modality.
+        label_names: classes in the order of the probabilities.
+    """
+
+    feature_dims: dict[str, int]
+    state_dims: dict[str, int]
+    label_names: tuple[str, ...]
+
+    @property
+    def classes(self) -> int:
+        return len(self.label_names)
+
+
+class Method(ABC):
+    """One missing-modality model of one replicate.
+
+    Class attributes:
+        Options: pydantic model of the entry under ``methods``.
+        inputs: which of features, states, posteriors, neighbours the method reads.
+        retrieval: whether the method retrieves (it cannot be the reference baseline then).
+        deployable: False for a method that uses what is not there at prediction.
+        needs_complete: whether ``Batch.complete`` is attached (``oracle`` alone).
+    """
+
+    Options: ClassVar[type[MethodOptions]] = MethodOptions
+    inputs: ClassVar[frozenset[str]] = frozenset()
+    retrieval: ClassVar[bool] = False
+    deployable: ClassVar[bool] = True
+    needs_complete: ClassVar[bool] = False
+
+    def __init__(self, options: MethodOptions, shape: ModelShape, training: Training, device: str = "cpu") -> None:
+        self.options: Any = options
+        self.shape = shape
+        self.training = training
+        self.device = device
+        self.prior_ = np.full(shape.classes, 1.0 / max(shape.classes, 1))
+
+    def fit(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
+        """Learn from the training rows; selection reads validation rows only.
+
+        Returns:
+            The chosen epoch (0 for a closed form) and its selection score on validation.
+        """
+        self.prior_ = train.prior
+        return self.learn(train, val, rng, log)
+
+    def predict_proba(self, batch: Batch) -> np.ndarray:
+        """Class probabilities, float64 [n, classes]; a row with nothing available gets the training prior."""
+        proba = np.tile(self.prior_.astype(np.float64), (len(batch), 1))
+        some = batch.available.any(axis=1)
+        if some.any():
+            proba[some] = self.posterior(batch if some.all() else batch.take(some))
+        return proba
+
+    @abstractmethod
+    def learn(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
+        """What ``fit`` does beyond the prior."""
+
+    @abstractmethod
+    def posterior(self, batch: Batch) -> np.ndarray:
+        """Class probabilities [n, classes] of rows that each hold at least one modality."""
+
+    @abstractmethod
+    def tensors(self) -> dict[str, np.ndarray]:
+        """All that was learnt, as arrays."""
+
+    @abstractmethod
+    def restore(self, tensors: dict[str, np.ndarray]) -> Self:
+        """Take back what ``tensors`` gave; returns self."""
+
+    def save(self, path: str | Path) -> None:
+        """Write the model as safetensors with its options and shape as metadata."""
+        metadata = {
+            "options": self.options.model_dump(mode="json"),
+            "shape": asdict(self.shape),
+            "training": self.training.model_dump(mode="json"),
+        }
+        write_tensors(path, {**self.tensors(), "prior_": self.prior_}, metadata)
+
+
+def check_tensors(tensors: dict[str, np.ndarray], *names: str) -> None:
+    """Refuse a checkpoint that lacks a tensor."""
+    lacking = [n for n in names if n not in tensors]
+    if lacking:
+        raise ModelError(f"checkpoint lacks {', '.join(lacking)}; it holds {', '.join(sorted(tensors))}")

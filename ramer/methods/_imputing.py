@@ -1,0 +1,103 @@
+"""What all methods share that fill missing states and then classify the concatenation.
+
+The only difference between zero-fill, mean-fill, retrieval and the oracle is ``fill``: same states, same masks,
+same head, same budget. That is what makes their comparison one of imputation.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import NamedTuple, Self
+
+import numpy as np
+import torch
+
+from ramer.batches import STATES, Batch, LabelledRows, TrainingBatch
+from ramer.methods._contract import Method
+from ramer.modalities import CONDITIONS, MODALITIES
+from ramer.nn.fusion import FusionClassifier
+from ramer.seeding import seed_torch
+from ramer.training.loop import Fitted, History, fit_epochs, selection
+
+
+class Filled(NamedTuple):
+    """states: float32 [n, hidden] per modality, zeros where nothing stands in. imputed: bool [n, 3]."""
+
+    states: dict[str, np.ndarray]
+    imputed: np.ndarray
+
+
+def normalised(states: np.ndarray) -> np.ndarray:
+    """Rows of unit length; NaN (missing) and zero rows become zeros."""
+    states = np.nan_to_num(states, nan=0.0)
+    length = np.linalg.norm(states, axis=1, keepdims=True)
+    return states / np.maximum(length, 1e-12)
+
+
+class ImputingMethod(Method):
+    """Fill what is missing, then classify [h_a, h_v, h_t, available bits, imputed bits]."""
+
+    inputs = frozenset({STATES})
+    normalises_available = True
+
+    def learn_fill(self, train: TrainingBatch) -> None:
+        """Learn what ``fill`` needs from the training rows; nothing by default."""
+
+    @abstractmethod
+    def fill(self, batch: Batch) -> Filled:
+        """States that stand in for missing modalities; available ones are ignored."""
+
+    def fused(self, batch: Batch) -> np.ndarray:
+        """The head's input, float32 [n, sum of hidden + 6]."""
+        filled = self.fill(batch)
+        columns = []
+        for i, m in enumerate(MODALITIES):
+            own = batch.states[m]
+            own = normalised(own) if self.normalises_available else np.nan_to_num(own, nan=0.0)
+            columns.append(np.where(batch.available[:, i, None], own, filled.states[m]))
+        bits = np.concatenate([batch.available, filled.imputed & ~batch.available], axis=1)
+        return np.concatenate([*columns, bits], axis=1, dtype=np.float32)
+
+    def learn(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
+        self.learn_fill(train)
+        return self.fit_head(train, val, rng, log)
+
+    def fit_head(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
+        """Train the head on inputs that are computed once: states and neighbours are constants."""
+        inputs = torch.from_numpy(np.stack([self.fused(train.under(c)) for c in CONDITIONS])).to(self.device)
+        held_out = {c: torch.from_numpy(self.fused(val.under(c))).to(self.device) for c in CONDITIONS}
+        labels = torch.from_numpy(train.labels).to(self.device)
+        seed_torch(int(rng.integers(2**31)), "head")
+        self.head_ = self._new_head(inputs.shape[-1])
+
+        def loss(positions: torch.Tensor, conditions: torch.Tensor) -> torch.Tensor:
+            scores = self.head_(inputs[conditions, positions])
+            return torch.nn.functional.cross_entropy(scores, labels[positions])
+
+        def validate() -> float:
+            return selection(lambda c: self.head_(held_out[c]).cpu().numpy(), val, self.prior_)
+
+        return fit_epochs(self.head_, loss, validate, train, self.training, rng, log)
+
+    def posterior(self, batch: Batch) -> np.ndarray:
+        with torch.inference_mode():
+            scores = self.head_(torch.from_numpy(self.fused(batch)).to(self.device))
+            return scores.double().softmax(dim=1).cpu().numpy()
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        return {f"head_.{n}": v.cpu().numpy() for n, v in self.head_.state_dict().items()}
+
+    def restore(self, tensors: dict[str, np.ndarray]) -> Self:
+        width = sum(self.shape.state_dims.values()) + 2 * len(MODALITIES)
+        self.head_ = self._new_head(width)
+        state = {n.removeprefix("head_."): torch.from_numpy(v) for n, v in tensors.items() if n.startswith("head_.")}
+        self.head_.load_state_dict(state)
+        self.head_.eval()
+        return self
+
+    def _new_head(self, width: int) -> FusionClassifier:
+        head = FusionClassifier(width, self.training.hidden, self.shape.classes, self.training.dropout)
+        return head.to(self.device)
+
+    def zeros(self, batch: Batch) -> dict[str, np.ndarray]:
+        return {m: np.zeros((len(batch), self.shape.state_dims[m]), dtype=np.float32) for m in MODALITIES}

@@ -1,0 +1,84 @@
+"""Product of unimodal logistic regressions: the trivial method that most neural ones do not beat.
+
+Per modality a multinomial logistic regression on standardised raw features. The log posteriors of the available
+modalities are summed, less the log prior for each extra one: the posterior under conditional independence of the
+modalities given the class (Kittler et al., 1998, "On combining classifiers").
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+from pydantic import Field
+from scipy.special import log_softmax, softmax
+
+from ramer.batches import FEATURES, Batch, LabelledRows, TrainingBatch
+from ramer.methods._contract import Method, MethodOptions
+from ramer.metrics import weighted_f1
+from ramer.modalities import MODALITIES
+from ramer.training.loop import Fitted, History, selection
+
+
+class LateProductOptions(MethodOptions):
+    """inverse_penalties: scikit-learn's C, one chosen per modality on validation."""
+
+    inverse_penalties: tuple[float, ...] = Field(default=(0.001, 0.01, 0.1, 1.0), min_length=1, strict=False)
+    max_iter: int = Field(default=1000, ge=1)
+
+
+class LateProduct(Method):
+    """Sum of unimodal log posteriors less the log prior of each extra modality."""
+
+    Options = LateProductOptions
+    inputs = frozenset({FEATURES})
+
+    def learn(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
+        self.coefficients_: dict[str, np.ndarray] = {}
+        for i, m in enumerate(MODALITIES):
+            held = train.complete.available[:, i]
+            if len(np.unique(train.labels[held])) == self.shape.classes:
+                self.coefficients_[m] = self._fit_one(m, i, held, train, val)
+        return Fitted(0, selection(lambda c: self.predict_proba(val.under(c)), val, self.prior_))
+
+    def _fit_one(self, m: str, i: int, held: np.ndarray, train: TrainingBatch, val: LabelledRows) -> np.ndarray:
+        from sklearn.linear_model import LogisticRegression
+
+        x, y = train.complete.features[m][held].astype(np.float64), train.labels[held]
+        under = val.under("avt")
+        seen = under.available[:, i]
+        best, chosen = -1.0, np.empty(0)
+        for c in self.options.inverse_penalties:
+            model = LogisticRegression(C=c, max_iter=self.options.max_iter).fit(x, y)
+            matrix = _as_matrix(model.coef_, model.intercept_)
+            predicted = (under.features[m][seen] @ matrix[:-1] + matrix[-1]).argmax(axis=1)
+            score = weighted_f1(val.labels[seen], predicted) if seen.any() else 0.0
+            if score > best:
+                best, chosen = score, matrix
+        return chosen
+
+    def posterior(self, batch: Batch) -> np.ndarray:
+        log_prior = np.log(np.maximum(self.prior_, 1e-12))
+        total = np.tile(log_prior, (len(batch), 1))
+        for i, m in enumerate(MODALITIES):
+            held = batch.available[:, i]
+            if m in self.coefficients_ and held.any():
+                matrix = self.coefficients_[m]
+                scores = batch.features[m][held].astype(np.float64) @ matrix[:-1] + matrix[-1]
+                total[held] += log_softmax(scores, axis=1) - log_prior
+        return softmax(total, axis=1)
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        return {f"coefficients_.{m}": a for m, a in self.coefficients_.items()}
+
+    def restore(self, tensors: dict[str, np.ndarray]) -> Self:
+        self.coefficients_ = {name.removeprefix("coefficients_."): a for name, a in tensors.items()}
+        return self
+
+
+def _as_matrix(coefficients: np.ndarray, intercept: np.ndarray) -> np.ndarray:
+    """[dim + 1, classes], the intercept last; scikit-learn keeps one row for two classes."""
+    if len(intercept) == 1:
+        coefficients = np.concatenate([-coefficients / 2, coefficients / 2])
+        intercept = np.concatenate([-intercept / 2, intercept / 2])
+    return np.concatenate([coefficients.T, intercept[None]])

@@ -1,0 +1,103 @@
+"""The loop that every neural missing-modality model shares: same budget, same masks, same selection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ramer.config import Training
+from ramer.batches import LabelledRows, TrainingBatch
+from ramer.metrics import selection_score
+from ramer.modalities import CONDITIONS
+
+
+@dataclass
+class History:
+    """One line per epoch: training loss and the validation score that selection uses."""
+
+    lines: list[dict[str, float]] = field(default_factory=list)
+
+    def __call__(self, epoch: int, train_loss: float, val_selection: float) -> None:
+        self.lines.append({"epoch": epoch, "train_loss": train_loss, "val_selection": val_selection})
+
+
+def selection(posterior: Callable[[str], np.ndarray], val: LabelledRows, prior: np.ndarray) -> float:
+    """Mean weighted F1 over the seven conditions on validation rows (protocol rule 5).
+
+    Args:
+        posterior: condition name to class probabilities or scores [n, classes].
+        val: the validation rows.
+        prior: training class frequencies; they score a row that a condition leaves with nothing.
+    """
+    predicted = []
+    for condition in CONDITIONS:
+        some = val.under(condition).available.any(axis=1)
+        predicted.append(np.where(some, posterior(condition).argmax(axis=1), prior.argmax()))
+    labels = np.tile(val.labels, len(CONDITIONS))
+    return selection_score(labels, np.concatenate(predicted), np.repeat(list(CONDITIONS), len(val)))
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """best_epoch and the validation selection score there."""
+
+    best_epoch: int
+    val_selection: float
+
+
+def fit_epochs(
+    module: nn.Module,
+    loss: Callable[[Tensor, Tensor], Tensor],
+    validate: Callable[[], float],
+    train: TrainingBatch,
+    training: Training,
+    rng: np.random.Generator,
+    log: History,
+) -> Fitted:
+    """Train with one drawn condition per row and epoch, keep the epoch that is best on validation.
+
+    Args:
+        module: what is trained; left in eval mode with its best weights.
+        loss: (row positions [b], condition numbers [b]) to a scalar loss.
+        validate: the selection score of the module as it stands (called in eval mode, without gradients).
+        train: the training rows; gives the conditions of each epoch.
+        training: epochs, batch size, patience, learning rate, weight decay.
+        rng: order of the rows.
+        log: receives one line per epoch.
+    """
+    optimizer = torch.optim.AdamW(
+        [p for p in module.parameters() if p.requires_grad],
+        lr=training.lr,
+        weight_decay=training.weight_decay,
+        fused=True,
+    )
+    best = Fitted(-1, -np.inf)
+    weights: Mapping[str, Tensor] = {}
+    for epoch in range(training.epochs):
+        module.train()
+        order = torch.from_numpy(rng.permutation(len(train)))
+        conditions = torch.from_numpy(train.conditions_at(epoch))
+        total = 0.0
+        for positions in order.split(training.batch_size):
+            optimizer.zero_grad(set_to_none=True)
+            value = loss(positions, conditions[positions])
+            value.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(module.parameters(), 1.0)
+            optimizer.step()
+            total += float(value.detach()) * len(positions)
+        module.eval()
+        with torch.inference_mode():
+            score = validate()
+        log(epoch, total / len(train), score)
+        if score > best.val_selection:
+            best = Fitted(epoch, score)
+            weights = {name: value.detach().clone() for name, value in module.state_dict().items()}
+        elif epoch - best.best_epoch >= training.patience:
+            break
+    module.load_state_dict(weights)
+    module.eval()
+    return best

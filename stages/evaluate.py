@@ -1,0 +1,17 @@
+"""Stage ``evaluate@<method>``: one trained method under all seven conditions."""
+
+from pathlib import Path
+
+from ramer.config import Config
+from ramer.evaluation import evaluate_method
+from ramer.fitting import Workspace
+from stages._run import run
+
+
+def main(config: Config, method: str) -> None:
+    workspace = Workspace(Path("data/prepared"), Path("data/states"), Path("data/neighbours"))
+    evaluate_method(config, method, workspace, Path("models/methods") / method, Path("results/methods") / method)
+
+
+if __name__ == "__main__":
+    run(main, needs_item=True)

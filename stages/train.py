@@ -1,0 +1,16 @@
+"""Stage ``train@<method>``: one missing-modality model per replicate."""
+
+from pathlib import Path
+
+from ramer.config import Config
+from ramer.fitting import Workspace, train_method
+from stages._run import run
+
+
+def main(config: Config, method: str) -> None:
+    workspace = Workspace(Path("data/prepared"), Path("data/states"), Path("data/neighbours"))
+    train_method(config, method, workspace, Path("models/methods") / method)
+
+
+if __name__ == "__main__":
+    run(main, needs_item=True)
