@@ -1,0 +1,73 @@
+# Two commands do everything from a bare clone: `make repro` and `make test`.
+#   EXTRA=gpu          FAISS for CUDA instead of faiss-cpu
+#   TORCH_INDEX=<url>  package index to take torch from, to choose another build of the pinned version
+#   PYTHON=<program>   interpreter to create .venv with (3.11 or newer)
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+.PHONY: help install repro test lint ui bench constraints clean
+
+EXTRA ?= cpu
+TORCH_INDEX ?=
+PYTHON ?= $(firstword $(foreach p,python3.11 python3 python3.12 python3.13 python3.14,$(shell $(p) -c \
+	'import sys; sys.version_info >= (3, 11) and print("$(p)")' 2>/dev/null)) python3)
+VENV := .venv
+OTHER_FAISS := $(if $(filter gpu,$(EXTRA)),faiss-cpu,faiss-gpu)
+INSTALLED := $(VENV)/.installed-$(EXTRA)
+DEVELOPING := $(VENV)/.developing-$(EXTRA)
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
+
+# Stages are `python -m stages.<name>`: the environment's own python has to be the first on the path.
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export MLFLOW_DISABLE_TELEMETRY := true
+export DO_NOT_TRACK := true
+PYTEST ?= -n 2
+
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
+
+install: $(INSTALLED) ## Create .venv and install the pinned packages
+
+repro: $(INSTALLED) ## Run what is out of date in the pipeline and print the comparison
+	dvc repro
+	@ramer compare
+
+test: $(DEVELOPING) lint ## Check style, types and layers, then run every test
+	pytest -q $(PYTEST)
+
+lint: $(DEVELOPING)
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports
+
+ui: $(INSTALLED) ## Open the tracked experiments in MLflow on 127.0.0.1
+	@ramer ui
+
+bench: $(INSTALLED) ## Measure speed and memory
+	python -m benchmarks
+
+constraints: $(DEVELOPING) ## Write what is installed to constraints.txt
+	$(VENV)/bin/python -m pip freeze --exclude-editable --exclude ramer --exclude faiss-gpu \
+		| sed 's/+[A-Za-z0-9.]*$$//' > constraints.txt
+
+clean: ## Remove .venv and caches; results and the DVC cache stay
+	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed, set PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+
+$(INSTALLED): pyproject.toml constraints.txt | $(VENV)/bin/python
+	@case "$(EXTRA)" in cpu|gpu) ;; *) echo "error: EXTRA is cpu or gpu, got $(EXTRA)" >&2; exit 2;; esac
+	@rm -f $(VENV)/.installed-* $(VENV)/.developing-*
+	@# The two builds of FAISS share their files and must never be installed together.
+	@$(PIP) uninstall --yes $(OTHER_FAISS) 2>/dev/null
+	$(if $(TORCH_INDEX),$(PIP) install --no-deps --index-url $(TORCH_INDEX) -c constraints.txt torch)
+	$(PIP) install -c constraints.txt -e '.[$(EXTRA)]'
+	@touch $@
+
+$(DEVELOPING): $(INSTALLED)
+	$(PIP) install -c constraints.txt -e '.[$(EXTRA),dev]'
+	@touch $@

@@ -1,0 +1,61 @@
+"""The whole of ``params.yaml`` in one go: what no single section can tell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ramer.config import Config
+from ramer.errors import ConfigError
+from ramer.files import atomic_file
+from ramer.methods import MethodOptions, RetrievalOptions, method_class, method_options
+from ramer.seeding import choose_device
+
+SOURCE = "params.yaml"
+
+
+def check(config: Config, out: Path) -> None:
+    """Refuse parameters with which some stage would fail after others have worked for hours.
+
+    Args:
+        out: a file written when all is well. Its content is constant: new parameters rerun the check, and
+            nothing that depends on its output.
+
+    Raises:
+        ConfigError: an option of a method is bad, k exceeds the candidates kept, the served method needs what
+            is missing, or the device is not there; one line per fault.
+    """
+    faults = _device_faults(config)
+    options: dict[str, MethodOptions] = {}
+    for name, entry in config.methods.items():
+        try:
+            options[name] = method_options(name, entry, SOURCE)
+        except ConfigError as error:
+            faults += error.faults
+    faults += [fault for name, chosen in options.items() for fault in _width_faults(name, chosen, config)]
+    faults += _served_faults(options, config)
+    if faults:
+        raise ConfigError(faults)
+    with atomic_file(out) as temporary:
+        temporary.write_text("ok\n", "utf-8")
+
+
+def _device_faults(config: Config) -> list[str]:
+    try:
+        choose_device(config.runtime.device)
+    except ConfigError as error:
+        return error.faults
+    return []
+
+
+def _width_faults(name: str, options: MethodOptions, config: Config) -> list[str]:
+    width = config.retrieval.width
+    if isinstance(options, RetrievalOptions) and options.k > width:
+        return [f"{SOURCE}: methods.{name}.k: {options.k} exceeds retrieval.width {width}, the candidates kept"]
+    return []
+
+
+def _served_faults(options: dict[str, MethodOptions], config: Config) -> list[str]:
+    served = options.get(config.serve.method)
+    if served is not None and not method_class(served.type).deployable:
+        return [f"{SOURCE}: serve.method: {config.serve.method!r} cannot be deployed, it uses what is missing"]
+    return []
