@@ -55,7 +55,19 @@ class PerModalityPath(Section):
 
 
 class Synthetic(Section):
-    """Knobs of the generated corpus; see ``ramer.data.synthetic`` for the model they belong to."""
+    """Knobs of the generated corpus; see ``ramer.data.synthetic`` for the model they belong to.
+
+    seed: of everything drawn. classes: emotions, the first so many of six. speakers: of the labelled rows.
+    rows: labelled rows. pool_rows: unlabelled rows. dims: length of a feature vector.
+    shared_dim: axes of the clip's own latent that all
+    modalities see. mixing_dim: width of the non-linear map from latents to features. mixing_gain: how non-linear it is
+    (near 0: linear).
+    label_strength: distance of the classes in units of a clip's own deviation, the knob of difficulty.
+    shared_strength: how loud the shared latent is. speaker_strength: how loud the speaker is. noise: of every feature,
+    relative to the signal.
+    missing_rate: share of vectors that are naturally missing. imbalance: class prior from 0, uniform, to 1, MER-like.
+    held_out_share: share of the speakers in val and again in test.
+    """
 
     seed: Whole = 0
     classes: Annotated[int, Field(ge=2, le=6)] = 6
@@ -63,13 +75,16 @@ class Synthetic(Section):
     rows: Count = 1200
     pool_rows: Whole = 4000
     dims: PerModalityInt = PerModalityInt(audio=128, video=96, text=256)
-    label_dim: Count = 4
     shared_dim: Count = 12
-    label_strength: PerModalityFloat = PerModalityFloat(audio=1.0, video=1.0, text=1.0)
+    mixing_dim: Count = 64
+    mixing_gain: Positive = 1.0
+    label_strength: PerModalityFloat = PerModalityFloat(audio=1.6, video=1.7, text=1.6)
     shared_strength: PerModalityFloat = PerModalityFloat(audio=1.0, video=1.0, text=1.0)
     speaker_strength: PerModalityFloat = PerModalityFloat(audio=0.5, video=0.5, text=0.1)
-    noise: PerModalityFloat = PerModalityFloat(audio=1.0, video=1.0, text=1.0)
+    noise: PerModalityFloat = PerModalityFloat(audio=0.5, video=0.5, text=0.5)
     missing_rate: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.03
+    imbalance: Share = 1.0
+    held_out_share: Annotated[float, Field(gt=0.0, le=0.4)] = 0.2
 
 
 class Merbench(Section):

@@ -1,0 +1,125 @@
+"""From any corpus to the one format that every later stage reads."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ramer.config import Config
+from ramer.data.corpus import RawCorpus
+from ramer.data.features import WrittenFeatures, write_features
+from ramer.data.prepared import SPLITS
+from ramer.data.replicates import POOL, ReplicatePlan, plan_replicates
+from ramer.data.scalers import write_scalers
+from ramer.data.synthetic import read_synthetic
+from ramer.data.validation import check_rows
+from ramer.files import atomic_directory, digest_strings, write_json, write_table
+from ramer.modalities import MODALITIES
+
+logger = logging.getLogger(__name__)
+
+
+def prepare(config: Config, out: Path) -> None:
+    """Read, check and split a corpus and write it to ``out``, whole or not at all.
+
+    Raises:
+        CorpusError: the corpus cannot be used; one line per fault.
+    """
+    corpus = read_corpus(config, out.parent)
+    check_rows(corpus)
+    plan = plan_replicates(corpus, config.prepare)
+    with atomic_directory(out) as folder:
+        features = write_features(corpus, folder)
+        write_scalers(folder, plan.codes, plan.names, features.dims)
+        rows, splits = _tables(corpus, plan, features)
+        write_table(folder / "rows.parquet", rows)
+        write_table(folder / "splits.parquet", splits)
+        info = _describe(corpus, plan, features, rows, splits)
+        write_json(folder / "corpus.json", info)
+    corpus.release()
+    for note in info["notes"]:
+        logger.warning("%s: %s", corpus.name, note)
+
+
+def read_corpus(config: Config, scratch: Path) -> RawCorpus:
+    """The corpus that ``params.yaml`` names; ``scratch`` may hold what a reader wants to resume from."""
+    return read_synthetic(config.corpus.synthetic)
+
+
+def _tables(corpus: RawCorpus, plan: ReplicatePlan, features: WrittenFeatures) -> tuple[pd.DataFrame, pd.DataFrame]:
+    names = np.array([*corpus.label_names, None], dtype=object)
+    # What is pool in every replicate keeps no label on disk: nothing may read it, so nothing can.
+    labels = np.where((plan.codes == POOL).all(axis=0), -1, corpus.labels)
+    rows = {"id": _text(corpus.ids), "speaker": _text(corpus.speakers), "label": _text(names[labels])}
+    rows |= {f"available_{m}": pd.Series(features.available[:, i]) for i, m in enumerate(MODALITIES)}
+    splits = {"id": rows["id"]}
+    for name, codes in zip(plan.names, plan.codes, strict=True):
+        splits[name] = _text(np.array(SPLITS, dtype=object)[codes])
+    return pd.DataFrame(rows), pd.DataFrame(splits)
+
+
+def _text(values: np.ndarray) -> pd.Series:
+    return pd.Series(values, dtype="str")
+
+
+def _describe(
+    corpus: RawCorpus, plan: ReplicatePlan, features: WrittenFeatures, rows: pd.DataFrame, splits: pd.DataFrame
+) -> dict[str, Any]:
+    notes = [*corpus.notes, *plan.notes, *features.notes]
+    for fold, shared in plan.overlaps.items():
+        for pair, count in shared.items():
+            if count:
+                notes.append(
+                    f"{fold}: {count} {corpus.group_name or 'group'}s are in both {pair.replace('-', ' and ')}"
+                )
+    return {
+        "name": corpus.name,
+        "dims": features.dims,
+        "label_names": corpus.label_names,
+        "group_name": corpus.group_name,
+        "replicates": [{"fold": fold, "seed": seed} for fold, seed in plan.pairs],
+        "rows": corpus.rows,
+        "counts": _counts(corpus, plan),
+        "naturally_missing": _missing(plan, features),
+        "split_overlaps": plan.overlaps,
+        "label_budget": plan.budget,
+        "provenance": corpus.provenance,
+        "notes": notes,
+        "digest": _digest(rows, splits, features),
+    }
+
+
+def _counts(corpus: RawCorpus, plan: ReplicatePlan) -> dict[str, dict[str, dict[str, int]]]:
+    """Rows per replicate, split and class; pool rows are one number, whatever they were."""
+    counts: dict[str, dict[str, dict[str, int]]] = {}
+    for name, codes in zip(plan.names, plan.codes, strict=True):
+        counts[name] = {"pool": {"rows": int((codes == POOL).sum())}}
+        for code, split in enumerate(SPLITS[:POOL]):
+            held = np.bincount(corpus.labels[codes == code], minlength=len(corpus.label_names))
+            per_class = {label: int(n) for label, n in zip(corpus.label_names, held, strict=True)}
+            counts[name][split] = {"rows": int(held.sum()), **{f"label/{k}": n for k, n in per_class.items()}}
+    return counts
+
+
+def _missing(plan: ReplicatePlan, features: WrittenFeatures) -> dict[str, Any]:
+    """Rows without a modality per replicate and split, and rows without any, which the training prior scores."""
+    lacking = np.concatenate([~features.available, ~features.available.any(axis=1, keepdims=True)], axis=1)
+    columns = [*MODALITIES, "all"]
+    return {
+        name: {
+            split: {column: int(lacking[codes == code, i].sum()) for i, column in enumerate(columns)}
+            for code, split in enumerate(SPLITS)
+        }
+        for name, codes in zip(plan.names, plan.codes, strict=True)
+    }
+
+
+def _digest(rows: pd.DataFrame, splits: pd.DataFrame, features: WrittenFeatures) -> str:
+    """SHA-256 over ids, speakers, labels, splits and features."""
+    parts = [digest_strings(["" if v is None else str(v) for v in rows[c].array]) for c in ("id", "speaker", "label")]
+    parts += [digest_strings([name, *splits[name]]) for name in splits.columns[1:]]
+    return digest_strings([*parts, features.digest])

@@ -1,0 +1,73 @@
+"""Standardisation fitted on a replicate's labelled training rows, and on nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ramer.data.features import read_blocks
+from ramer.data.replicates import TRAIN
+from ramer.errors import CorpusError
+from ramer.modalities import MODALITIES
+
+
+def fit_scaler(features: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and population standard deviation of the rows that are not missing, in float64, block by block.
+
+    Args:
+        features: float32 [rows, dim], NaN rows where missing.
+        rows: row numbers, at least one of them not missing.
+
+    Returns:
+        mean, std float32 [dim]; a constant column has std 1.
+    """
+    shift, total, squares, count = None, 0.0, 0.0, 0
+    for block in read_blocks(features, rows):
+        held = block[~np.isnan(block).any(axis=1)].astype(np.float64)
+        if shift is None and len(held):
+            shift = held[
+                0
+            ]  # sums about a row of the data: a constant column gives exactly 0, a large mean loses no digits
+        if shift is not None:
+            total = total + (held - shift).sum(axis=0)
+            squares = squares + ((held - shift) ** 2).sum(axis=0)
+            count += len(held)
+    if shift is None:
+        raise ValueError("expected at least one row that holds the modality, got none")
+    mean = shift + total / count
+    std = np.sqrt(np.maximum(squares / count - (total / count) ** 2, 0.0))
+    constant = std <= np.finfo(np.float32).eps * np.abs(mean)
+    return mean.astype(np.float32), np.where(constant, 1.0, std).astype(np.float32)
+
+
+def write_scalers(folder: Path, codes: np.ndarray, names: tuple[str, ...], dims: dict[str, int]) -> None:
+    """Write ``scalers.npz`` beside the features: ``<modality>_mean`` and ``<modality>_std`` float32 [replicates, dim].
+
+    Args:
+        codes: int8 [replicates, rows], positions in ``SPLITS``.
+
+    Raises:
+        CorpusError: no training row of a replicate holds a modality that the corpus has.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    faults = []
+    for modality in MODALITIES:
+        features = np.load(folder / f"{modality}.npy", mmap_mode="r")
+        fitted: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}  # seeds without a budget share their training rows
+        for name, codes_of in zip(names, codes, strict=True):
+            train = np.flatnonzero(codes_of == TRAIN)
+            key = train.tobytes()
+            if key in fitted:
+                continue
+            try:
+                fitted[key] = fit_scaler(features, train) if dims[modality] else (np.zeros(0), np.zeros(0))
+            except ValueError:
+                faults.append(f"{modality}: {name}: no training row holds this modality, expected at least one")
+                fitted[key] = np.zeros(dims[modality]), np.ones(dims[modality])
+        pairs = [fitted[np.flatnonzero(codes_of == TRAIN).tobytes()] for codes_of in codes]
+        arrays[f"{modality}_mean"] = np.stack([mean for mean, _ in pairs]).astype(np.float32)
+        arrays[f"{modality}_std"] = np.stack([std for _, std in pairs]).astype(np.float32)
+    if faults:
+        raise CorpusError(faults)
+    np.savez(folder / "scalers.npz", **arrays)

@@ -1,0 +1,68 @@
+"""Faults in the rows of a corpus, all of them, before any feature is read."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+
+from ramer.data.corpus import UNLABELLED, RawCorpus
+from ramer.data.features import cut_faults
+from ramer.data.prepared import SPLITS
+from ramer.errors import CorpusError
+from ramer.modalities import MODALITIES
+
+
+def check_rows(corpus: RawCorpus) -> None:
+    """Refuse a corpus whose rows cannot be used.
+
+    Raises:
+        CorpusError: one line per fault, naming file, row and field.
+    """
+    faults = [*_id_faults(corpus), *_label_faults(corpus), *_split_faults(corpus)]
+    if all(corpus.sources[m] is None for m in MODALITIES):
+        faults.append(f"{corpus.source}: no modality, expected at least one of {', '.join(MODALITIES)}")
+    if faults:
+        raise CorpusError(cut_faults(faults))
+
+
+def _id_faults(corpus: RawCorpus) -> list[str]:
+    faults = [
+        f"{corpus.source}: row {row}: ids: empty, expected a name" for row, i in enumerate(corpus.ids) if i is None
+    ]
+    counts = Counter(i for i in corpus.ids if i is not None)
+    first: dict[str, int] = {}
+    for row, name in enumerate(corpus.ids):
+        if counts[name] > 1 and first.setdefault(name, row) != row:
+            faults.append(f"{corpus.source}: {corpus.where(row)}: ids: same as row {first[name]}, expected unique ids")
+    return faults
+
+
+def _label_faults(corpus: RawCorpus) -> list[str]:
+    names, labels = corpus.label_names, corpus.labels
+    faults = []
+    if len(set(names)) != len(names) or not all(name.strip() for name in names):
+        faults.append(f"{corpus.source}: label_names: expected distinct, non-empty names, got {list(names)}")
+    wrong = (labels < UNLABELLED) | (labels >= len(names))
+    faults += [
+        f"{corpus.source}: {corpus.where(row)}: label: expected {UNLABELLED} (none) to {len(names) - 1}, got {labels[row]}"
+        for row in np.flatnonzero(wrong)
+    ]
+    held = np.unique(labels[(labels >= 0) & ~wrong])
+    if not faults and len(held) < 2:
+        found = ", ".join(names[c] for c in held) or "none"
+        faults.append(f"{corpus.source}: label: expected at least two classes with labelled rows, found {found}")
+    return faults
+
+
+def _split_faults(corpus: RawCorpus) -> list[str]:
+    if corpus.splits is None:
+        return []
+    known = np.isin(corpus.splits.astype(str), SPLITS)
+    faults = [
+        f"{corpus.source}: {corpus.where(row)}: split: expected {', '.join(SPLITS)}, got {corpus.splits[row]!r}"
+        for row in np.flatnonzero(~known)
+    ]
+    if not faults and not ((corpus.splits == "train") & (corpus.labels != UNLABELLED)).any():
+        faults.append(f"{corpus.source}: split: no labelled training rows, expected at least one")
+    return faults
