@@ -1,0 +1,276 @@
+"""Differences between methods with intervals and tests that do not mistake noise for progress.
+
+Seeds share their test rows, and rows share their speaker. So scores are averaged over
+seeds, and whole test clusters are resampled once per draw, the same draw for every seed,
+method and condition, stratified by fold (paired cluster bootstrap, Davison & Hinkley,
+"Bootstrap Methods and their Application", 1997, ch. 2 and 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+
+from ramer.errors import RamerError
+from ramer.metrics import COUNT_METRICS, condition_positions
+from ramer.modalities import AVERAGE, CONDITIONS, MISSING_CONDITIONS
+from ramer.seeding import generator
+
+FEWEST_CLUSTERS = 10
+COLUMNS: tuple[str, ...] = (*CONDITIONS, AVERAGE)
+FAMILIES: tuple[tuple[str, str], ...] = (*(("weighted_f1", c) for c in COLUMNS), ("uar", AVERAGE))
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """What is resampled.
+
+    Attributes:
+        of_row: cluster of each test row, by id. folds: fold of each cluster [clusters].
+        unit: what a cluster is, in words. notes: what a reader must know about the choice.
+    """
+
+    of_row: dict[str, int]
+    folds: np.ndarray
+    unit: str
+    notes: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        return len(self.folds)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What confusion matrices say per class: diagonal, column sums, row sums.
+
+    hits, predicted, support: float32 [clusters, seeds, conditions, classes].
+    """
+
+    hits: np.ndarray
+    predicted: np.ndarray
+    support: np.ndarray
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A method's mean score minus the reference's, with interval and two-sided p; fractions, not points."""
+
+    method: str
+    reference: str
+    metric: str
+    condition: str
+    difference: float
+    low: float
+    high: float
+    p: float
+    p_holm: float
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def find_clusters(rows: pd.DataFrame, groups: Mapping[str, str | None], unit: str = "speaker") -> Clusters:
+    """Group test rows into the clusters that are resampled.
+
+    Args:
+        rows: ``id`` and ``fold`` of the test rows, repeats allowed.
+        groups: speaker, video or dialogue of an id; an id without one is a cluster of its own.
+        unit: what a group is called.
+    """
+    rows = rows[["id", "fold"]].drop_duplicates().sort_values(["fold", "id"], ignore_index=True)
+    if rows["id"].duplicated().any():
+        twice = rows["id"][rows["id"].duplicated()].iloc[0]
+        raise RamerError(f"predictions: {twice}: expected a test row in one fold only, got several")
+    names = [groups.get(i) for i in rows["id"]]
+    if all(pd.isna(n) for n in names):
+        return _clusters(rows, [("row", i) for i in rows["id"]], "row", ())
+    keys = [("row", i) if pd.isna(n) else ("group", str(n)) for i, n in zip(rows["id"], names, strict=True)]
+    clusters = _clusters(rows, keys, unit, ())
+    if clusters.size >= FEWEST_CLUSTERS:
+        return clusters
+    note = (
+        f"The test set holds only {clusters.size} {unit}s. Fewer than {FEWEST_CLUSTERS} cannot be resampled, so rows "
+        f"are: the intervals say nothing about new {unit}s and are too narrow."
+    )
+    return _clusters(rows, [("row", i) for i in rows["id"]], "row", (note,))
+
+
+def _clusters(rows: pd.DataFrame, keys: list[tuple[str, str]], unit: str, notes: tuple[str, ...]) -> Clusters:
+    codes, _ = pd.factorize(
+        pd.Series([f"{fold}/{kind}/{key}" for fold, (kind, key) in zip(rows["fold"], keys, strict=True)])
+    )
+    folds = rows["fold"].groupby(codes).first().to_numpy()
+    if len(folds) > 1 and np.unique(folds, return_counts=True)[1].min() < 2:
+        folds = np.zeros_like(folds)
+        notes = (*notes, f"A fold tests a single {unit}, so {unit}s are resampled over all folds together.")
+    return Clusters(dict(zip(rows["id"], codes.tolist(), strict=True)), folds, unit, notes)
+
+
+def draw_weights(
+    folds: Int[np.ndarray, " clusters"], draws: int, rng: np.random.Generator
+) -> Float[np.ndarray, "draws clusters"]:
+    """How often each cluster is in each bootstrap draw; every fold keeps its number of clusters."""
+    weights = np.zeros((draws, len(folds)), dtype=np.float32)
+    for fold in np.unique(folds):
+        members = np.flatnonzero(folds == fold)
+        weights[:, members] = rng.multinomial(len(members), np.full(len(members), 1.0 / len(members)), size=draws)
+    return weights
+
+
+def count_table(table: pd.DataFrame, clusters: Clusters, label_names: Sequence[str]) -> Counts:
+    """Count hits, predictions and true labels of a predictions table per cluster, seed, condition and class."""
+    seeds, seed = np.unique(table["seed"].to_numpy(), return_inverse=True)
+    index = pd.Index(list(label_names))
+    labels, predicted = (index.get_indexer(pd.Index(table[c])) for c in ("label", "predicted"))
+    cluster = table["id"].map(clusters.of_row).to_numpy(dtype=np.int64)
+    shape = (clusters.size, len(seeds), len(CONDITIONS), len(index))
+    cell = (cluster * shape[1] + seed) * shape[2] + condition_positions(table["condition"].to_numpy())
+
+    def count(classes: np.ndarray, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
+        flat = (cell * shape[3] + classes)[rows]
+        return np.bincount(flat, minlength=int(np.prod(shape))).reshape(shape).astype(np.float32)
+
+    return Counts(count(labels, labels == predicted), count(predicted), count(labels))
+
+
+def score_draws(
+    counts: Counts, weights: Float[np.ndarray, "draws clusters"], metrics: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """Scores of every draw, averaged over seeds.
+
+    Returns:
+        Per metric float64 [draws, 8]: the conditions in order, then their avg6.
+    """
+    clusters = len(counts.hits)
+    flat = np.concatenate([a.reshape(clusters, -1) for a in (counts.hits, counts.predicted, counts.support)], axis=1)
+    summed = (weights.astype(np.float32) @ flat).reshape(len(weights), 3, *counts.hits.shape[1:])
+    missing = [i for i, c in enumerate(CONDITIONS) if c in MISSING_CONDITIONS]
+    scores = {}
+    for metric in metrics:
+        per_seed = COUNT_METRICS[metric](summed[:, 0], summed[:, 1], summed[:, 2]).astype(np.float64)
+        means = per_seed.mean(axis=1)
+        scores[metric] = np.concatenate([means, means[:, missing].mean(axis=1, keepdims=True)], axis=1)
+    return scores
+
+
+def interval(differences: Float[np.ndarray, " draws"], confidence: float) -> tuple[float, float]:
+    """Percentile interval of bootstrap differences."""
+    tail = (1.0 - confidence) / 2.0
+    low, high = np.quantile(differences, [tail, 1.0 - tail])
+    return float(low), float(high)
+
+
+def p_value(differences: Float[np.ndarray, " draws"]) -> float:
+    """Two-sided bootstrap p: twice the smaller share of draws on either side of 0; never 0, as draws are finite."""
+    draws = len(differences)
+    smaller = min(int((differences <= 0).sum()), int((differences >= 0).sum()))
+    return min(1.0, 2.0 * (smaller + 1) / (draws + 1))
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """p adjusted for having tested several methods (Holm, 1979)."""
+    order = np.argsort(np.asarray(p, dtype=np.float64), kind="stable")
+    factors = np.arange(len(p), 0, -1)
+    adjusted = np.minimum(1.0, np.maximum.accumulate(np.asarray(p, dtype=np.float64)[order] * factors))
+    result = np.empty(len(p))
+    result[order] = adjusted
+    return [float(v) for v in result]
+
+
+def choose_reference(methods: Mapping[str, Mapping[str, Any]]) -> str:
+    """The best deployable method without retrieval on validation, from the methods' ``method.json``.
+
+    Without such a method the best deployable one stands in, then the best of all. Ties go to the first listed.
+    """
+    if not methods:
+        raise RamerError("methods: expected at least one method to choose a reference from, got none")
+    baselines = [n for n, m in methods.items() if m["deployable"] and not m["retrieval"]]
+    deployable = [n for n, m in methods.items() if m["deployable"]]
+    return best_on_validation(methods, baselines or deployable or list(methods))
+
+
+def best_on_validation(methods: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> str:
+    """The method of ``names`` with the highest validation score; the first of equals."""
+    return max(names, key=lambda n: float(methods[n]["validation_selection"]))
+
+
+class Bootstrap:
+    """One set of draws for all methods, seeds and conditions; compares any method with any reference.
+
+    Args:
+        tables: rows of ``predictions.parquet`` per method. All must hold the same test rows.
+        groups: speaker, video or dialogue per id; see ``find_clusters``.
+        draws, confidence, seed: number of draws, coverage of the intervals, seed of the draws.
+
+    Raises:
+        RamerError: two methods were scored on different rows, or a row was scored twice.
+    """
+
+    def __init__(
+        self,
+        tables: Mapping[str, pd.DataFrame],
+        groups: Mapping[str, str | None],
+        label_names: Sequence[str],
+        *,
+        unit: str = "speaker",
+        draws: int = 2000,
+        confidence: float = 0.95,
+        seed: int = 0,
+    ) -> None:
+        _check_paired(tables)
+        self.confidence = confidence
+        self.clusters = find_clusters(next(iter(tables.values())), groups, unit)
+        weights = draw_weights(self.clusters.folds, draws, generator(seed, "bootstrap"))
+        once = np.ones((1, self.clusters.size), dtype=np.float32)
+        self._drawn: dict[str, dict[str, np.ndarray]] = {}
+        self._observed: dict[str, dict[str, np.ndarray]] = {}
+        for name, table in tables.items():
+            counts = count_table(table, self.clusters, label_names)
+            self._drawn[name] = score_draws(counts, weights, list(COUNT_METRICS))
+            self._observed[name] = score_draws(counts, once, list(COUNT_METRICS))
+
+    def compare(
+        self, reference: str, families: Sequence[tuple[str, str]] = FAMILIES, methods: Sequence[str] | None = None
+    ) -> list[Comparison]:
+        """Compare methods (default: all others) with the reference; Holm within each (metric, condition)."""
+        names = [n for n in (methods or self._drawn) if n != reference]
+        comparisons = []
+        for metric, condition in families:
+            place = COLUMNS.index(condition)
+            drawn = {n: self._drawn[n][metric][:, place] - self._drawn[reference][metric][:, place] for n in names}
+            p = {n: p_value(d) for n, d in drawn.items()}
+            adjusted = dict(zip(names, holm(list(p.values())), strict=True))
+            for n in names:
+                difference = self._observed[n][metric][0, place] - self._observed[reference][metric][0, place]
+                low, high = interval(drawn[n], self.confidence)
+                comparisons.append(
+                    Comparison(n, reference, metric, condition, float(difference), low, high, p[n], adjusted[n])
+                )
+        return comparisons
+
+
+def _check_paired(tables: Mapping[str, pd.DataFrame]) -> None:
+    keys = ["id", "fold", "seed", "condition", "label"]
+    first: tuple[str, pd.DataFrame] | None = None
+    faults = []
+    for name, table in tables.items():
+        rows = table[keys].sort_values(keys, ignore_index=True)
+        twice = rows.duplicated(["id", "seed", "condition"])
+        if twice.any():
+            where = rows[twice].iloc[0]
+            faults.append(
+                f"predictions of {name}: {where['id']}: expected one row under {where['condition']} with seed "
+                f"{where['seed']}, got several"
+            )
+        if first is None:
+            first = (name, rows)
+        elif not first[1].equals(rows.astype(first[1].dtypes)):
+            faults.append(f"predictions of {name}: expected the same test rows, seeds and labels as {first[0]}")
+    if faults:
+        raise RamerError(faults)
