@@ -1,0 +1,84 @@
+"""Encoder checkpoints: weights, scaler and architecture in one safetensors file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ramer.config import Encoder
+from ramer.data.prepared import Scaler
+from ramer.errors import ModelError
+from ramer.files import read_tensors, write_tensors
+from ramer.nn.encoder import UnimodalEncoder
+
+_ARCHITECTURE = ("hidden_dim", "model_dim", "layers", "heads", "ff_dim", "dropout", "classifier_dims")
+
+
+def describe_encoder(modality: str, input_dim: int, options: Encoder, label_names: Sequence[str]) -> dict[str, Any]:
+    """What must be known to rebuild an encoder: the metadata of its checkpoint, also part of ``encoder.json``."""
+    architecture = {name: getattr(options, name) for name in _ARCHITECTURE}
+    return {"modality": modality, "input_dim": input_dim, "label_names": list(label_names), **architecture}
+
+
+def build_encoder(description: Mapping[str, Any]) -> UnimodalEncoder:
+    """A freshly initialised encoder from ``describe_encoder``'s mapping.
+
+    Raises:
+        ConfigError: heads do not divide the width.
+    """
+    architecture = {name: description[name] for name in _ARCHITECTURE}
+    return UnimodalEncoder(description["input_dim"], len(description["label_names"]), **architecture)
+
+
+def save_encoder(
+    path: str | Path, weights: Mapping[str, torch.Tensor], scaler: Scaler, description: Mapping[str, Any]
+) -> None:
+    """Write an encoder's state dict with its scaler; the same weights give the same bytes."""
+    tensors = {name: tensor.detach().cpu().numpy() for name, tensor in weights.items()}
+    write_tensors(path, tensors | {"scaler.mean": scaler.mean, "scaler.std": scaler.std}, description)
+
+
+def load_encoder(path: str | Path) -> tuple[UnimodalEncoder, Scaler]:
+    """Read an encoder, in eval mode on the CPU, and the scaler of its inputs.
+
+    Raises:
+        ModelError: the file is absent, damaged or not an encoder's checkpoint.
+    """
+    encoder, scaler, _ = load_described_encoder(path)
+    return encoder, scaler
+
+
+def load_described_encoder(path: str | Path) -> tuple[UnimodalEncoder, Scaler, dict[str, Any]]:
+    """As ``load_encoder``, with the description that the checkpoint carries."""
+    path = Path(path)
+    if not path.is_file():
+        raise ModelError(f"{path}: no such encoder, expected a checkpoint that the stage pretrain wrote")
+    try:
+        tensors, description = read_tensors(path)
+    except Exception as error:  # safetensors raises its own, OSError or a JSON error, by the kind of damage
+        raise ModelError(f"{path}: not a readable safetensors file: {_one_line(error)}") from None
+    try:
+        scaler = Scaler(_pop_vector(tensors, "scaler.mean"), _pop_vector(tensors, "scaler.std"))
+        with torch.device("meta"):
+            encoder = build_encoder(description)
+        encoder.load_state_dict({n: torch.from_numpy(a) for n, a in tensors.items()}, assign=True)
+        if scaler.mean.shape != (encoder.input_dim,) or scaler.std.shape != (encoder.input_dim,):
+            raise ValueError(f"scaler: expected {encoder.input_dim} numbers, got {scaler.mean.shape}")
+    except Exception as error:  # any of a dozen kinds: whatever does not fit is a foreign file
+        raise ModelError(f"{path}: not a unimodal encoder's checkpoint: {_one_line(error)}") from None
+    return encoder.eval().requires_grad_(False), scaler, description
+
+
+def _pop_vector(tensors: dict[str, np.ndarray], name: str) -> np.ndarray:
+    if name not in tensors:
+        raise ValueError(f"expected a tensor {name}")
+    return tensors.pop(name)
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:200]}"

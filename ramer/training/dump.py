@@ -1,0 +1,119 @@
+"""Hidden states and unimodal posteriors of every row, the pool included, from the frozen encoders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.lib.format import open_memmap
+
+from ramer.config import Config
+from ramer.data.prepared import PreparedCorpus, Scaler
+from ramer.errors import ModelError
+from ramer.files import atomic_directory, digest_file, read_json, write_json
+from ramer.nn.encoder import UnimodalEncoder
+from ramer.seeding import choose_device
+from ramer.training.checkpoints import load_described_encoder
+from ramer.training.progress import track
+
+
+def dump(config: Config, modality: str, prepared: str | Path, encoders: str | Path, out: str | Path) -> None:
+    """Run every row through each replicate's encoder; write ``states.npy``, ``posteriors.npy`` and ``states.json``.
+
+    Args:
+        modality: a key of ``config.pretrain``.
+        prepared: directory that the stage ``prepare`` wrote.
+        encoders: directory that the stage ``pretrain`` wrote for the modality.
+        out: directory to write, whole or not at all. States are not normalised; NaN rows lack the modality.
+
+    Raises:
+        ModelError: an encoder is missing, damaged, or belongs to another corpus.
+    """
+    corpus = PreparedCorpus.open(prepared)
+    encoders = Path(encoders)
+    summary = _read_summary(encoders / "encoder.json", corpus, modality)
+    device = choose_device(config.runtime.device)
+    digests: dict[str, str] = {}
+    with atomic_directory(out) as directory:
+        states = _create(directory / "states.npy", corpus, summary["hidden_dim"])
+        posteriors = _create(directory / "posteriors.npy", corpus, corpus.classes)
+        for replicate in corpus.replicates:
+            if summary["absent"]:
+                states[replicate.index] = posteriors[replicate.index] = np.nan
+                continue
+            path = encoders / f"{replicate.name}.safetensors"
+            encoder, scaler = _load_for(path, corpus, modality, summary["hidden_dim"])
+            digests[replicate.name] = digest_file(path)
+            encoder.to(device)
+            starts = range(0, corpus.rows, config.dump.batch_size)
+            for start in track(starts, f"dump {modality} {replicate.name}"):
+                rows = slice(start, start + config.dump.batch_size)
+                encoded = encode(encoder, scaler, corpus.features[modality][rows])
+                states[replicate.index, rows], posteriors[replicate.index, rows] = encoded
+        states.flush()
+        posteriors.flush()
+        description = {"modality": modality, "absent": summary["absent"], "hidden_dim": summary["hidden_dim"]}
+        digest = {"ids_digest": corpus.ids_digest, "encoder_digests": digests}
+        write_json(directory / "states.json", description | digest)
+
+
+@torch.inference_mode()
+def encode(
+    encoder: UnimodalEncoder, scaler: Scaler, raw: Float[np.ndarray, "n dim"]
+) -> tuple[Float[np.ndarray, "n hidden"], Float[np.ndarray, "n classes"]]:
+    """States and posteriors of raw vectors, at once: the caller chooses the batch.
+
+    Args:
+        encoder: in eval mode.
+        scaler: the one stored with the encoder.
+        raw: raw features [n, dim]; a row that holds a NaN or an infinity is missing.
+
+    Returns:
+        float32 states [n, hidden], not normalised, and posteriors [n, classes]; NaN rows where missing.
+
+    Raises:
+        ModelError: the vectors do not have the encoder's width.
+    """
+    if raw.ndim != 2 or raw.shape[1] != encoder.input_dim:
+        raise ModelError(f"features: expected shape [n, {encoder.input_dim}], got {list(raw.shape)}")
+    held = np.isfinite(raw).all(axis=1)
+    device = encoder.cls.device
+    hidden, logits = encoder(torch.from_numpy(scaler.apply(raw[held])).to(device))
+    states = np.full((len(raw), hidden.shape[1]), np.nan, dtype=np.float32)
+    posteriors = np.full((len(raw), logits.shape[1]), np.nan, dtype=np.float32)
+    states[held] = hidden.cpu().numpy()
+    posteriors[held] = logits.softmax(dim=1).cpu().numpy()
+    return states, posteriors
+
+
+def _create(path: Path, corpus: PreparedCorpus, width: int) -> np.memmap:
+    shape = (len(corpus.replicates), corpus.rows, width)
+    return open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+
+
+def _read_summary(path: Path, corpus: PreparedCorpus, modality: str) -> dict[str, Any]:
+    if not path.is_file():
+        raise ModelError(f"{path}: no such file, expected the output of the stage pretrain")
+    summary: dict[str, Any] = read_json(path)
+    if summary["modality"] != modality:
+        raise ModelError(f"{path}: modality: expected {modality}, got {summary['modality']}")
+    if summary["absent"] != (corpus.dims[modality] == 0):
+        raise ModelError(f"{path}: absent: {summary['absent']} does not fit {corpus.path}; pretrain again")
+    return summary
+
+
+def _load_for(path: Path, corpus: PreparedCorpus, modality: str, hidden_dim: int) -> tuple[UnimodalEncoder, Scaler]:
+    encoder, scaler, description = load_described_encoder(path)
+    expected = {
+        "modality": modality,
+        "input_dim": corpus.dims[modality],
+        "label_names": list(corpus.label_names),
+        "hidden_dim": hidden_dim,
+    }
+    for key, value in expected.items():
+        if description[key] != value:
+            raise ModelError(f"{path}: {key}: expected {value}, got {description[key]}")
+    return encoder, scaler

@@ -1,0 +1,194 @@
+"""Phase one: a unimodal encoder per replicate, trained on the labelled training rows of its modality alone."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from ramer.config import Config, Encoder
+from ramer.data.prepared import PreparedCorpus, Replicate
+from ramer.errors import ConfigError, CorpusError
+from ramer.files import atomic_directory, digest_file, write_json
+from ramer.metrics import weighted_f1
+from ramer.modalities import MODALITIES
+from ramer.nn.encoder import UnimodalEncoder
+from ramer.seeding import choose_device, generator, seed_torch
+from ramer.training.checkpoints import build_encoder, describe_encoder, load_encoder, save_encoder
+from ramer.training.early_stopping import EarlyStopping
+from ramer.training.progress import track
+
+logger = logging.getLogger(__name__)
+
+__all__ = ["load_encoder", "pretrain", "train_step"]
+
+HISTORY_COLUMNS = ["replicate", "epoch", "train_loss", "val_loss", "val_weighted_f1"]
+CLIP_NORM = 1.0
+IN_MEMORY_BYTES = 256 * 2**20  # a split larger than this is gathered batch by batch from the memory map
+SCORING_BATCH = 1024
+
+
+class SplitRows:
+    """The rows of one split that hold the modality: standardised vectors by position, and labels.
+
+    Args:
+        split: name of the split, used in the error too.
+
+    Raises:
+        CorpusError: no row of the split holds the modality.
+    """
+
+    def __init__(self, corpus: PreparedCorpus, modality: str, replicate: Replicate, split: str, device: str) -> None:
+        rows = corpus.rows_in(replicate, split)
+        rows = rows[corpus.available[rows, MODALITIES.index(modality)]]
+        if not len(rows):
+            where = f"{corpus.path}: {modality}"
+            raise CorpusError(f"{where}: expected at least one {split} row of {replicate.name} to hold it, found none")
+        self._rows = rows
+        self._features = corpus.features[modality]
+        self._scaler = corpus.scaler(modality, replicate)
+        self._device = device
+        self.labels = torch.from_numpy(corpus.labels(replicate)[rows]).to(device)
+        fits = len(rows) * corpus.dims[modality] * 4 <= IN_MEMORY_BYTES
+        self._matrix = self._read(rows).to(device) if fits else None
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def gather(self, positions: Tensor) -> Tensor:
+        """Standardised vectors [n, dim] of positions within the split."""
+        if self._matrix is not None:
+            return self._matrix[positions.to(self._device)]
+        return self._read(self._rows[positions.numpy()]).to(self._device)
+
+    def _read(self, rows: np.ndarray) -> Tensor:
+        return torch.from_numpy(self._scaler.apply(self._features[rows]))
+
+
+def pretrain(config: Config, modality: str, prepared: str | Path, out: str | Path) -> None:
+    """Train a modality's encoders and write one checkpoint per replicate, ``encoder.json`` and ``history.csv``.
+
+    The best epoch by validation weighted F1 is kept, the lower validation loss among equals. Test and pool rows are
+    never read. A modality that the corpus lacks yields an ``encoder.json`` that says so, and no checkpoint.
+
+    Args:
+        modality: a key of ``config.pretrain``.
+        prepared: directory that the stage ``prepare`` wrote.
+        out: directory to write, whole or not at all.
+
+    Raises:
+        ConfigError: heads do not divide the encoder's width.
+        CorpusError: a replicate has no training or validation row that holds the modality.
+    """
+    corpus = PreparedCorpus.open(prepared)
+    options: Encoder = getattr(config.pretrain, modality)
+    description = describe_encoder(modality, corpus.dims[modality], options, corpus.label_names)
+    absent = corpus.dims[modality] == 0
+    summary: dict[str, Any] = description | {"absent": absent, "replicates": {}, "parameters": 0}
+    history: list[dict[str, Any]] = []
+    device = choose_device(config.runtime.device)
+    with atomic_directory(out) as directory:
+        for replicate in () if absent else corpus.replicates:
+            path = directory / f"{replicate.name}.safetensors"
+            seed_torch(replicate.seed, "pretrain", "torch", modality, replicate.fold)
+            encoder = _build(modality, description).to(device)
+            rng = generator(replicate.seed, "pretrain", modality, replicate.fold)
+            best, epochs = _train(encoder, corpus, modality, replicate, options, rng)
+            save_encoder(path, encoder.state_dict(), corpus.scaler(modality, replicate), description)
+            history += [{"replicate": replicate.name, **epoch} for epoch in epochs]
+            summary["parameters"] = sum(p.numel() for p in encoder.parameters())
+            summary["replicates"][replicate.name] = {
+                "epoch": best.best_epoch,
+                "val_weighted_f1": best.best_score,
+                "digest": digest_file(path),
+            }
+            logger.info("%s %s: epoch %d, %.3f", modality, replicate.name, best.best_epoch, best.best_score)
+        write_json(directory / "encoder.json", summary)
+        table = pd.DataFrame(history, columns=HISTORY_COLUMNS)
+        table.to_csv(directory / "history.csv", index=False, float_format="%.6f", lineterminator="\n")
+
+
+def _build(modality: str, description: dict[str, Any]) -> UnimodalEncoder:
+    try:
+        return build_encoder(description)
+    except ConfigError as error:
+        raise ConfigError([f"params.yaml: pretrain.{modality}.{fault}" for fault in error.faults]) from None
+
+
+def _train(
+    encoder: UnimodalEncoder,
+    corpus: PreparedCorpus,
+    modality: str,
+    replicate: Replicate,
+    options: Encoder,
+    rng: np.random.Generator,
+) -> tuple[EarlyStopping, list[dict[str, Any]]]:
+    """Train in place and leave the best epoch's weights in the encoder."""
+    device = next(encoder.parameters()).device.type
+    train = SplitRows(corpus, modality, replicate, "train", device)
+    val = SplitRows(corpus, modality, replicate, "val", device)
+    optimizer = torch.optim.AdamW(encoder.parameters(), options.lr, weight_decay=options.weight_decay, fused=True)
+    stopping = EarlyStopping(options.patience)
+    best = {name: tensor.detach().clone() for name, tensor in encoder.state_dict().items()}
+    history = []
+    epochs = range(1, options.epochs + 1)
+    for epoch in track(epochs, f"pretrain {modality} {replicate.name}"):
+        train_loss = _train_epoch(encoder, train, optimizer, _batches(len(train), options.batch_size, rng))
+        val_loss, score = _score(encoder, val)
+        history.append({"epoch": epoch, "train_loss": train_loss, "val_loss": val_loss, "val_weighted_f1": score})
+        if stopping.update(epoch, score, val_loss):
+            for name, tensor in encoder.state_dict().items():
+                best[name].copy_(tensor)
+        if stopping.should_stop:
+            break
+    encoder.load_state_dict(best)
+    return stopping, history
+
+
+def _batches(rows: int, size: int, rng: np.random.Generator) -> Iterator[Tensor]:
+    # Sorted within a batch: the same mini-batch, but a memory map is read forwards.
+    order = torch.from_numpy(rng.permutation(rows))
+    return (batch.sort().values for batch in order.split(size))
+
+
+def _train_epoch(
+    encoder: UnimodalEncoder, train: SplitRows, optimizer: torch.optim.Optimizer, batches: Iterator[Tensor]
+) -> float:
+    encoder.train()
+    total = torch.zeros(())
+    for batch in batches:
+        loss = train_step(encoder, train.gather(batch), train.labels[batch], optimizer)
+        total += loss.cpu() * len(batch)
+    return float(total) / len(train)
+
+
+def train_step(encoder: UnimodalEncoder, x: Tensor, labels: Tensor, optimizer: torch.optim.Optimizer) -> Tensor:
+    """One optimiser step on a mini-batch [n, dim] with its labels [n]; returns the detached loss."""
+    loss = nn.functional.cross_entropy(encoder(x).logits, labels)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    _clip_gradients(list(encoder.parameters()))
+    optimizer.step()
+    return loss.detach()
+
+
+def _clip_gradients(parameters: list[nn.Parameter]) -> None:
+    # As clip_grad_norm_, but a wide encoder's gradients are rewritten only when they do exceed the norm.
+    norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None], foreach=True)
+    if norm > CLIP_NORM:
+        nn.utils.clip_grads_with_norm_(parameters, CLIP_NORM, norm, foreach=True)
+
+
+@torch.inference_mode()
+def _score(encoder: UnimodalEncoder, val: SplitRows) -> tuple[float, float]:
+    """Mean cross-entropy and weighted F1 of the validation rows."""
+    encoder.eval()
+    logits = torch.cat([encoder(val.gather(batch)).logits for batch in torch.arange(len(val)).split(SCORING_BATCH)])
+    loss = nn.functional.cross_entropy(logits, val.labels)
+    return float(loss), weighted_f1(val.labels.cpu().numpy(), logits.argmax(dim=1).cpu().numpy())
