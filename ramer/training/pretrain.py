@@ -111,7 +111,7 @@ def pretrain(config: Config, modality: str, prepared: str | Path, out: str | Pat
             logger.info("%s %s: epoch %d, %.3f", modality, replicate.name, best.best_epoch, best.best_score)
         write_json(directory / "encoder.json", summary)
         table = pd.DataFrame(history, columns=HISTORY_COLUMNS)
-        table.to_csv(directory / "history.csv", index=False, float_format="%.6f", lineterminator="\n")
+        table.to_csv(directory / "history.csv", index=False, float_format="%.9g", lineterminator="\n")
 
 
 def _build(modality: str, description: dict[str, Any]) -> UnimodalEncoder:

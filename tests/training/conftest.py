@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -70,7 +71,10 @@ def write_corpus() -> Callable[..., Path]:
             scalers[f"{modality}_std"] = np.tile(used.std(0) if len(used) else np.ones(dim), (2, 1))
             features[hidden & available[modality]] = 1e6
             np.save(path / f"{modality}.npy", features)
-        np.savez(path / "scalers.npz", **{name: value.astype(np.float32) for name, value in scalers.items()})
+        with zipfile.ZipFile(path / "scalers.npz", "w") as archive:
+            for name, value in scalers.items():
+                with archive.open(f"{name}.npy", "w") as file:
+                    np.save(file, value.astype(np.float32))
         names: np.ndarray = np.array(LABELS, dtype=object)[np.where(hidden, 0, labels)]
         names[splits == "pool"] = "angry" if poison else None
         ids = [f"clip{i:03d}" for i in range(len(splits))]
