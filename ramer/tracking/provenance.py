@@ -1,0 +1,95 @@
+"""Where a run comes from: git commit, DVC experiment, DVC remote."""
+
+from __future__ import annotations
+
+import configparser
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+# The pipeline itself rewrites these, and both are logged: they do not make the code unknown.
+_WRITTEN_BY_RUNS = ("dvc.lock", "params.yaml")
+_UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Who made the results.
+
+    experiment: DVC's name of the experiment, or ``workspace``. baseline: the commit it started from.
+    commit: git HEAD. modified: tracked files other than params.yaml and dvc.lock that differ from HEAD.
+    main: the main workspace (under ``--temp`` not the one that holds the files).
+    """
+
+    experiment: str
+    baseline: str
+    commit: str
+    modified: tuple[str, ...]
+    stage: str
+    main: Path
+
+    @classmethod
+    def read(cls, root: Path, environment: Mapping[str, str]) -> Provenance:
+        commit = _git(root, "rev-parse", "HEAD").strip() or _UNKNOWN
+        changed = _git(root, "diff", "--name-only", "--relative", "HEAD").splitlines() if commit != _UNKNOWN else []
+        return cls(
+            experiment=environment.get("DVC_EXP_NAME") or "workspace",
+            baseline=environment.get("DVC_EXP_BASELINE_REV") or commit,
+            commit=commit,
+            modified=tuple(name for name in changed if name not in _WRITTEN_BY_RUNS),
+            stage=environment.get("DVC_STAGE") or "track",
+            main=main_workspace(environment, root),
+        )
+
+    @property
+    def run_name(self) -> str:
+        """The experiment's name, or ``workspace-<short commit>``."""
+        return self.experiment if self.experiment != "workspace" else f"workspace-{self.baseline[:7]}"
+
+    def tags(self) -> dict[str, str]:
+        tags = {
+            "dvc.exp_name": self.experiment,
+            "dvc.baseline_rev": self.baseline,
+            "dvc.stage": self.stage,
+            "dvc.dirty": "true" if self.modified else "false",
+            "mlflow.source.git.commit": self.commit,
+            "mlflow.source.name": "dvc.yaml",
+            "mlflow.source.type": "LOCAL",
+        }
+        if self.modified:
+            tags["dvc.modified"] = ", ".join(self.modified)[:5000]
+        return tags
+
+
+def main_workspace(environment: Mapping[str, str], root: Path) -> Path:
+    """``DVC_ROOT``, which even in a temporary copy is the main workspace, else ``root``; absolute."""
+    return Path(environment.get("DVC_ROOT") or root).resolve()
+
+
+def dvc_remote(main: Path) -> dict[str, str] | None:
+    """Name and URL of DVC's default remote, without credentials; None where none is set."""
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read([main / ".dvc" / "config", main / ".dvc" / "config.local"], encoding="utf-8")
+    except configparser.Error:
+        return None
+    name = parser.get("core", "remote", fallback=None)
+    if name is None:
+        return None
+    url = parser.get(f"'remote \"{name}\"'", "url", fallback="")
+    return {"name": name, "url": _without_credentials(url)}
+
+
+def _without_credentials(url: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="")) if parts.netloc else url
+
+
+def _git(root: Path, *arguments: str) -> str:
+    try:
+        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return done.stdout if done.returncode == 0 else ""

@@ -1,0 +1,164 @@
+"""An experiment as MLflow runs: one parent, and one child per method."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunStatus
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
+
+from ramer.config import Config
+from ramer.tracking.artifacts import staged
+from ramer.tracking.provenance import Provenance, dvc_remote
+from ramer.tracking.record import Corpus, Part, Record, read_record
+from ramer.tracking.store import Store
+
+log = logging.getLogger(__name__)
+
+_METRICS_PER_CALL, _PARAMS_PER_CALL = 900, 100  # MLflow takes at most 1000 entities, 100 of them params
+_DIGEST_LENGTH = 36  # the longest that MLflow stores for a dataset
+_FAULT_TAG = "ramer.fault"
+_FINISHED = RunStatus.to_string(RunStatus.FINISHED)
+_FAILED = RunStatus.to_string(RunStatus.FAILED)
+_RUNNING = RunStatus.to_string(RunStatus.RUNNING)
+
+
+def log_experiment(store: Store, config: Config, root: Path, provenance: Provenance, digest: str) -> None:
+    """Log the experiment under ``root`` unless a finished run of it is there.
+
+    Args:
+        store: the open store; nobody else of this workspace logs meanwhile.
+        root: the workspace with the files. digest: of what is logged, see ``digest_inputs``.
+
+    Raises:
+        ResultsError: a file is missing or broken; the run is then FAILED and says why in a tag.
+    """
+    identity = {"ramer.role": "experiment", "ramer.digest": digest}
+    parent = _find_parent(store, identity, provenance)
+    if parent is None:
+        tags = {**provenance.tags(), **identity}
+        parent = store.client.create_run(store.experiment_id, tags=tags, run_name=provenance.run_name)
+        children: dict[str, Run] = {}
+    elif parent.info.status == _FINISHED:
+        log.info("already in MLflow: %s", provenance.run_name)
+        return
+    else:
+        children = _find_children(store, parent)
+    with _finishing(store, parent):
+        record = read_record(config, root)
+        writer = _Writer(store, root, config.tracking.max_artifact_mb, dvc_remote(provenance.main), record.corpus)
+        writer.write(parent, record.experiment)
+        store.client.set_tag(parent.info.run_id, MLFLOW_RUN_NOTE, _note(record))
+        for position, (method, part) in enumerate(record.methods.items()):
+            child = children.get(method)
+            if child is None:
+                tags = {**provenance.tags(), **record.tags[method], MLFLOW_PARENT_RUN_ID: parent.info.run_id}
+                # The UI lists the latest first: starting times that fall keep the order of params.yaml.
+                started = parent.info.start_time + len(record.methods) - position
+                child = store.client.create_run(store.experiment_id, started, {"ramer.role": "method", **tags}, method)
+            if child.info.status != _FINISHED:
+                with _finishing(store, child):
+                    writer.write(child, part)
+    log.info("logged to MLflow: %s with %d methods", provenance.run_name, len(record.methods))
+
+
+def _find_parent(store: Store, identity: Mapping[str, str], provenance: Provenance) -> Run | None:
+    condition = " and ".join(f"tags.`{key}` = '{value}'" for key, value in identity.items())
+    wanted = {"dvc.exp_name": provenance.experiment, "dvc.baseline_rev": provenance.baseline}
+    found = [
+        run
+        for run in store.client.search_runs([store.experiment_id], condition)
+        if wanted.items() <= run.data.tags.items()
+    ]
+    return min(found, key=lambda run: run.info.status != _FINISHED, default=None)
+
+
+def _find_children(store: Store, parent: Run) -> dict[str, Run]:
+    condition = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent.info.run_id}'"
+    runs = store.client.search_runs([store.experiment_id], condition)
+    return {run.data.tags["method"]: run for run in runs if "method" in run.data.tags}
+
+
+@contextlib.contextmanager
+def _finishing(store: Store, run: Run) -> Iterator[None]:
+    """Leave the run FINISHED, or FAILED with the fault in a tag, whatever it was before."""
+    run_id = run.info.run_id
+    if run.info.status != _RUNNING:
+        store.client.update_run(run_id, _RUNNING)
+    if _FAULT_TAG in run.data.tags:
+        store.client.delete_tag(run_id, _FAULT_TAG)
+    try:
+        yield
+    except BaseException as error:
+        with contextlib.suppress(Exception):  # the store may be what failed; the first fault is the one to report
+            store.client.set_tag(run_id, _FAULT_TAG, " ".join(str(error).split())[:5000])
+            store.client.set_terminated(run_id, _FAILED)
+        raise
+    store.client.set_terminated(run_id, _FINISHED)
+
+
+class _Writer:
+    """Writes one part into one run, in as few calls as MLflow allows."""
+
+    def __init__(
+        self, store: Store, root: Path, max_mb: float, remote: Mapping[str, str] | None, corpus: Corpus
+    ) -> None:
+        self.client = store.client
+        self.root = root
+        self.max_mb = max_mb
+        self.remote = remote
+        self.dataset = _dataset(corpus)
+
+    def write(self, run: Run, part: Part) -> None:
+        # Every value carries the run's starting time: logging it again after a crash adds nothing.
+        time_ms = run.info.start_time
+        run_id = run.info.run_id
+        metrics = [Metric(_name(key), value, time_ms, 0) for key, value in part.metrics.items()]
+        metrics += [Metric(_name(point.name), point.value, time_ms, point.step) for point in part.history]
+        params = [Param(_name(key), value) for key, value in part.params.items()]
+        while metrics or params:
+            self.client.log_batch(run_id, metrics[:_METRICS_PER_CALL], params[:_PARAMS_PER_CALL])
+            metrics, params = metrics[_METRICS_PER_CALL:], params[_PARAMS_PER_CALL:]
+        self.client.log_inputs(run_id, [self.dataset])
+        with staged(part.artifacts, self.root, self.max_mb, self.remote) as folder:
+            self.client.log_artifacts(run_id, str(folder))
+
+
+def _dataset(corpus: Corpus) -> DatasetInput:
+    dataset = Dataset(
+        name=corpus.name,
+        digest=corpus.digest[:_DIGEST_LENGTH],
+        source_type="local",
+        source=json.dumps({"uri": corpus.source}),
+        profile=json.dumps(corpus.profile, sort_keys=True),
+    )
+    return DatasetInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, "training and evaluation")])
+
+
+def _name(name: str) -> str:
+    """MLflow takes letters, digits and ``_-. :/`` in a name; anything else, as in ``f1_joy@work``, becomes ``_``."""
+    return re.sub(r"[^\w\-./: ]", "_", name)
+
+
+def _note(record: Record) -> str:
+    """What the UI shows at the top of the experiment's run: the methods, best first."""
+    scores = record.experiment.metrics
+    rows = sorted(record.methods, key=lambda method: -scores.get(f"{method}/avg6_weighted_f1", 0.0))
+    lines = [
+        f"Corpus **{record.corpus.name}**. Weighted F1, mean over replicates; `avg6` is the mean of the six "
+        "missing-modality conditions, `avt` has all three. Intervals and tests: `results/report.html`.",
+        "",
+        "| method | avg6 | avt | deployable |",
+        "| --- | --- | --- | --- |",
+    ]
+    for method in rows:
+        values = [scores.get(f"{method}/{key}_weighted_f1") for key in ("avg6", "avt")]
+        cells = ["" if value is None else f"{value:.3f}" for value in values]
+        deployable = "yes" if record.tags[method]["deployable"] == "true" else "no"
+        lines.append(f"| {method} | {' | '.join(cells)} | {deployable} |")
+    return "\n".join(lines)

@@ -1,0 +1,143 @@
+"""The MLflow store: where it is, first contact without a race, and faults told apart from our own."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+import sqlalchemy.exc
+from filelock import FileLock, Timeout
+from mlflow import MlflowClient
+from mlflow.entities import LifecycleStage
+from mlflow.exceptions import MlflowException
+
+from ramer.errors import RamerError
+from ramer.tracking.provenance import main_workspace
+
+log = logging.getLogger(__name__)
+
+_SQLITE = "sqlite:///"
+_LOCK_SECONDS = 600.0
+# A server that is down must cost seconds, a slow upload must not be cut off. What the user has set wins.
+_FIRST_CONTACT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
+_AFTERWARDS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+# What requests raises is an OSError, as is a full disk.
+_FAULTS = (MlflowException, sqlalchemy.exc.SQLAlchemyError, sqlite3.Error, OSError)
+
+
+class StoreError(RamerError):
+    """The tracking store is unreachable or refuses to work."""
+
+
+@dataclass(frozen=True)
+class Store:
+    client: MlflowClient
+    experiment_id: str
+
+
+def tracking_uri(environment: Mapping[str, str], root: Path) -> str:
+    """``MLFLOW_TRACKING_URI``, else a SQLite file in the main workspace.
+
+    A relative SQLite path is taken from the main workspace: a temporary copy, which is deleted
+    with everything in it, must not hold the store.
+    """
+    uri = environment.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}mlflow.db"
+    if not uri.startswith(_SQLITE):
+        return uri
+    return f"{_SQLITE}{main_workspace(environment, root) / uri.removeprefix(_SQLITE)}"
+
+
+def is_server(uri: str) -> bool:
+    return uri.startswith(("http://", "https://"))
+
+
+@contextlib.contextmanager
+def open_store(experiment: str, environment: Mapping[str, str], root: Path) -> Iterator[Store]:
+    """A client and the experiment's id, for one process of this workspace at a time.
+
+    Four processes that first touch a new SQLite store at once break it, and two that log the same
+    experiment would each find the other's unfinished run; both take seconds, so both wait here.
+
+    Raises:
+        StoreError: the store is unreachable, or it failed while the body used it.
+    """
+    _quieten("alembic", "mlflow", "urllib3")
+    main = main_workspace(environment, root)
+    uri = tracking_uri(environment, root)
+    try:
+        with _lock(main):
+            # MLflow names relative folders after the directory it starts in.
+            with _defaults(_FIRST_CONTACT), contextlib.chdir(main):
+                store = _connect(uri, experiment, main)
+            with _defaults(_AFTERWARDS):
+                yield store
+    except _FAULTS as error:
+        raise StoreError(_one_line(error)) from error
+
+
+def _connect(uri: str, experiment: str, main: Path) -> Store:
+    database = Path(unquote(uri.removeprefix(_SQLITE))) if uri.startswith(_SQLITE) else None
+    if database is not None:
+        database.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.closing(sqlite3.connect(database)) as connection:  # MLflow would retry a bad path for hours
+            connection.execute("PRAGMA journal_mode=WAL")
+    client = MlflowClient(tracking_uri=uri)
+    found = client.get_experiment_by_name(experiment)
+    if found is None:
+        beside = (database.parent if database is not None else main) / "mlartifacts" / quote(experiment, safe="")
+        experiment_id = client.create_experiment(experiment, None if is_server(uri) else beside.as_uri())
+    elif found.lifecycle_stage != LifecycleStage.ACTIVE:
+        raise StoreError(
+            f"experiment {experiment!r} was deleted; restore it with "
+            f"mlflow experiments restore --experiment-id {found.experiment_id}, or set another tracking.experiment"
+        )
+    else:
+        experiment_id = found.experiment_id
+    return Store(client, experiment_id)
+
+
+@contextlib.contextmanager
+def _lock(main: Path) -> Iterator[None]:
+    folder = main / ".dvc" / "tmp" if (main / ".dvc").is_dir() else main / ".tracking"
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / "ramer-tracking.lock")
+    try:
+        lock.acquire(timeout=_LOCK_SECONDS)
+    except Timeout:
+        raise StoreError(f"{lock.lock_file} was held by another process for {_LOCK_SECONDS:.0f} s") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def _defaults(values: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables that the user has left unset; MLflow reads them at every request."""
+    added = [name for name in values if name not in os.environ]
+    os.environ.update({name: values[name] for name in added})
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+
+
+def _quieten(*names: str) -> None:
+    for name in names:
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 300 else text[:297] + "..."
