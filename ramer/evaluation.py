@@ -14,7 +14,7 @@ from ramer.errors import ModelError
 from ramer.files import atomic_directory, digest_file, read_json, write_json, write_table
 from ramer.fitting import Workspace
 from ramer.methods import Method, load_method, method_class
-from ramer.metrics import confusion, score_predictions
+from ramer.metrics import confusion_by_condition, score_predictions
 from ramer.modalities import CONDITIONS
 from ramer.seeding import choose_device
 
@@ -46,7 +46,7 @@ def evaluate_method(config: Config, name: str, workspace: Workspace, models: Pat
     with atomic_directory(out) as temporary:
         write_table(temporary / "predictions.parquet", predictions)
         write_json(temporary / "metrics.json", score_predictions(predictions, labels, config.evaluate.ece_bins))
-        write_json(temporary / "confusion.json", confusion(predictions, labels))
+        write_json(temporary / "confusion.json", confusion_by_condition(predictions, labels))
         write_json(temporary / "retrieval.json", {"by_condition": _mean_diagnostics(diagnostics)})
         keys = ("name", "type", "options", "deployable", "retrieval", "validation_selection")
         write_json(temporary / "method.json", {key: description[key] for key in keys})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import zlib
 
 import numpy as np
@@ -19,15 +20,19 @@ def generator(seed: int, *names: str | int) -> np.random.Generator:
 
 
 def set_threads(threads: int) -> None:
-    """Fix the thread count of torch, FAISS and BLAS: weights depend on it."""
-    import faiss
-    import torch
+    """Fix the thread count of BLAS, torch and FAISS: weights depend on it.
+
+    Libraries that are loaded already are told so; one that is loaded later reads the environment. Nothing is
+    imported for this alone, because torch costs a second that a stage without it need not pay.
+    """
     from threadpoolctl import threadpool_limits
 
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(threads)
-    torch.set_num_threads(threads)
-    faiss.omp_set_num_threads(threads)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(threads)
+    if "faiss" in sys.modules:
+        sys.modules["faiss"].omp_set_num_threads(threads)
     threadpool_limits(threads)
 
 

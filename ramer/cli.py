@@ -1,0 +1,46 @@
+"""The command ``ramer``. Every heavy import waits until a command runs, so that help is immediate."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import typer
+
+from ramer.commands.predict import predict
+from ramer.commands.report import report
+from ramer.errors import RamerError
+
+app = typer.Typer(
+    help="Emotion recognition from audio, face and text when some of them are missing.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def plain_errors(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Turn a fault of the user's input into one clear line each on stderr and exit code 2."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except RamerError as error:
+            for line in error.faults:
+                print(f"error: {line}", file=sys.stderr)
+            raise typer.Exit(2) from None
+        except BrokenPipeError:
+            raise typer.Exit(0) from None
+
+    return wrapped
+
+
+for _command in (predict, report):
+    app.command()(plain_errors(_command))
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,1 @@
+"""One file per `ramer` command; heavy imports stay inside the functions."""

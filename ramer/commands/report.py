@@ -1,0 +1,29 @@
+"""``ramer report``: the comparison on the terminal, or its page in a browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report(
+    workspace: Annotated[Path, typer.Option(help="A ramer project whose pipeline has run.")] = Path("."),
+    open_page: Annotated[bool, typer.Option("--open", help="Open results/report.html in the browser.")] = False,
+) -> None:
+    """Print the comparison of all methods, or open the report."""
+    from rich.console import Console
+
+    from ramer.errors import RamerError
+    from ramer.files import read_json
+    from ramer.reporting.tables import comparison_table
+
+    summary, page = workspace / "results" / "summary.json", workspace / "results" / "report.html"
+    for path in (summary, page):
+        if not path.is_file():
+            raise RamerError(f"{path}: no such file; run `dvc repro` first, or name the project with --workspace")
+    Console().print(comparison_table(read_json(summary)))
+    typer.echo(f"report: {page}")
+    if open_page:
+        typer.launch(str(page.resolve()))

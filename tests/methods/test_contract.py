@@ -1,0 +1,143 @@
+"""One contract over every method: masks hold, saving loses nothing, rows do not influence each other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ramer.batches import Batch, LabelledRows, ReplicateData
+from ramer.fitting import Workspace, fit_replicate
+from ramer.methods import Method, available_types, build_method, load_method, method_class, method_options
+from ramer.modalities import CONDITIONS, MODALITIES
+from ramer.retrieval.aggregation import Lists
+from ramer.training.loop import History
+from tests.methods.conftest import tiny_config
+
+TRAINING = tiny_config({"prior": {"type": "prior"}}).train
+TYPES = available_types()
+_fitted: dict[str, Method] = {}
+
+
+def data_for(kind: str, workspace: Workspace) -> ReplicateData:
+    return workspace.replicate(workspace.corpus.replicates[0], method_class(kind))
+
+
+def fit_fresh(kind: str, workspace: Workspace) -> Method:
+    method = build_method(method_options(kind, {"type": kind}), workspace.shape(), TRAINING)
+    fit_replicate(method, data_for(kind, workspace), History())
+    return method
+
+
+def fitted(kind: str, workspace: Workspace) -> Method:
+    if kind not in _fitted:
+        _fitted[kind] = fit_fresh(kind, workspace)
+    return _fitted[kind]
+
+
+def held_out(kind: str, workspace: Workspace) -> LabelledRows:
+    data, method = data_for(kind, workspace), method_class(kind)
+    return LabelledRows(data, data.corpus.rows_in(data.replicate, "test"), method.inputs, method.needs_complete)
+
+
+def poisoned(batch: Batch, value: float) -> Batch:
+    """The batch with everything masked replaced: arrays by ``value``, lists by arbitrary database rows."""
+
+    def spoil(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {
+            m: np.where(batch.available[:, MODALITIES.index(m), None], a, np.float32(value)) for m, a in arrays.items()
+        }
+
+    lists = batch.lists
+    if lists is not None:
+        rows = {m: np.where(batch.available[:, i, None], lists.rows[m], 0) for i, m in enumerate(MODALITIES)}
+        lists = Lists(rows, spoil(lists.scores))
+    return replace(
+        batch,
+        features=spoil(batch.features),
+        states=spoil(batch.states),
+        posteriors=spoil(batch.posteriors),
+        lists=lists,
+    )
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_probabilities_are_distributions_under_every_condition(kind: str, workspace: Workspace) -> None:
+    method, test = fitted(kind, workspace), held_out(kind, workspace)
+    for condition in CONDITIONS:
+        proba = method.predict_proba(test.under(condition))
+        assert proba.shape == (len(test), workspace.corpus.classes)
+        assert np.isfinite(proba).all()
+        np.testing.assert_allclose(proba.sum(axis=1), 1.0, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("value", [np.nan, 1e30])
+def test_what_is_masked_changes_nothing(kind: str, value: float, workspace: Workspace) -> None:
+    method, test = fitted(kind, workspace), held_out(kind, workspace)
+    for condition in CONDITIONS:
+        batch = test.under(condition)
+        np.testing.assert_array_equal(
+            method.predict_proba(poisoned(batch, value)), method.predict_proba(batch), err_msg=condition
+        )
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_a_saved_model_predicts_the_same(kind: str, workspace: Workspace, tmp_path: Path) -> None:
+    method, test = fitted(kind, workspace), held_out(kind, workspace)
+    method.save(tmp_path / "model.safetensors")
+    again = load_method(tmp_path / "model.safetensors")
+    for condition in CONDITIONS:
+        batch = test.under(condition)
+        np.testing.assert_array_equal(again.predict_proba(batch), method.predict_proba(batch))
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_rows_do_not_influence_each_other(kind: str, workspace: Workspace) -> None:
+    method, test = fitted(kind, workspace), held_out(kind, workspace)
+    some = np.arange(0, len(test), 3)[::-1]
+    for condition in ("a", "vt", "avt"):
+        batch = test.under(condition)
+        np.testing.assert_allclose(
+            method.predict_proba(batch.take(some)), method.predict_proba(batch)[some], atol=1e-5, err_msg=condition
+        )
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_a_row_with_nothing_gets_the_training_prior(kind: str, workspace: Workspace) -> None:
+    method, test = fitted(kind, workspace), held_out(kind, workspace)
+    data = test.data
+    batch = data.batch(test.rows, np.zeros(3, dtype=bool), test.inputs, method.needs_complete)
+    train = data.corpus.rows_in(data.replicate, "train")
+    labels = data.corpus.labels(data.replicate)[train]
+    prior = np.bincount(labels, minlength=data.corpus.classes) / len(labels)
+    np.testing.assert_allclose(method.predict_proba(batch), np.tile(prior, (len(test), 1)))
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_two_fits_agree_to_the_bit(kind: str, workspace: Workspace, tmp_path: Path) -> None:
+    fitted(kind, workspace).save(tmp_path / "one.safetensors")
+    fit_fresh(kind, workspace).save(tmp_path / "two.safetensors")
+    assert (tmp_path / "one.safetensors").read_bytes() == (tmp_path / "two.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_only_a_method_that_says_so_gets_the_complete_rows(kind: str, workspace: Workspace) -> None:
+    method = method_class(kind)
+    assert method.needs_complete == (kind == "oracle")
+    assert (held_out(kind, workspace).under("a").complete is not None) == method.needs_complete
+    if method.needs_complete:
+        assert not method.deployable
+
+
+def test_full_rows_are_left_alone_by_every_imputation(workspace: Workspace) -> None:
+    """Protocol: full-modality rows pass without retrieval, so retrieved rows cannot reach them."""
+    test = held_out("ramer", workspace)
+    whole = test.under("avt").take(test.under("avt").available.all(axis=1))
+    assert len(whole) > 0
+    method = fitted("ramer", workspace)
+    assert whole.lists is not None
+    emptied = Lists({m: np.full_like(r, -1) for m, r in whole.lists.rows.items()}, whole.lists.scores)
+    np.testing.assert_array_equal(method.predict_proba(replace(whole, lists=emptied)), method.predict_proba(whole))
