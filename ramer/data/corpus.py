@@ -10,6 +10,7 @@ import numpy as np
 
 BLOCK_ROWS = 1024  # rows held in memory at a time, whatever the size of the corpus
 UNLABELLED = -1
+FAULT_LIMIT = 20  # faults shown; the rest is counted
 
 
 class FeatureSource(Protocol):
@@ -71,3 +72,9 @@ def strings(values: Iterable[Any]) -> np.ndarray:
     out = np.empty(len(cleaned), dtype=object)
     out[:] = cleaned
     return out
+
+
+def cut_faults(faults: list[str]) -> list[str]:
+    """At most ``FAULT_LIMIT`` faults and a count of the rest."""
+    rest = len(faults) - FAULT_LIMIT
+    return faults if rest <= 0 else [*faults[:FAULT_LIMIT], f"... and {rest} faults more"]

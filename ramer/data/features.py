@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from tqdm import tqdm
+import rich.progress
+from rich.console import Console
 
-from ramer.data.corpus import BLOCK_ROWS, FeatureSource, RawCorpus
+from ramer.data.corpus import BLOCK_ROWS, FeatureSource, RawCorpus, cut_faults
 from ramer.errors import CorpusError
 from ramer.modalities import MODALITIES
 
-FAULT_LIMIT = 20  # faults shown; the rest is counted
 T = TypeVar("T")
 
 
@@ -31,22 +30,18 @@ class WrittenFeatures:
 
 
 def progress(items: Iterable[T], total: int, what: str) -> Iterator[T]:
-    """Pass ``items`` on under a progress bar, which a short job or a log file never sees."""
-    watched = sys.stderr.isatty()
-    yield from tqdm(items, total=total, desc=what, file=sys.stderr, leave=False, delay=1, disable=not watched)
-
-
-def cut_faults(faults: list[str]) -> list[str]:
-    """At most ``FAULT_LIMIT`` faults and a count of the rest."""
-    rest = len(faults) - FAULT_LIMIT
-    return faults if rest <= 0 else [*faults[:FAULT_LIMIT], f"... and {rest} faults more"]
+    """Pass ``items`` on under a bar on stderr, which only a terminal ever sees."""
+    console = Console(stderr=True)
+    yield from rich.progress.track(
+        items, what, total=total, console=console, transient=True, disable=not console.is_terminal
+    )
 
 
 def write_features(corpus: RawCorpus, folder: Path) -> WrittenFeatures:
     """Write ``<modality>.npy`` float32 [rows, dim] into ``folder``; a missing row becomes NaN.
 
     Raises:
-        CorpusError: a row is infinite or partly NaN, or a source holds another number of rows; one line per fault.
+        CorpusError: a row is infinite or partly NaN, or its source cannot be read; one line per fault.
     """
     dims, notes, faults = {}, [], []
     available = np.zeros((corpus.rows, len(MODALITIES)), dtype=bool)
@@ -54,7 +49,7 @@ def write_features(corpus: RawCorpus, folder: Path) -> WrittenFeatures:
     for column, modality in enumerate(MODALITIES):
         source, path = corpus.sources[modality], folder / f"{modality}.npy"
         if source is not None:
-            faults += _write_source(corpus, source, path, available[:, column], sha)
+            faults += _write_source(corpus, source, path, available[:, column], sha.update)
             if not available[:, column].any() and not faults:
                 notes.append(f"{modality}: every row is missing, treated as absent from the corpus")
         absent = source is None or not available[:, column].any()
@@ -75,28 +70,35 @@ def read_blocks(features: np.ndarray, rows: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _write_source(
-    corpus: RawCorpus, source: FeatureSource, path: Path, available: np.ndarray, sha: hashlib._Hash
+    corpus: RawCorpus, source: FeatureSource, path: Path, available: np.ndarray, digest: Callable[[memoryview], None]
 ) -> list[str]:
     """Fill one file and its column of ``available`` (in place); faults are returned, not raised, to report them all."""
     out = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(corpus.rows, source.dim))
     faults: list[str] = []
     start = 0
-    total = -(-corpus.rows // BLOCK_ROWS)
-    for block in progress(source.blocks(), total, source.origin):
-        nan = np.isnan(block)
-        missing = nan.all(axis=1) | (block == 0).all(axis=1)
-        for row in np.flatnonzero(np.isinf(block).any(axis=1)):
-            faults.append(f"{source.origin}: {corpus.where(start + row)}: infinite value, expected finite numbers")
-        for row in np.flatnonzero(nan.any(axis=1) & ~nan.all(axis=1)):
-            faults.append(
-                f"{source.origin}: {corpus.where(start + row)}: partly NaN, expected a whole vector or all NaN"
-            )
-        block = np.where(missing[:, None], np.float32(np.nan), block)
-        out[start : start + len(block)] = block
-        available[start : start + len(block)] = ~missing
-        sha.update(np.ascontiguousarray(block))
-        start += len(block)
+    try:
+        for block in progress(source.blocks(), -(-corpus.rows // BLOCK_ROWS), source.origin):
+            faults += _block_faults(corpus, source, block, start)
+            missing = np.isnan(block).all(axis=1) | (block == 0).all(axis=1)
+            block = np.where(missing[:, None], np.float32(np.nan), block)
+            out[start : start + len(block)] = block
+            available[start : start + len(block)] = ~missing
+            digest(block.data)
+            start += len(block)
+    except CorpusError as error:
+        return [*faults, *error.faults]
     out.flush()
-    if start != corpus.rows:
-        faults.append(f"{source.origin}: expected {corpus.rows} rows, found {start}")
     return faults
+
+
+def _block_faults(corpus: RawCorpus, source: FeatureSource, block: np.ndarray, start: int) -> list[str]:
+    nan = np.isnan(block)
+    infinite = np.flatnonzero(np.isinf(block).any(axis=1))
+    partly = np.flatnonzero(nan.any(axis=1) & ~nan.all(axis=1))
+    return [
+        *(
+            f"{source.origin}: {corpus.where(start + int(r))}: infinite value, expected finite numbers"
+            for r in infinite
+        ),
+        *(f"{source.origin}: {corpus.where(start + int(r))}: partly NaN, expected all or none" for r in partly),
+    ]

@@ -12,6 +12,8 @@ import pandas as pd
 from ramer.config import Config
 from ramer.data.corpus import RawCorpus
 from ramer.data.features import WrittenFeatures, write_features
+from ramer.data.merbench import read_merbench
+from ramer.data.npz import read_npz
 from ramer.data.prepared import SPLITS
 from ramer.data.replicates import POOL, ReplicatePlan, plan_replicates
 from ramer.data.scalers import write_scalers
@@ -30,7 +32,7 @@ def prepare(config: Config, out: Path) -> None:
         CorpusError: the corpus cannot be used; one line per fault.
     """
     corpus = read_corpus(config, out.parent)
-    check_rows(corpus)
+    check_rows(corpus, config.prepare.folds)
     plan = plan_replicates(corpus, config.prepare)
     with atomic_directory(out) as folder:
         features = write_features(corpus, folder)
@@ -47,6 +49,11 @@ def prepare(config: Config, out: Path) -> None:
 
 def read_corpus(config: Config, scratch: Path) -> RawCorpus:
     """The corpus that ``params.yaml`` names; ``scratch`` may hold what a reader wants to resume from."""
+    path = Path(config.corpus.path)
+    if config.corpus.kind == "npz":
+        return read_npz(path)
+    if config.corpus.kind == "merbench":
+        return read_merbench(path, config.corpus.merbench, scratch)
     return read_synthetic(config.corpus.synthetic)
 
 

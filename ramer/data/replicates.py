@@ -82,9 +82,7 @@ def assign_folds(labels: np.ndarray, groups: np.ndarray, folds: int, rng: np.ran
     groups = np.where(groups < 0, groups.max(initial=-1) + 1 + np.arange(len(groups)), groups)
     members, place = np.unique(groups, return_inverse=True)
     if len(members) < folds:
-        raise CorpusError(
-            f"prepare.folds: expected at most {len(members)} folds for {len(members)} groups, got {folds}"
-        )
+        raise CorpusError(f"prepare.folds: expected at most {len(members)}, the number of groups, got {folds}")
     if len(members) == folds:
         return place
     counts = np.zeros((len(members), labels.max() + 1))

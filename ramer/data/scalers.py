@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,23 +23,25 @@ def fit_scaler(features: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.n
     Returns:
         mean, std float32 [dim]; a constant column has std 1.
     """
-    shift, total, squares, count = None, 0.0, 0.0, 0
-    for block in read_blocks(features, rows):
-        held = block[~np.isnan(block).any(axis=1)].astype(np.float64)
-        if shift is None and len(held):
-            shift = held[
-                0
-            ]  # sums about a row of the data: a constant column gives exactly 0, a large mean loses no digits
-        if shift is not None:
-            total = total + (held - shift).sum(axis=0)
-            squares = squares + ((held - shift) ** 2).sum(axis=0)
-            count += len(held)
-    if shift is None:
+    # Two passes, so that neither a large mean nor a wild first row costs digits of the variance.
+    total, count = np.zeros(features.shape[1]), 0
+    for block in _held(features, rows):
+        total += block.sum(axis=0)
+        count += len(block)
+    if not count:
         raise ValueError("expected at least one row that holds the modality, got none")
-    mean = shift + total / count
-    std = np.sqrt(np.maximum(squares / count - (total / count) ** 2, 0.0))
+    mean = total / count
+    squares = np.zeros(features.shape[1])
+    for block in _held(features, rows):
+        squares += ((block - mean) ** 2).sum(axis=0)
+    std = np.sqrt(squares / count)
     constant = std <= np.finfo(np.float32).eps * np.abs(mean)
     return mean.astype(np.float32), np.where(constant, 1.0, std).astype(np.float32)
+
+
+def _held(features: np.ndarray, rows: np.ndarray) -> Iterator[np.ndarray]:
+    for block in read_blocks(features, rows):
+        yield block[~np.isnan(block).any(axis=1)].astype(np.float64)
 
 
 def write_scalers(folder: Path, codes: np.ndarray, names: tuple[str, ...], dims: dict[str, int]) -> None:
@@ -70,4 +73,4 @@ def write_scalers(folder: Path, codes: np.ndarray, names: tuple[str, ...], dims:
         arrays[f"{modality}_std"] = np.stack([std for _, std in pairs]).astype(np.float32)
     if faults:
         raise CorpusError(faults)
-    np.savez(folder / "scalers.npz", **arrays)
+    np.savez(folder / "scalers.npz", allow_pickle=False, **arrays)

@@ -11,8 +11,8 @@ missing one can partly be inferred; it says nothing about the class. The deviati
 so evidence adds up. A class is a point in a space of valence, arousal, dominance and novelty, of which a modality hears
 some axes better than others. All weights are random draws. Nothing here knows any method.
 
-Rows are generated in blocks of ``BLOCK_ROWS``, each from its own stream: a corpus never lies in memory as a whole, and a
-larger corpus begins with the rows of a smaller one. A pool row's class exists only while its block is drawn.
+Rows are generated in blocks of ``BLOCK_ROWS``, each from its own stream: a corpus never lies in memory as a whole, and
+a larger corpus begins with the rows of a smaller one. A pool row's class exists only while its block is drawn.
 """
 
 from __future__ import annotations

@@ -6,20 +6,19 @@ from collections import Counter
 
 import numpy as np
 
-from ramer.data.corpus import UNLABELLED, RawCorpus
-from ramer.data.features import cut_faults
+from ramer.data.corpus import UNLABELLED, RawCorpus, cut_faults
 from ramer.data.prepared import SPLITS
 from ramer.errors import CorpusError
 from ramer.modalities import MODALITIES
 
 
-def check_rows(corpus: RawCorpus) -> None:
-    """Refuse a corpus whose rows cannot be used.
+def check_rows(corpus: RawCorpus, folds: int) -> None:
+    """Refuse a corpus whose rows cannot be used; ``folds`` as in ``prepare.folds``.
 
     Raises:
         CorpusError: one line per fault, naming file, row and field.
     """
-    faults = [*_id_faults(corpus), *_label_faults(corpus), *_split_faults(corpus)]
+    faults = [*_id_faults(corpus), *_label_faults(corpus), *_split_faults(corpus, folds)]
     if all(corpus.sources[m] is None for m in MODALITIES):
         faults.append(f"{corpus.source}: no modality, expected at least one of {', '.join(MODALITIES)}")
     if faults:
@@ -34,7 +33,9 @@ def _id_faults(corpus: RawCorpus) -> list[str]:
     first: dict[str, int] = {}
     for row, name in enumerate(corpus.ids):
         if counts[name] > 1 and first.setdefault(name, row) != row:
-            faults.append(f"{corpus.source}: {corpus.where(row)}: ids: same as row {first[name]}, expected unique ids")
+            faults.append(
+                f"{corpus.source}: {corpus.where(int(row))}: ids: same as row {first[name]}, expected unique ids"
+            )
     return faults
 
 
@@ -45,7 +46,7 @@ def _label_faults(corpus: RawCorpus) -> list[str]:
         faults.append(f"{corpus.source}: label_names: expected distinct, non-empty names, got {list(names)}")
     wrong = (labels < UNLABELLED) | (labels >= len(names))
     faults += [
-        f"{corpus.source}: {corpus.where(row)}: label: expected {UNLABELLED} (none) to {len(names) - 1}, got {labels[row]}"
+        f"{corpus.source}: {corpus.where(int(row))}: label: expected -1 (none) to {len(names) - 1}, got {labels[row]}"
         for row in np.flatnonzero(wrong)
     ]
     held = np.unique(labels[(labels >= 0) & ~wrong])
@@ -55,12 +56,14 @@ def _label_faults(corpus: RawCorpus) -> list[str]:
     return faults
 
 
-def _split_faults(corpus: RawCorpus) -> list[str]:
+def _split_faults(corpus: RawCorpus, folds: int) -> list[str]:
     if corpus.splits is None:
-        return []
+        if folds > 1 or any(s is not None for s in corpus.speakers):
+            return []
+        return [f"{corpus.source}: split: missing, expected it where speakers are unnamed and prepare.folds is 1"]
     known = np.isin(corpus.splits.astype(str), SPLITS)
     faults = [
-        f"{corpus.source}: {corpus.where(row)}: split: expected {', '.join(SPLITS)}, got {corpus.splits[row]!r}"
+        f"{corpus.source}: {corpus.where(int(row))}: split: expected {', '.join(SPLITS)}, got {corpus.splits[row]!r}"
         for row in np.flatnonzero(~known)
     ]
     if not faults and not ((corpus.splits == "train") & (corpus.labels != UNLABELLED)).any():

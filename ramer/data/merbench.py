@@ -1,0 +1,84 @@
+"""Corpora in the layout of MERBench: a label file of pickled dicts and one folder of features per modality."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from ramer.config import Merbench
+from ramer.data.corpus import UNLABELLED, FeatureSource, RawCorpus, strings
+from ramer.data.merbench_features import FolderSource
+from ramer.data.merbench_labels import read_labels
+from ramer.errors import CorpusError
+from ramer.files import digest_file, digest_strings
+from ramer.modalities import MODALITIES
+
+CACHE = ".prepare-merbench"
+_GROUP_NAMES = {"meld": "dialogue", "mosi": "video", "mosei": "video", "iemocap4": "session", "iemocap6": "session"}
+
+
+def read_merbench(root: Path, settings: Merbench, scratch: Path) -> RawCorpus:
+    """Open a corpus of the benchmark; features are read when they are written.
+
+    Args:
+        root: the folder that ``settings`` name their files in.
+        scratch: folder in which what has been read is kept until ``release``, so that an interrupted run resumes.
+
+    Raises:
+        CorpusError: a file or folder is absent or damaged, a label unknown; one line per fault.
+    """
+    label_file = root / settings.label_file
+    table = read_labels(label_file, settings)
+    ids = strings(table.ids)
+    digest = digest_file(label_file)
+    cache = scratch / CACHE
+    key = digest_strings([digest, str(root.resolve()), settings.model_dump_json()])[:16]
+    number: dict[str | None, int] = {None: UNLABELLED, **{name: i for i, name in enumerate(table.names)}}
+    return RawCorpus(
+        name=settings.dataset if settings.task == "emotion" else f"{settings.dataset}_{settings.task}",
+        source=str(label_file),
+        ids=ids,
+        speakers=strings(_groups(label_file, table.ids, settings.dataset)),
+        labels=np.array([number[label] for label in table.labels], dtype=np.int64),
+        label_names=table.names,
+        splits=None if table.splits is None else np.array(table.splits, dtype=object),
+        sources=_sources(root, settings, ids, cache / key),
+        group_name=_GROUP_NAMES.get(settings.dataset),
+        provenance={**table.provenance, "kind": "merbench", "label_file_sha256": digest},
+        notes=tuple(table.notes),
+        release=lambda: shutil.rmtree(cache, ignore_errors=True),
+    )
+
+
+def _groups(path: Path, ids: list[str], dataset: str) -> list[str | None]:
+    """What a clip's name says about who is in it; None where it says nothing."""
+    if dataset == "meld":
+        return [clip.rpartition("_utt")[0] or None for clip in ids]
+    if dataset in ("mosi", "mosei"):
+        return [clip.rpartition("_")[0] or None for clip in ids]
+    if dataset in ("iemocap4", "iemocap6"):
+        faults = [
+            f"{path}: clip {clip!r}: expected the session as fifth character" for clip in ids if not clip[4:5].isdigit()
+        ]
+        if faults:
+            raise CorpusError(faults[:1])
+        return [f"session{clip[4]}" for clip in ids]
+    return [None] * len(ids)
+
+
+def _sources(root: Path, settings: Merbench, ids: np.ndarray, cache: Path) -> dict[str, FeatureSource | None]:
+    sources: dict[str, FeatureSource | None] = {}
+    faults: list[str] = []
+    for modality in MODALITIES:
+        folder = getattr(settings.features, modality)
+        sources[modality] = None
+        try:
+            if folder is not None:
+                sources[modality] = FolderSource(root / folder, ids, cache / modality)
+        except CorpusError as error:
+            faults += error.faults
+    if faults:
+        raise CorpusError(faults)
+    return sources

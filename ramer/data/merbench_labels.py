@@ -1,0 +1,170 @@
+"""Label files of MERBench: which clips there are, in which split, and what each is labelled."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ramer.config import Merbench
+from ramer.data.corpus import cut_faults
+from ramer.data.unpickle import read_objects
+from ramer.errors import CorpusError
+
+_EMOTIONS: dict[str, tuple[str, ...]] = {
+    "mer": ("neutral", "angry", "happy", "sad", "worried", "surprise"),
+    "iemocap4": ("happy", "sad", "neutral", "angry"),
+    "iemocap6": ("happy", "sad", "neutral", "angry", "excited", "frustrated"),
+    "meld": ("anger", "joy", "sadness", "neutral", "disgust", "fear", "surprise"),
+}
+_SENTIMENTS = {"sentiment": ("negative", "nonnegative"), "sentiment_nonzero": ("negative", "positive")}
+_MEMBER = re.compile(r"(train|val|test|whole)\d*_corpus")
+_ABSENT = -10  # the benchmark's mark for what nobody rated
+_PLACEHOLDERS = ({"neutral"}, {0})  # what MER2024's participants' file gives to the whole of its unlabelled pool
+_DROP = object()
+
+
+@dataclass
+class LabelTable:
+    """Rows of a label file in its order: clip names, splits (None where the file names none), labels or None."""
+
+    ids: list[str] = field(default_factory=list)
+    splits: list[str] | None = field(default_factory=list)
+    labels: list[str | None] = field(default_factory=list)
+    names: tuple[str, ...] = ()
+    provenance: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def read_labels(path: Path, settings: Merbench) -> LabelTable:
+    """Read a label file for one task.
+
+    MER2024's participants' file labels its pool with a placeholder: such a split becomes pool rows without labels.
+
+    Raises:
+        CorpusError: damaged, a split, clip or label is not what the benchmark's layout knows; one line per fault.
+    """
+    read = _label_reader(settings)
+    members = _members(path)
+    table = LabelTable()
+    unlabelled = _placeholder_members(members, settings)
+    _describe(table, members, unlabelled, settings)
+    if len(members) > 1 and members.pop("whole_corpus", None) is not None:
+        table.notes.append("whole_corpus is left out: the label file names splits of its own beside it")
+    faults: list[str] = []
+    first: dict[str, str] = {}
+    splits, dropped = [], 0
+    for member, clips in members.items():
+        split = "pool" if member in unlabelled else re.split(r"\d|_", member)[0]
+        for clip, entry in clips.items():
+            fault, label = _read_clip(clip, entry, first, (lambda _: None) if split == "pool" else read)
+            if fault:
+                faults.append(f"{path}: {member}: clip {clip!r}: {fault}")
+                continue
+            first[clip] = member
+            if label is _DROP:
+                dropped += 1
+                continue
+            table.ids.append(clip)
+            table.labels.append(label)
+            splits.append(split)
+    if faults:
+        raise CorpusError(cut_faults(faults))
+    if dropped:
+        table.provenance["rows_of_zero_sentiment_left_out"] = dropped
+    table.splits = None if set(members) == {"whole_corpus"} else splits
+    table.names = _names(table.labels, settings)
+    return table
+
+
+def _members(path: Path) -> dict[str, Any]:
+    members = read_objects(path, lambda name: name.endswith("_corpus"))
+    expected = "expected train_corpus, val_corpus, test_corpus, test1_corpus ... or whole_corpus"
+    faults = [f"{path}: {m}: unknown member, {expected}" for m in members if not _MEMBER.fullmatch(m)]
+    faults += [] if members else [f"{path}: no member ends in _corpus, {expected}"]
+    for member, clips in members.items():
+        if not isinstance(clips, dict):
+            faults.append(f"{path}: {member}: expected a dict of clips, got {type(clips).__name__}")
+    if faults:
+        raise CorpusError(faults)
+    return members
+
+
+def _placeholder_members(members: dict[str, Any], settings: Merbench) -> set[str]:
+    """Test splits of a MER corpus in which every label is the placeholder, though its training rows hold others."""
+    emotions = {
+        member: {e["emo"] for e in clips.values() if isinstance(e, dict) and isinstance(e.get("emo"), str | int)}
+        for member, clips in members.items()
+    }
+    if settings.dataset != "mer" or len(emotions.get("train_corpus", ())) < 2:
+        return set()
+    return {member for member, held in emotions.items() if member.startswith("test") and held in _PLACEHOLDERS}
+
+
+def _describe(table: LabelTable, members: dict[str, Any], unlabelled: set[str], settings: Merbench) -> None:
+    table.provenance["dataset"], table.provenance["task"] = settings.dataset, settings.task
+    table.provenance["members"] = {member: len(clips) for member, clips in members.items()}
+    if settings.dataset == "mer" and any(member.startswith("test") for member in members):
+        table.provenance["label_file_form"] = "participants" if unlabelled else "organisers"
+    for member in sorted(unlabelled):
+        rows = len(members[member])
+        table.notes.append(f"{member}: all {rows} labels are the participants' placeholder: its rows are the pool")
+
+
+def _read_clip(
+    clip: Any, entry: Any, first: dict[str, str], read: Callable[[dict[str, Any]], Any]
+) -> tuple[str | None, Any]:
+    """What is wrong with one clip, else its label (None: unlabelled, ``_DROP``: leave the row out)."""
+    if not isinstance(clip, str) or not clip.strip() or "/" in clip or "\0" in clip:
+        return "expected the name of a file, without folders", None
+    if clip in first:
+        return f"also in {first[clip]}, expected each clip once", None
+    if not isinstance(entry, dict):
+        return f"expected a dict with emo and val, got {type(entry).__name__}", None
+    try:
+        return None, read(entry)
+    except ValueError as error:
+        return str(error), None
+
+
+def _label_reader(settings: Merbench) -> Callable[[dict[str, Any]], Any]:
+    if settings.task != "emotion":
+        negative, other = _SENTIMENTS[settings.task]
+        return lambda entry: _sentiment(entry.get("val"), negative, other, settings.task == "sentiment_nonzero")
+    if settings.dataset not in _EMOTIONS:
+        tasks = " or ".join(_SENTIMENTS)
+        raise CorpusError(f"corpus.merbench.task: {settings.dataset} has no emotions, expected {tasks}, got emotion")
+    known = _EMOTIONS[settings.dataset]
+    return lambda entry: _emotion(entry.get("emo"), known)
+
+
+def _emotion(value: Any, known: tuple[str, ...]) -> str | None:
+    if value is None or value == _ABSENT or value == "":
+        return None
+    if isinstance(value, str):
+        return value.strip()
+    if not isinstance(value, int) or not 0 <= value < len(known):
+        raise ValueError(f"emo: expected a name or 0 to {len(known) - 1}, got {value!r}")
+    return known[value]
+
+
+def _sentiment(value: Any, negative: str, other: str, drop_zero: bool) -> Any:
+    if value is None or value == _ABSENT:
+        return None
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"val: expected a number, got {value!r}")
+    if drop_zero and value == 0:
+        return _DROP
+    return negative if value < 0 else other
+
+
+def _names(labels: list[str | None], settings: Merbench) -> tuple[str, ...]:
+    """Class names in the benchmark's order; only those that occur, unknown ones last."""
+    if settings.task != "emotion":
+        return _SENTIMENTS[settings.task]
+    held = {label for label in labels if label is not None}
+    known = [name for name in _EMOTIONS[settings.dataset] if name in held]
+    return (*known, *sorted(held.difference(known)))
