@@ -155,7 +155,20 @@ class Dump(Section):
 
 
 class Index(Section):
-    kind: Literal["flat"] = "flat"
+    """kind: flat is exact; auto decides by size. null sizes are chosen from the number of keys.
+
+    nlist, nprobe: inverted lists made and visited. m: bytes per compressed key (ivf_pq) or links per key (hnsw).
+    ef_construction, ef: candidates held while an hnsw graph is built and searched.
+    """
+
+    kind: Literal["flat", "ivf_flat", "ivf_pq", "hnsw", "auto"] = "flat"
+    nlist: Count | None = None
+    nprobe: Count | None = None
+    m: Count | None = None
+    ef_construction: Count | None = None
+    ef: Count | None = None
+    rerank: bool = True
+    seed: Whole = 0
 
 
 class Retrieval(Section):

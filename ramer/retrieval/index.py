@@ -1,0 +1,246 @@
+"""FAISS indexes over the database rows of each replicate, and the sidecars that say what they hold."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+
+from ramer.config import Config, Index
+from ramer.data.prepared import PreparedCorpus, Replicate
+from ramer.errors import RetrievalError
+from ramer.files import atomic_directory, read_json, write_json
+from ramer.modalities import MODALITIES
+from ramer.retrieval.states import StatesTable, l2_normalise
+from ramer.seeding import generator
+
+log = logging.getLogger(__name__)
+
+SCOPES: dict[str, tuple[str, ...]] = {"train": ("train",), "pool": ("pool",), "all": ("train", "pool")}
+BLOCK = 16384  # keys normalised and added at a time
+FLAT_ROWS = 200_000  # auto: up to here exact search takes milliseconds a query
+IVF_BYTES = 4 << 30  # auto: beyond this many bytes of keys they are compressed
+TRAIN_PER_CENTROID = 64  # rows of the training sample per inverted list or code
+RECALL_QUERIES = 256
+RECALL_K = 5
+
+
+@dataclass(frozen=True)
+class DatabaseIndex:
+    """One replicate's index: position i of ``faiss_index`` is corpus row ``rows[i]`` (int64, ascending)."""
+
+    faiss_index: faiss.Index
+    rows: np.ndarray
+    sidecar: dict[str, Any]
+
+    @property
+    def exact(self) -> bool:
+        return bool(self.sidecar["kind"] == "flat")
+
+
+def database_rows(prepared: PreparedCorpus, replicate: Replicate, modality: str, scope: str) -> np.ndarray:
+    """Row numbers that retrieval may return: rows of the scope's splits that hold the modality, ascending.
+
+    Raises:
+        RetrievalError: the replicate has no row in the scope at all.
+    """
+    if scope not in SCOPES:
+        raise ValueError(f"retrieval.scope: expected one of {', '.join(SCOPES)}, got {scope!r}")
+    rows = prepared.rows_in(replicate, *SCOPES[scope])
+    if not len(rows):
+        raise RetrievalError(
+            f"params.yaml: retrieval.scope: {scope}: replicate {replicate.name} of {prepared.name} has no such row; "
+            f"expected a corpus with a pool, prepare.label_budget, or another scope"
+        )
+    return rows[prepared.available[rows, MODALITIES.index(modality)]]
+
+
+def build_index(config: Config, modality: str, prepared: Path, states: Path, out: Path) -> None:
+    """Build one index per replicate over the rows that ``retrieval.scope`` names; keys have length 1.
+
+    Writes ``<replicate>.faiss`` and ``<replicate>.json`` into ``out``.
+
+    Raises:
+        RetrievalError: states of other rows, an empty scope, or a key that is zero or not finite.
+    """
+    corpus = PreparedCorpus.open(prepared)
+    table = StatesTable.open(states, corpus)
+    with atomic_directory(out) as folder:
+        for replicate in corpus.replicates:
+            rows = database_rows(corpus, replicate, modality, config.retrieval.scope)
+            kind = choose_kind(config.index, len(rows), table.hidden_dim)
+            index, settings = _fill(config.index, kind, table.of(replicate), rows, corpus.ids)
+            faiss.write_index(index, str(folder / f"{replicate.name}.faiss"))
+            sidecar = {
+                "modality": modality,
+                "ids": list(corpus.ids[rows]),
+                "rows": rows,
+                "count": len(rows),
+                "dimension": table.hidden_dim,
+                "metric": "inner_product",
+                "kind": kind,
+                "settings": settings,
+                "recall_at_5": _recall(index, kind, table.of(replicate), rows, config.index.seed),
+                "scope": config.retrieval.scope,
+                "encoder_digest": table.encoder_digest(replicate),
+                "ids_digest": corpus.ids_digest,
+            }
+            write_json(folder / f"{replicate.name}.json", sidecar)
+            log.info("%s %s: %d rows in a %s index", modality, replicate.name, len(rows), kind)
+
+
+def load_index(
+    path: str | Path,
+    *,
+    expected_encoder_digest: str | None = None,
+    expected_ids_digest: str | None = None,
+    ids: np.ndarray | None = None,
+) -> DatabaseIndex:
+    """Read an index and its sidecar, and refuse what does not fit.
+
+    Args:
+        path: the ``.faiss`` file; the sidecar is beside it.
+        expected_encoder_digest: of the encoder that makes the queries; keys of another one are refused.
+        expected_ids_digest: of the corpus' ids in row order.
+        ids: the corpus' ids by row number; each must be the sidecar's.
+
+    Raises:
+        RetrievalError: absent files or any mismatch, one line per fault.
+    """
+    path = Path(path)
+    side = path.with_suffix(".json")
+    for file in (path, side):
+        if not file.exists():
+            raise RetrievalError(f"{file}: no such file, expected the output of the stage index")
+    sidecar = read_json(side)
+    index = faiss.read_index(str(path))
+    rows = np.asarray(sidecar["rows"], dtype=np.int64)
+    expected = {"encoder_digest": expected_encoder_digest, "ids_digest": expected_ids_digest}
+    faults = [
+        f"{side}: {key}: expected {wanted}, got {sidecar[key]}: index and queries are of different encoders or rows"
+        for key, wanted in expected.items()
+        if wanted is not None and sidecar[key] != wanted
+    ]
+    if index.d != max(sidecar["dimension"], 1):
+        faults.append(f"{path}: dimension: expected {sidecar['dimension']} as in {side.name}, got {index.d}")
+    if not index.ntotal == len(rows) == len(sidecar["ids"]):
+        faults.append(f"{path}: expected {len(rows)} keys as in {side.name}, got {index.ntotal}")
+    elif ids is not None:
+        inside = rows < len(ids)
+        wrong = np.flatnonzero(~inside | (ids[np.where(inside, rows, 0)] != np.array(sidecar["ids"], dtype=object)))
+        faults += [f"{side}: rows: row {rows[i]} is not {sidecar['ids'][i]!r} in the corpus" for i in wrong[:1]]
+    if faults:
+        raise RetrievalError(faults)
+    return DatabaseIndex(index, rows, sidecar)
+
+
+def choose_kind(settings: Index, count: int, dimension: int) -> str:
+    """The kind that ``index.kind`` means for this many keys: ``auto`` is decided by size."""
+    if settings.kind != "auto":
+        return settings.kind
+    if count <= FLAT_ROWS:
+        return "flat"
+    return "ivf_flat" if count * dimension * 4 <= IVF_BYTES else "ivf_pq"
+
+
+def _flat(settings: Index, count: int, dimension: int) -> tuple[faiss.Index, dict[str, int]]:
+    return faiss.IndexFlatIP(dimension), {}
+
+
+def _lists(settings: Index, count: int) -> dict[str, int]:
+    nlist = min(settings.nlist or max(1, round(4 * count**0.5)), max(count, 1))
+    return {"nlist": nlist, "nprobe": min(settings.nprobe or max(1, nlist // 8), nlist)}
+
+
+def _ivf_flat(settings: Index, count: int, dimension: int) -> tuple[faiss.Index, dict[str, int]]:
+    chosen = _lists(settings, count)
+    coarse = faiss.IndexFlatIP(dimension)
+    index = faiss.IndexIVFFlat(coarse, dimension, chosen["nlist"], faiss.METRIC_INNER_PRODUCT)
+    return _seeded(index, settings, chosen), chosen
+
+
+def _ivf_pq(settings: Index, count: int, dimension: int) -> tuple[faiss.Index, dict[str, int]]:
+    chosen = _lists(settings, count)
+    chosen["m"] = settings.m or max(d for d in range(1, max(1, dimension // 4) + 1) if dimension % d == 0)
+    # A codebook needs at least as many training rows as it has codes.
+    chosen["bits"] = int(min(8, np.log2(max(count, 2))))
+    m, bits = chosen["m"], chosen["bits"]
+    if dimension % m:
+        raise RetrievalError(f"params.yaml: index.m: expected a divisor of the hidden size {dimension}, got {m}")
+    coarse = faiss.IndexFlatIP(dimension)
+    index = faiss.IndexIVFPQ(coarse, dimension, chosen["nlist"], m, bits, faiss.METRIC_INNER_PRODUCT)
+    index.pq.cp.seed = settings.seed
+    index.pq.cp.min_points_per_centroid = 1
+    return _seeded(index, settings, chosen), chosen
+
+
+def _hnsw(settings: Index, count: int, dimension: int) -> tuple[faiss.Index, dict[str, int]]:
+    chosen = {"m": settings.m or 32, "ef_construction": settings.ef_construction or 200, "ef": settings.ef or 128}
+    index = faiss.IndexHNSWFlat(dimension, chosen["m"], faiss.METRIC_INNER_PRODUCT)
+    index.hnsw.efConstruction = chosen["ef_construction"]
+    index.hnsw.efSearch = chosen["ef"]
+    return index, chosen
+
+
+KINDS: dict[str, Callable[[Index, int, int], tuple[faiss.Index, dict[str, int]]]] = {
+    "flat": _flat,
+    "ivf_flat": _ivf_flat,
+    "ivf_pq": _ivf_pq,
+    "hnsw": _hnsw,
+}
+
+
+def _seeded(index: Any, settings: Index, chosen: dict[str, int]) -> Any:
+    index.nprobe = chosen["nprobe"]
+    index.cp.seed = settings.seed
+    index.cp.min_points_per_centroid = 1
+    return index
+
+
+def _fill(
+    settings: Index, kind: str, states: np.ndarray, rows: np.ndarray, ids: np.ndarray
+) -> tuple[faiss.Index, dict[str, int]]:
+    if not len(rows):
+        return faiss.IndexFlatIP(max(states.shape[1], 1)), {}
+    index, chosen = KINDS[kind](settings, len(rows), states.shape[1])
+    if not index.is_trained:
+        size = min(len(rows), TRAIN_PER_CENTROID * max(chosen["nlist"], 1 << chosen.get("bits", 0)))
+        sample = np.sort(generator(settings.seed, "index", "sample").choice(rows, size, replace=False))
+        index.train(l2_normalise(states[sample], refuse="key of row", ids=ids[sample]))
+    threads = faiss.omp_get_max_threads()
+    if kind == "hnsw":
+        faiss.omp_set_num_threads(1)  # the graph depends on the order in which threads insert
+    try:
+        for start in range(0, len(rows), BLOCK):
+            block = rows[start : start + BLOCK]
+            index.add(l2_normalise(states[block], refuse="key of row", ids=ids[block]))
+    finally:
+        faiss.omp_set_num_threads(threads)
+    return index, chosen
+
+
+def _recall(index: faiss.Index, kind: str, states: np.ndarray, rows: np.ndarray, seed: int) -> float | None:
+    """Share of the exact top 5 that an approximate index finds, for a sample of its own keys."""
+    if kind == "flat" or not len(rows):
+        return None
+    sample = generator(seed, "index", "recall").choice(rows, min(RECALL_QUERIES, len(rows)), replace=False)
+    queries = l2_normalise(states[np.sort(sample)])
+    exact = faiss.IndexFlatIP(states.shape[1])
+    best_scores = np.full((len(queries), RECALL_K), -np.inf, dtype=np.float32)
+    best = np.full((len(queries), RECALL_K), -1, dtype=np.int64)
+    for start in range(0, len(rows), BLOCK):
+        exact.reset()
+        exact.add(l2_normalise(states[rows[start : start + BLOCK]]))
+        scores, found = exact.search(queries, RECALL_K)
+        scores = np.concatenate([best_scores, np.where(found < 0, -np.inf, scores)], axis=1)
+        found = np.concatenate([best, np.where(found < 0, -1, found + start)], axis=1)
+        order = np.argsort(-scores, axis=1, kind="stable")[:, :RECALL_K]
+        best_scores, best = np.take_along_axis(scores, order, axis=1), np.take_along_axis(found, order, axis=1)
+    _, near = index.search(queries, RECALL_K)
+    hits = (near[:, :, None] == best[:, None, :]) & (best[:, None, :] >= 0)
+    return float(hits.sum() / max((best >= 0).sum(), 1))

@@ -1,0 +1,176 @@
+"""Batched search that never returns a query itself or, where asked, a row of its own speaker.
+
+Candidates come from FAISS, which over-fetches. They are filtered by exclusion code, scored again in double
+precision (so that a score depends neither on the batch nor on the kernel) and ordered by score, then row number.
+Whatever the over-fetch could not settle, an excluded group larger than it or a tie across its edge, is fetched
+again with a larger width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import faiss
+import numpy as np
+from jaxtyping import Float, Int
+
+from ramer.errors import RetrievalError
+from ramer.retrieval.index import DatabaseIndex
+from ramer.retrieval.states import l2_normalise
+
+NEW_CLIP = -1  # exclusion code of a query that is not in the corpus: it excludes nothing
+BATCH = 1024  # queries searched at a time
+MARGIN = 8  # fetched beyond the width, so that ties at its edge seldom need a second search
+FIRST_GROUP = 64  # of the largest group, how many hits the first search allows for
+GROWTH = 4
+TIE = 1e-5  # single-precision scores of the kernel closer than this may be in another order
+MOST_FETCHED = 4_000_000  # hits held at a time
+MOST_ON_GPU = 2048
+MOST_FLOATS = 8_000_000  # keys gathered at a time: 64 MB in double precision
+
+Fetch = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]
+
+
+class Hits(NamedTuple):
+    """Neighbours, best first: rows int32 [q, width] (-1 none), scores float32 cosine [q, width] (NaN none)."""
+
+    rows: np.ndarray
+    scores: np.ndarray
+
+
+def exclusion_codes(groups: Int[np.ndarray, " rows"], exclude: str) -> Int[np.ndarray, " rows"]:
+    """One code per corpus row; a query never gets a row of its own code.
+
+    Args:
+        groups: the speaker's number, -1 where unnamed.
+        exclude: ``speaker``: a named speaker's rows share a code; ``self``: every row has its own.
+    """
+    if exclude not in ("speaker", "self"):
+        raise ValueError(f"retrieval.exclude: expected one of speaker, self, got {exclude!r}")
+    own = np.arange(len(groups)) + groups.max(initial=-1) + 1
+    return np.where(groups >= 0, groups, own) if exclude == "speaker" else own
+
+
+def search(
+    index: DatabaseIndex,
+    states: Float[np.ndarray, "rows hidden"],
+    queries: Float[np.ndarray, "q hidden"],
+    width: int,
+    *,
+    codes: Int[np.ndarray, " rows"] | None = None,
+    query_codes: Int[np.ndarray, " q"] | None = None,
+    ids: Any = None,
+    rerank: bool = True,
+    gpu: int | None = None,
+) -> Hits:
+    """The ``width`` best database rows of every query, by cosine.
+
+    Args:
+        index: the database.
+        states: raw states of the encoder that made the keys, by corpus row, may be memory-mapped.
+        queries: raw states.
+        codes, query_codes: from ``exclusion_codes``; equal codes never meet. None excludes nothing.
+        ids: names of the queries in messages.
+        rerank: score an approximate index' candidates by their exact keys. Exact kinds always are.
+        gpu: number of the FAISS GPU that searches, None for the CPU.
+
+    Raises:
+        RetrievalError: a query is zero or not finite, or of another size than the keys.
+    """
+    if len(queries) and queries.shape[1] != index.sidecar["dimension"]:
+        raise RetrievalError(f"query: expected {index.sidecar['dimension']} numbers, got {queries.shape[1]}")
+    hits = Hits(np.full((len(queries), width), -1, np.int32), np.full((len(queries), width), np.nan, np.float32))
+    total = len(index.rows)
+    if not total or not len(queries):
+        return hits
+    unit = l2_normalise(queries, refuse="query", ids=ids)
+    largest = 0
+    if codes is None or query_codes is None:
+        entry_codes, query_codes = np.zeros(total, dtype=np.int64), np.full(len(queries), NEW_CLIP)
+    else:
+        entry_codes = codes[index.rows]
+        largest = int(np.unique(entry_codes, return_counts=True)[1].max())
+    fetch = _fetcher(index, gpu)
+    pending, wanted = np.arange(len(queries)), min(width + min(largest, FIRST_GROUP) + MARGIN, total)
+    kept = width + MARGIN if index.exact else total
+    while len(pending):
+        unsettled = []
+        for part in _parts(pending, min(BATCH, max(1, MOST_FETCHED // wanted))):
+            kernel, found = fetch(unit[part], wanted)
+            allowed = (found >= 0) & (entry_codes[np.maximum(found, 0)] != query_codes[part, None])
+            scored = allowed & (np.cumsum(allowed, axis=1) <= kept)
+            cosines = np.where(scored, kernel, np.float32(np.nan))
+            if rerank or index.exact:
+                cosines[scored] = _cosines(unit, states, part[np.nonzero(scored)[0]], index.rows[found[scored]])
+            best = _best(index.rows, found, cosines, width)
+            hits.rows[part, : best.rows.shape[1]], hits.scores[part, : best.rows.shape[1]] = best
+            left = np.where(allowed & ~scored, kernel, -np.inf).max(axis=1)  # the best that was not scored
+            exhausted = ((wanted >= total) | (found < 0).any(axis=1)) & np.isneginf(left)
+            # An approximate kernel's scores do not compare with cosines: there it is enough to have enough.
+            edge = np.maximum(left, kernel[:, -1]) if index.exact else np.full(len(part), -np.inf)
+            unsettled.append(part[~(exhausted | (edge < hits.scores[part, -1] - TIE))])
+        pending = np.concatenate(unsettled)
+        wanted, kept = min(wanted * GROWTH, total), total
+    return hits
+
+
+def _best(entries: np.ndarray, found: np.ndarray, cosines: np.ndarray, width: int) -> Hits:
+    """The best hits by score, then row number; entries ascend, so their positions order as their rows do."""
+    order = np.lexsort((found, -cosines), axis=-1)[:, :width]
+    scores = np.take_along_axis(cosines, order, axis=1)
+    near = entries[np.maximum(np.take_along_axis(found, order, axis=1), 0)]
+    return Hits(np.where(np.isnan(scores), -1, near).astype(np.int32), scores)
+
+
+def search_gpu(device: str, gpus: int) -> int | None:
+    """The FAISS GPU that searches, or None: a CUDA device is used only if this FAISS sees one.
+
+    Args:
+        device: ``runtime.device``: auto, cpu, cuda or cuda:N.
+        gpus: ``faiss.get_num_gpus()``; 0 for a build without GPU support.
+
+    Raises:
+        RetrievalError: the device asked for by number is not there.
+    """
+    if device == "cpu" or gpus == 0:
+        return None
+    number = int(device.partition(":")[2] or 0)
+    if number >= gpus:
+        raise RetrievalError(f"params.yaml: runtime.device: {device}: FAISS sees {gpus} GPUs")
+    return number
+
+
+def available_gpus() -> int:
+    """How many GPUs this build of FAISS sees."""
+    return int(faiss.get_num_gpus()) if hasattr(faiss, "get_num_gpus") else 0
+
+
+def _parts(members: np.ndarray, size: int) -> list[np.ndarray]:
+    return [members[start : start + size] for start in range(0, len(members), size)]
+
+
+def _fetcher(index: DatabaseIndex, gpu: int | None) -> Fetch:
+    inner, settings = index.faiss_index, index.sidecar["settings"]
+    parameters: Any = faiss  # the stubs lack these classes' arguments
+    if gpu is not None and index.exact:
+        # FAISS bounds the width on a GPU; what needs more is searched on the CPU.
+        device = faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), gpu, inner)
+        return lambda vectors, k: (device if k <= MOST_ON_GPU else inner).search(vectors, k)
+    if "ef" in settings:
+        wide = parameters.SearchParametersHNSW
+        return lambda vectors, k: inner.search(vectors, k, params=wide(efSearch=max(settings["ef"], k)))
+    if "nprobe" in settings:
+        probes = parameters.SearchParametersIVF(nprobe=settings["nprobe"])
+        return lambda vectors, k: inner.search(vectors, k, params=probes)
+    return lambda vectors, k: inner.search(vectors, k)
+
+
+def _cosines(unit: np.ndarray, states: np.ndarray, query: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Cosine of each pair of a query's position and a row, summed in double precision: float64 [pairs]."""
+    cosines = np.empty(len(query))
+    for part in _parts(np.arange(len(query)), max(1, MOST_FLOATS // unit.shape[1])):
+        keys = np.asarray(states[rows[part]], dtype=np.float64)
+        products = np.einsum("nh,nh->n", keys, unit[query[part]], dtype=np.float64)
+        cosines[part] = products / np.sqrt(np.einsum("nh,nh->n", keys, keys))
+    return cosines
