@@ -140,7 +140,7 @@ def condition_positions(condition: np.ndarray) -> np.ndarray:
         places = condition.astype(np.int64)
     else:
         places = pd.Index(list(CONDITIONS)).get_indexer(pd.Index(condition)).astype(np.int64)
-    if len(places) and not (0 <= places.min() and places.max() < len(CONDITIONS)):
+    if len(places) and not (places.min() >= 0 and places.max() < len(CONDITIONS)):
         wrong = condition[(places < 0) | (places >= len(CONDITIONS))][0]
         raise ValueError(f"unknown condition {str(wrong)!r}, expected one of {', '.join(CONDITIONS)}")
     return places

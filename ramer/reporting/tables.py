@@ -1,0 +1,83 @@
+"""The comparison of methods as a table for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from ramer.modalities import AVERAGE, FULL_CONDITION, MISSING_CONDITIONS
+
+METRIC = "weighted_f1"
+
+
+def comparison_table(summary: Mapping[str, Any]) -> Table:
+    """Weighted F1 in points per method and condition, best first, with the difference to the reference.
+
+    Args:
+        summary: the content of ``results/summary.json``.
+    """
+    methods, reference = summary["methods"], summary["reference"]
+    table = Table(
+        title="Weighted F1 on the test rows, in points",
+        caption="± spread over seeds · against the reference: difference of avg6 \\[interval], p after Holm\n"
+        "bold: best deployable · † not deployable, a bound",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("method", no_wrap=True, max_width=24, overflow="ellipsis")
+    for condition in (*MISSING_CONDITIONS, AVERAGE, FULL_CONDITION):
+        table.add_column(condition, justify="right", no_wrap=True)
+    table.add_column("vs reference", justify="right", no_wrap=True)
+    table.add_column("p", justify="right", no_wrap=True)
+    best = best_deployable(summary)
+    found = {c["method"]: c for c in summary["comparisons"] if (c["metric"], c["condition"]) == (METRIC, AVERAGE)}
+    for name in sorted(methods, key=lambda n: -_mean(methods[n], AVERAGE)):
+        cells = [Text(name if methods[name]["deployable"] else f"{name}†")]
+        for condition in (*MISSING_CONDITIONS, AVERAGE, FULL_CONDITION):
+            text = points(_mean(methods[name], condition))
+            if condition == AVERAGE:
+                text += f" ± {points(methods[name][condition][METRIC]['std'])}"
+            cells.append(Text(text, style="bold" if name in best[condition] else ""))
+        table.add_row(*cells, *_against(found.get(name), name == reference))
+    return table
+
+
+def best_deployable(summary: Mapping[str, Any]) -> dict[str, set[str]]:
+    """Names of the deployable methods with the highest weighted F1 per condition, equals included."""
+    methods = {n: m for n, m in summary["methods"].items() if m["deployable"]}
+    best = {}
+    for condition in (*MISSING_CONDITIONS, AVERAGE, FULL_CONDITION):
+        top = max((_mean(m, condition) for m in methods.values()), default=0.0)
+        best[condition] = {n for n, m in methods.items() if _mean(m, condition) == top}
+    return best
+
+
+def points(value: float) -> str:
+    """A fraction in percent points, one decimal."""
+    return f"{100 * value:.1f}"
+
+
+def signed(value: float) -> str:
+    """A difference of fractions in points, with its sign (a real minus sign)."""
+    text = f"{100 * value:+.1f}"
+    return "0.0" if float(text) == 0 else text.replace("-", "−")  # noqa: RUF001
+
+
+def p_text(p: float) -> str:
+    """A p value in as many digits as matter."""
+    return "<0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
+
+
+def _mean(method: Mapping[str, Any], condition: str) -> float:
+    return float(method[condition][METRIC]["mean"])
+
+
+def _against(comparison: Mapping[str, Any] | None, is_reference: bool) -> tuple[Text, Text]:
+    if comparison is None:
+        return Text("reference" if is_reference else ""), Text("")
+    difference, low, high = (signed(comparison[key]) for key in ("difference", "low", "high"))
+    return Text(f"{difference} [{low}, {high}]"), Text(p_text(comparison["p_holm"]))

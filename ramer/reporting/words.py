@@ -1,0 +1,207 @@
+"""The report's sentences. Method names and figures are escaped where they enter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from markupsafe import Markup
+
+from ramer.modalities import AVERAGE, CONDITIONS, FULL_CONDITION
+from ramer.reporting.findings import SCORE, Findings
+from ramer.reporting.results import Results
+from ramer.reporting.tables import p_text, points, signed
+from ramer.statistics import Comparison
+
+
+def code(name: str) -> Markup:
+    return Markup("<code>{}</code>").format(name)
+
+
+def interval_text(comparison: Comparison) -> str:
+    return f"{signed(comparison.low)} to {signed(comparison.high)}"
+
+
+def verdict(results: Results, findings: Findings, confidence: float) -> list[Markup]:
+    """The sentences that a reader sees first: what to use, what retrieval adds, how high the ceiling is."""
+    scores = results.methods[findings.best].metrics
+    sentences = [
+        Markup(
+            "Use {}: of the methods that can be deployed it scored best on the validation rows. On the test rows it "
+            "reaches <b>{}</b> points of weighted F1 on average when modalities are missing and <b>{}</b> when none is."
+        ).format(
+            code(findings.best), points(scores[f"{AVERAGE}/{SCORE}"]), points(scores[f"{FULL_CONDITION}/{SCORE}"])
+        ),
+        _retrieval_sentence(findings, confidence),
+    ]
+    if findings.ceiling is None:
+        return [*sentences, Markup("No ceiling was run.")]
+    ceiling = points(results.methods[findings.ceiling].metrics[f"{AVERAGE}/{SCORE}"])
+    return [
+        *sentences,
+        Markup("The ceiling, {}, which is shown what is missing, is <b>{}</b>.").format(
+            code(findings.ceiling), ceiling
+        ),
+    ]
+
+
+def _retrieval_sentence(findings: Findings, confidence: float) -> Markup:
+    if findings.retrieval is None:
+        return Markup("No retrieval method was run.")
+    if AVERAGE not in findings.retrieval_gain:
+        return Markup("No method without retrieval was run, so what retrieval ({}) adds is not known.").format(
+            code(findings.retrieval)
+        )
+    gain = findings.retrieval_gain[AVERAGE]
+    told = "is" if gain.p_holm < findings.alpha else "is <b>not</b>"
+    return Markup(
+        "Retrieval ({}) differs from the best method without it ({}) by <b>{} points</b> ({} % interval {}, p {} "
+        f"after correction for the number of methods), which {told} distinguishable from no difference."
+    ).format(
+        code(findings.retrieval), code(findings.baseline), signed(gain.difference), round(100 * confidence),
+        interval_text(gain), p_text(gain.p_holm),
+    )  # fmt: skip
+
+
+def advice(results: Results, findings: Findings, served: str) -> list[Markup]:
+    """Which method to use and what to know before using it."""
+    best = findings.best
+    items = [
+        Markup("Take {}. Validation rows chose it; no test row had a part in the choice.").format(code(best)),
+    ]
+    if findings.as_good:
+        items.append(
+            Markup(
+                "These test rows cannot tell it from {}. If one of them is simpler or faster for you, take that."
+            ).format(listed(findings.as_good))
+        )
+    else:
+        items.append(Markup("Every other deployable method scores worse by more than noise explains."))
+    if findings.top != best:
+        ahead = (
+            results.methods[findings.top].metrics[f"{AVERAGE}/{SCORE}"]
+            - results.methods[best].metrics[f"{AVERAGE}/{SCORE}"]
+        )
+        items.append(
+            Markup(
+                "On the test rows {} is {} points ahead of it. Picking by test rows would flatter the pick, so the "
+                "choice stays."
+            ).format(code(findings.top), points(ahead))
+        )
+    if served == best:
+        items.append(Markup("<code>ramer predict</code> already loads it (<code>serve.method</code>)."))
+    else:
+        items.append(
+            Markup(
+                "<code>ramer predict</code> loads {}, as <code>serve.method</code> says. To serve {}: "
+                "<code>dvc exp run -S serve.method={}</code>."
+            ).format(code(served), code(best), best)
+        )
+    bounds = [n for n, m in results.descriptions.items() if not m["deployable"]]
+    if bounds:
+        items.append(
+            Markup("{} cannot be used: it reads what is missing and shows only how far there is to go.").format(
+                listed(bounds)
+            )
+        )
+    return items
+
+
+def where_retrieval_wins_and_loses(findings: Findings) -> list[Markup]:
+    """Conditions in which retrieval is distinguishably better or worse than the best method without it."""
+    gains = {c: g for c, g in findings.retrieval_gain.items() if c != AVERAGE}
+    if not gains or findings.retrieval is None:
+        return []
+    told = {c: g for c, g in gains.items() if g.p_holm < findings.alpha}
+    loses = [_with_points(c, g) for c, g in told.items() if g.difference < 0]
+    wins = [_with_points(c, g) for c, g in told.items() if g.difference > 0]
+    within = [c for c in gains if c not in told]
+    parts = [Markup("{} against {}, condition by condition:").format(code(findings.retrieval), code(findings.baseline))]
+    parts += [Markup("it loses under {};").format(_series(loses))] if loses else []
+    parts += [Markup("it gains under {};").format(_series(wins))] if wins else []
+    if within:
+        rest = "the rest" if told else "all conditions"
+        parts.append(Markup("{} ({}) cannot be told from no difference.").format(rest, ", ".join(within)))
+    sentences = [Markup(" ").join(parts)]
+    if findings.control_gain is not None:
+        control = findings.control_gain
+        sentences.append(
+            Markup(
+                "Against {}, the control that draws its neighbours at random, it is {} points ({}). Only what it gains "
+                "there is owed to <em>which</em> neighbours are taken."
+            ).format(code(control.reference), signed(control.difference), interval_text(control))
+        )
+    return sentences
+
+
+def product_paragraph(findings: Findings) -> Markup | None:
+    """How every method stands to the product of unimodal regressions."""
+    if findings.product is None:
+        return None
+    ahead = [c.method for c in findings.product_gaps if c.difference > 0 and c.p_holm < findings.alpha]
+    behind = [c.method for c in findings.product_gaps if c.difference < 0 and c.p_holm < findings.alpha]
+    level = [c.method for c in findings.product_gaps if c.p_holm >= findings.alpha]
+    parts = [
+        Markup(
+            "{} is the plainest thing that works: one logistic regression per modality, the predictions of those "
+            "present multiplied. A method that does not beat it has not earned its complexity."
+        ).format(code(findings.product))
+    ]
+    parts += [Markup("Beaten by {}.").format(listed(ahead)) if ahead else Markup("Nothing here beats it.")]
+    parts += [Markup("Level with it, within noise: {}.").format(listed(level))] if level else []
+    parts += [Markup("Behind it: {}.").format(listed(behind))] if behind else []
+    return Markup(" ").join(parts)
+
+
+def purity_sentence(rows: Mapping[str, Mapping[str, float]]) -> Markup | None:
+    """What the label purity of neighbours on train and test rows means."""
+    gaps = {m: r["train"] - r["test"] for m, r in rows.items()}
+    if not gaps:
+        return None
+    widest = max(gaps, key=lambda m: gaps[m])
+    train, test = (100 * rows[widest][s] for s in ("train", "test"))
+    if gaps[widest] < 0.05:
+        return Markup(
+            "Neighbours of training rows share the label about as often as those of test rows (widest gap: {}, {:.0f} "
+            "against {:.0f} %), so a head trained on them meets neighbours of the same quality at test."
+        ).format(widest, train, test)
+    return Markup(
+        "Widest gap: {}, where {:.0f} % of a training row's neighbours share its label, but only {:.0f} % of a test "
+        "row's. The encoder has seen the labels of the training rows, so their neighbours are purer than any that it "
+        "will find for a new clip. A head trained on them learns to trust retrieval more than it should."
+    ).format(widest, train, test)
+
+
+def condition_words(condition: str) -> str:
+    held = " and ".join(CONDITIONS[condition]) if condition != FULL_CONDITION else "audio, video and text"
+    return f"{held} available" if condition == FULL_CONDITION else f"only {held} available"
+
+
+def caveats(results: Results, notes: Iterable[str], descriptions: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What limits these figures."""
+    seeds = {int(s) for m in results.methods.values() for s in m.predictions["seed"].unique()}
+    found = list(notes)
+    if len(seeds) < 3:
+        found.append(f"Only {len(seeds)} seed{'s' * (len(seeds) > 1)}: ± says little, and a lucky run cannot be told.")
+    if len(results.corpus.get("replicates", [])) == len(seeds):
+        found.append(
+            "One fixed test split. An interval tells how the result would vary over other speakers of the same kind, "
+            "not over another corpus. For a claim, use grouped folds (prepare.folds)."
+        )
+    if all(m["retrieval"] for m in descriptions.values() if m["deployable"]):
+        found.append("No deployable method without retrieval was run, so the reference is not a baseline.")
+    return found
+
+
+def listed(names: Iterable[str]) -> Markup:
+    return _series([code(n) for n in names])
+
+
+def _series(parts: list[Markup]) -> Markup:
+    if len(parts) < 2:
+        return Markup("").join(parts)
+    return Markup("{} and {}").format(Markup(", ").join(parts[:-1]), parts[-1])
+
+
+def _with_points(condition: str, comparison: Comparison) -> Markup:
+    return Markup("{} ({})").format(condition, signed(comparison.difference))
