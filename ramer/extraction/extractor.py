@@ -1,0 +1,285 @@
+"""One object that turns clips into vectors: the same for a whole corpus and for a single new clip."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from ramer.errors import ModelError, RamerError
+from ramer.extraction import audio, recognition, text, video
+from ramer.extraction.audio import AudioEncoder
+from ramer.extraction.huggingface import choose_device
+from ramer.extraction.media import AUDIO_SUFFIXES, VIDEO_SUFFIXES, Signal, read_audio
+from ramer.extraction.recognition import SpeechRecogniser
+from ramer.extraction.results import Encoded, Missing, Outcome, one_line
+from ramer.extraction.settings import AudioSettings, ExtractionSettings, preset
+from ramer.extraction.text import TextEncoder, is_blank
+from ramer.extraction.video import VideoEncoder
+
+log = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
+
+
+class ClipVectors(NamedTuple):
+    """A single clip's vectors; None where missing, and then ``reasons`` says why.
+
+    transcript: what was read or recognised, None where there is none.
+    """
+
+    vectors: dict[str, np.ndarray | None]
+    reasons: dict[str, str]
+    notes: dict[str, tuple[str, ...]]
+    transcript: str | None
+
+
+@dataclass
+class Clip:
+    """What there is of one clip: files for sound and pictures, None where there is none, and its transcript.
+
+    audio_problem, video_problem: why a file is None, where more is known than that there is none.
+    """
+
+    name: str
+    audio: Path | None = None
+    video: Path | None = None
+    transcript: str | None = None
+    problems: dict[str, str] = field(default_factory=dict)
+
+
+class Extractor:
+    """Encoders of the modalities that the settings name, found at once, loaded when first needed.
+
+    Args:
+        settings: how features are made.
+        device: auto, cpu, cuda or cuda:N.
+        batch_size: inputs per call of a model; changes speed and memory, not results.
+        trust_remote_code: run Python code that a model brings along. Never read from a manifest.
+        expected: per modality the manifest's record of the encoder that must be found here too.
+
+    Attributes:
+        records: per modality (and for ``recognition``) what makes its features: name, revision or digest, version.
+
+    Raises:
+        ConfigError: the device is not there, or an option does not fit a model.
+        ModelError: a model cannot be loaded, or is not the one of the manifest.
+    """
+
+    def __init__(
+        self,
+        settings: ExtractionSettings,
+        *,
+        device: str = "auto",
+        batch_size: int = 16,
+        trust_remote_code: bool = False,
+        expected: dict[str, dict[str, Any]] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.expected = expected or {}
+        self.options: dict[str, Any] = {
+            "device": choose_device(device),
+            "batch_size": batch_size,
+            "keep_frames": settings.per_frame,
+            "trust_remote_code": trust_remote_code,
+        }
+        self.records = self._describe()
+        self.settings = _pinned(settings, self.records)
+
+    @classmethod
+    def preset(cls, name: str, **options: Any) -> Extractor:
+        """The extractor of a preset; ``options`` are those of the constructor."""
+        return cls(preset(name), **options)
+
+    @classmethod
+    def from_manifest(cls, path: str | Path, **options: Any) -> Extractor:
+        """The extractor that made a corpus' features, from its manifest or the folder that holds it.
+
+        Raises:
+            CorpusError: there is no such manifest, or it cannot be read.
+        """
+        from ramer.extraction.manifest import Manifest
+
+        manifest = Manifest.read(path)
+        return cls(manifest.settings, expected=manifest.records, **options)
+
+    def _describe(self) -> dict[str, dict[str, Any]]:
+        settings = self.settings
+        found: dict[str, dict[str, Any]] = {}
+        if settings.audio is not None:
+            found["audio"] = audio.describe(settings.audio)
+        if settings.video is not None:
+            found["video"] = video.describe(settings.video)
+        if settings.text is not None:
+            found["text"] = text.describe(settings.text)
+            if settings.recognition is not None:
+                found["recognition"] = recognition.describe(settings.recognition)
+        for name, record in found.items():
+            self._check(name, record)
+        return found
+
+    @cached_property
+    def audio(self) -> AudioEncoder:
+        assert self.settings.audio is not None
+        return audio.build(self.settings.audio, **self.options)
+
+    @cached_property
+    def video(self) -> VideoEncoder:
+        assert self.settings.video is not None
+        return video.build(self.settings.video, **self.options)
+
+    @cached_property
+    def text(self) -> TextEncoder:
+        assert self.settings.text is not None
+        return text.build(self.settings.text, **self.options)
+
+    @cached_property
+    def recogniser(self) -> SpeechRecogniser:
+        assert self.settings.recognition is not None
+        return SpeechRecogniser(self.settings.recognition, self.options["device"], self.options["trust_remote_code"])
+
+    def extract_clip(self, path: str | Path | None, transcript: str | None = None) -> ClipVectors:
+        """The vectors of one clip.
+
+        Args:
+            path: a media file; None where there is only a transcript.
+            transcript: None asks the recogniser where the settings name one; "" is a clip without words.
+        """
+        clip = clip_of_file(Path(path)) if path is not None else Clip("transcript")
+        clip.transcript = transcript
+        outcomes = self.extract([clip])[0]
+        outcomes = {m: outcomes[m] for m in self.settings.modalities}
+        return ClipVectors(
+            vectors={m: o.vector if isinstance(o, Encoded) else None for m, o in outcomes.items()},
+            reasons={m: o.reason for m, o in outcomes.items() if isinstance(o, Missing)},
+            notes={m: o.notes for m, o in outcomes.items() if isinstance(o, Encoded) and o.notes},
+            transcript=clip.transcript,
+        )
+
+    def extract(
+        self, clips: Sequence[Clip], modalities: Sequence[Iterable[str]] | None = None
+    ) -> list[dict[str, Outcome]]:
+        """Outcomes of several clips, batched across them. Recognised words are filled into ``transcript``.
+
+        Args:
+            clips: what to read.
+            modalities: per clip the modalities that are wanted; all that the settings name by default.
+        """
+        wanted = [set(m) for m in modalities] if modalities else [set(self.settings.modalities) for _ in clips]
+        found: list[dict[str, Outcome]] = [{} for _ in clips]
+        self._extract_sound(clips, wanted, found)
+        videos = [n for n, clip in enumerate(clips) if "video" in wanted[n]]
+        self._fill(found, "video", [n for n in videos if clips[n].video is None], clips)
+        present = [n for n in videos if clips[n].video is not None]
+        if present:
+            made = self.video.encode([path for n in present if (path := clips[n].video) is not None])
+            for n, outcome in zip(present, made, strict=True):
+                found[n]["video"] = outcome
+        return found
+
+    def _extract_sound(self, clips: Sequence[Clip], wanted: list[set[str]], found: list[dict[str, Outcome]]) -> None:
+        signals = [self._signal(clip, want) for clip, want in zip(clips, wanted, strict=True)]
+        heard = [n for n, (signal, _) in enumerate(signals) if "audio" in wanted[n] and not isinstance(signal, Missing)]
+        for n, (signal, _) in enumerate(signals):
+            if "audio" in wanted[n] and isinstance(signal, Missing):
+                found[n]["audio"] = signal
+        made = isolated(lambda batch: self.audio.encode(batch), [signals[n][0] for n in heard])
+        for n, outcome in zip(heard, made, strict=True):
+            notes = signals[n][1]
+            found[n]["audio"] = (
+                outcome._replace(notes=notes + outcome.notes) if isinstance(outcome, Encoded) else outcome
+            )
+        spoken: list[int] = []
+        for n in (n for n in range(len(clips)) if "text" in wanted[n]):
+            problem = self._transcript_problem(clips[n], signals[n][0])
+            if problem is None:
+                spoken.append(n)
+            else:
+                found[n]["text"] = problem
+        sentences = [str(clips[n].transcript) for n in spoken]
+        for n, outcome in zip(spoken, isolated(lambda batch: self.text.encode(batch), sentences), strict=True):
+            found[n]["text"] = outcome
+
+    def _signal(self, clip: Clip, wanted: set[str]) -> tuple[Signal | Missing, tuple[str, ...]]:
+        recognised = "text" in wanted and clip.transcript is None and self.settings.recognition is not None
+        if "audio" not in wanted and not recognised:
+            return Missing("not asked for"), ()
+        if clip.audio is None:
+            return Missing(clip.problems.get("audio", "no media file")), ()
+        try:
+            signal, notes = read_audio(clip.audio)
+        except Missing as missing:
+            return missing, ()
+        quiet = audio.silence(signal, (self.settings.audio or AudioSettings()).silence_dbfs)
+        return (signal if quiet is None else quiet), notes
+
+    def _transcript_problem(self, clip: Clip, signal: Signal | Missing) -> Missing | None:
+        if clip.transcript is None and self.settings.recognition is not None:
+            if isinstance(signal, Missing):
+                return Missing(f"no transcript, and nothing to recognise: {signal.reason}", failed=signal.failed)
+            try:
+                clip.transcript = self.recogniser.transcribe(signal)
+            except RamerError:
+                raise
+            except Exception as error:  # one clip that breaks the model must not end the run
+                return Missing(f"speech recognition failed: {one_line(error)}", failed=True)
+            return Missing("no words were recognised") if is_blank(clip.transcript) else None
+        if clip.transcript is None:
+            return Missing(clip.problems.get("text", "no transcript"))
+        return Missing("empty transcript") if is_blank(clip.transcript) else None
+
+    @staticmethod
+    def _fill(found: list[dict[str, Outcome]], modality: str, numbers: list[int], clips: Sequence[Clip]) -> None:
+        for n in numbers:
+            found[n][modality] = Missing(clips[n].problems.get(modality, "no media file"))
+
+    def _check(self, modality: str, record: dict[str, Any]) -> None:
+        expected = self.expected.get(modality, record)
+        differing = sorted(k for k in expected.keys() | record.keys() if expected.get(k) != record.get(k))
+        lines = [f"{k} {record.get(k)} here, {expected.get(k)} in the manifest" for k in differing]
+        if differing == ["version"]:
+            log.warning("%s: features were made with another version: %s", modality, lines[0])
+        elif differing:
+            raise ModelError([f"{modality}: not the model that made the features: {line}" for line in lines])
+
+
+def _pinned(settings: ExtractionSettings, records: dict[str, dict[str, Any]]) -> ExtractionSettings:
+    """Settings that name commits where a branch, or nothing, was named: the manifest then leads to the same model."""
+    sections = {
+        name: getattr(settings, name).model_copy(update={"revision": record["revision"]})
+        for name, record in records.items()
+        if "revision" in record
+    }
+    return settings.model_copy(update=sections)
+
+
+def clip_of_file(path: Path) -> Clip:
+    """A clip that is one file; a sound file has no pictures."""
+    suffix = path.suffix.lower()
+    if not path.is_file():
+        return Clip(path.stem, problems=dict.fromkeys(("audio", "video"), f"no such file: {path}"))
+    if suffix in AUDIO_SUFFIXES:
+        return Clip(path.stem, audio=path, problems={"video": "a sound file"})
+    if suffix in VIDEO_SUFFIXES:
+        return Clip(path.stem, audio=path, video=path)
+    known = ", ".join(VIDEO_SUFFIXES + AUDIO_SUFFIXES)
+    return Clip(path.stem, problems=dict.fromkeys(("audio", "video"), f"{path.name}: unknown kind, expected {known}"))
+
+
+def isolated(encode: Callable[[list[Any]], list[Outcome]], items: list[Item]) -> list[Outcome]:
+    """Encode together; where that breaks encode one by one, so that only what is broken is lost."""
+    if not items:
+        return []
+    try:
+        return encode(items)
+    except RamerError:
+        raise
+    except Exception as error:
+        if len(items) == 1:
+            return [Missing(f"the encoder failed: {one_line(error)}", failed=True)]
+        return [outcome for item in items for outcome in isolated(encode, [item])]

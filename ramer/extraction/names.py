@@ -1,0 +1,17 @@
+"""Clip names that are safe as file names: nothing outside the feature folder is ever written or removed."""
+
+from __future__ import annotations
+
+_MAX_NAME_BYTES = 250  # a file system takes 255 for a name; ".npy" is added
+
+
+def name_problem(name: str) -> str | None:
+    """Why a clip's name cannot be a file name below the feature folder; None where it can."""
+    parts = name.split("/")
+    if name.startswith("/") or any(part in ("", ".", "..") for part in parts):
+        return "a name must not be absolute or hold empty, '.' or '..' parts"
+    if any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 or 0xD800 <= ord(c) < 0xE000 for c in name):
+        return "a name must not hold control characters or bytes that are not UTF-8"
+    if any(len(part.encode()) > _MAX_NAME_BYTES for part in parts):
+        return f"a name must not be longer than {_MAX_NAME_BYTES} bytes"
+    return None

@@ -1,0 +1,150 @@
+"""Extract a whole corpus: batched, resumable, and never ended by one bad clip."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ramer.errors import CorpusError
+from ramer.extraction.clips import find_clips
+from ramer.extraction.extractor import Clip, Extractor
+from ramer.extraction.manifest import Manifest, digest_json
+from ramer.extraction.results import Missing
+from ramer.extraction.store import FeatureStore
+from ramer.files import digest_file
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[int, int], None]
+
+# Reasons that hold for a whole corpus rather than for a clip: counted, not said once per clip.
+_UNREMARKABLE = ("no transcript", "a sound file")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run left behind. counts: modality -> status -> clips. dims: length of a vector.
+
+    done: clips that this run worked on. left_out: one line per clip that cannot be used. gone: clips of earlier runs.
+    """
+
+    counts: dict[str, dict[str, int]]
+    dims: dict[str, int]
+    clips: int
+    done: int
+    left_out: tuple[str, ...]
+    gone: int
+
+
+def extract_corpus(
+    extractor: Extractor,
+    media: Path,
+    out: Path,
+    *,
+    transcripts: Path | None = None,
+    prune: bool = False,
+    progress: Progress | None = None,
+) -> Summary:
+    """Write ``out/features`` in the MERBench layout, with a manifest.
+
+    A rerun does what is new, has changed or has failed; features made with other settings are made again.
+
+    Args:
+        extractor: its settings say which modalities are made and how.
+        media: folder of video and sound files, searched with its sub-folders.
+        out: gets the folder ``features``.
+        transcripts: UTF-8 CSV with the columns clip and sentence.
+        prune: remove features of clips that are no longer in ``media`` or ``transcripts``.
+        progress: called with the number of clips done and their total.
+
+    Raises:
+        CorpusError: the media folder, the transcripts or the output cannot be used.
+        ModelError: a model cannot be loaded.
+    """
+    clips, left_out = find_clips(media, transcripts)
+    for line in left_out:
+        log.warning("%s", line)
+    wanted = Manifest(extractor.settings, extractor.records)
+    done = 0
+    with FeatureStore(out / "features", wanted) as store:
+        for number, batch in _pending(clips, extractor, store, media, progress):
+            done += len(batch)
+            found = extractor.extract([task.clip for task in batch], [task.inputs for task in batch])
+            for task, outcomes in zip(batch, found, strict=True):
+                for modality in task.inputs:
+                    source, sha256 = task.inputs[modality]
+                    words = (
+                        {"recognised": task.clip.transcript}
+                        if source and modality == "text" and task.recognises
+                        else {}
+                    )
+                    outcome = store.add(task.clip.name, modality, outcomes[modality], source, sha256, **words)
+                    if isinstance(outcome, Missing) and outcome.reason not in _UNREMARKABLE:
+                        level = logging.WARNING if outcome.failed else logging.INFO
+                        log.log(level, "%s: %s: %s", task.clip.name, modality, outcome.reason)
+            if progress is not None:
+                progress(number, len(clips))
+        gone = store.finish([clip.name for clip in clips], prune)
+        counts = {m: dict(store.manifest.counts(m)) for m in store.manifest.settings.modalities}
+        dims = dict(store.manifest.dims)
+    if not any(found.get("extracted") for found in counts.values()):
+        raise CorpusError(f"{media}: no clip gave a vector in any modality; {out / 'features'} says why")
+    return Summary(counts, dims, len(clips), done, tuple(left_out), gone)
+
+
+@dataclass
+class _Task:
+    """A clip and, per modality that is to be made, the name and the digest of what it is made from."""
+
+    clip: Clip
+    inputs: dict[str, tuple[str | None, str | None]]
+    recognises: bool
+
+
+def _pending(
+    clips: Sequence[Clip], extractor: Extractor, store: FeatureStore, media: Path, progress: Progress | None
+) -> Iterator[tuple[int, list[_Task]]]:
+    """Batches of clips with work to do, and how many clips lie behind each batch."""
+    batch: list[_Task] = []
+    for number, clip in enumerate(clips, start=1):
+        inputs, recognises = _inputs(clip, extractor, media)
+        todo = {m: found for m, found in inputs.items() if not store.is_done(clip.name, m, found[1])}
+        if todo:
+            batch.append(_Task(clip, todo, recognises))
+        if len(batch) == extractor.options["batch_size"] or (batch and number == len(clips)):
+            yield number, batch
+            batch = []
+        elif not batch and progress is not None:
+            progress(number, len(clips))
+
+
+def _inputs(clip: Clip, extractor: Extractor, media: Path) -> tuple[dict[str, tuple[str | None, str | None]], bool]:
+    digests: dict[Path, str | None] = {}
+
+    def of_file(path: Path | None) -> tuple[str | None, str | None]:
+        if path is None:
+            return None, None
+        if path not in digests:
+            try:
+                digests[path] = digest_file(path)
+            except OSError:
+                digests[path] = None  # the decoder says why it cannot be read
+        return path.relative_to(media).as_posix(), digests[path]
+
+    recognises = clip.transcript is None and extractor.settings.recognition is not None
+    inputs: dict[str, tuple[str | None, str | None]] = {}
+    for modality in extractor.settings.modalities:
+        if modality != "text":
+            inputs[modality] = of_file(clip.audio if modality == "audio" else clip.video)
+        elif clip.transcript is not None:
+            inputs[modality] = "transcript", hashlib.sha256(clip.transcript.encode()).hexdigest()
+        elif recognises and extractor.settings.recognition is not None:
+            source, sha256 = of_file(clip.audio)
+            by = [extractor.settings.recognition.model_dump(mode="json"), extractor.records["recognition"], sha256]
+            inputs[modality] = source, digest_json(by)
+        else:
+            inputs[modality] = None, None
+    return inputs, recognises

@@ -1,0 +1,145 @@
+"""How features are made: frozen settings, kept in the manifest so that a new clip is treated as the corpus was."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from ramer.config import Count, Section, Share
+from ramer.errors import ConfigError
+from ramer.modalities import MODALITIES
+
+SAMPLE_RATE = 16_000  # hertz; what openSMILE's sets and every speech model here expect
+
+Dtype = Literal["float32", "float16", "bfloat16"]
+Seconds = Annotated[float, Field(gt=0.0)]
+
+
+class Model(Section):
+    """extractor: a built-in one, or huggingface. model: hub name or local folder. revision: commit, tag or branch."""
+
+    extractor: str
+    model: str | None = None
+    revision: str | None = None
+    dtype: Dtype = "float32"
+
+    @model_validator(mode="after")
+    def _check(self) -> Model:
+        if (self.extractor == "huggingface") != (self.model is not None):
+            raise ValueError("model is given with the extractor huggingface, and only with it")
+        return self
+
+    @property
+    def name(self) -> str:
+        """What the feature folder is called: the extractor, or the last part of the model's name."""
+        last = self.model.rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1] if self.model else self.extractor
+        return re.sub(r"[^\w.-]", "_", last).lstrip(".") or "model"
+
+
+class AudioSettings(Model):
+    """layers: last ones averaged. chunk_seconds: longest input of a model.
+
+    silence_dbfs: a clip whose loudest 50 ms stay below is silent.
+    """
+
+    extractor: Literal["egemaps", "huggingface"] = "egemaps"
+    layers: Count = 4
+    chunk_seconds: Seconds = 30.0
+    silence_dbfs: Annotated[float, Field(lt=0.0)] = -60.0
+
+
+class VideoSettings(Model):
+    """frames_per_second: sampled. crop: face, or the whole frame. margin: of the face's side, added on each side.
+
+    min_face_share: of the sampled frames must show a face, else the detections are taken for errors.
+    """
+
+    extractor: Literal["face_hog_lbp", "huggingface"] = "face_hog_lbp"
+    frames_per_second: Annotated[float, Field(gt=0.0)] = 5.0
+    crop: Literal["face", "frame"] = "face"
+    margin: Annotated[float, Field(ge=0.0, le=2.0)] = 0.2
+    min_face_share: Share = 0.1
+
+
+class TextSettings(Model):
+    """layers: last ones averaged. max_tokens: a longer transcript is cut, and noted."""
+
+    extractor: Literal["minilm", "huggingface"] = "minilm"
+    layers: Count = 4
+    max_tokens: Count = 512
+
+
+class RecognitionSettings(Section):
+    """A Whisper model that writes the transcript where none is given. language: None lets it decide."""
+
+    model: str
+    revision: str | None = None
+    language: str | None = None
+    dtype: Dtype = "float32"
+
+
+class ExtractionSettings(Section):
+    """One section per modality, None where it is not extracted. per_frame: also keep the sequences (``-FRA``)."""
+
+    audio: AudioSettings | None = AudioSettings()
+    video: VideoSettings | None = VideoSettings()
+    text: TextSettings | None = TextSettings()
+    recognition: RecognitionSettings | None = None
+    per_frame: bool = False
+
+    @model_validator(mode="after")
+    def _check(self) -> ExtractionSettings:
+        names = [self.of(m).name for m in self.modalities]
+        if len(set(names)) != len(names):
+            raise ValueError(
+                f"two modalities would share a feature folder ({', '.join(names)}); rename a model's folder"
+            )
+        return self
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """The modalities that are extracted, in the order of ``MODALITIES``."""
+        return tuple(m for m in MODALITIES if getattr(self, m) is not None)
+
+    def of(self, modality: str) -> Model:
+        """The section of a modality that is extracted."""
+        section: Model | None = getattr(self, modality)
+        if section is None:
+            raise ConfigError(f"extraction: {modality} is not extracted by these settings")
+        return section
+
+
+# Pinned to commits: a repository that changes must not change features.
+PRESETS: dict[str, ExtractionSettings] = {
+    "light": ExtractionSettings(),
+    "mer2024": ExtractionSettings(
+        audio=AudioSettings(
+            extractor="huggingface",
+            model="TencentGameMate/chinese-hubert-large",
+            revision="90cb660492214f687e60f5ca509b20edae6e75bd",
+        ),
+        video=VideoSettings(
+            extractor="huggingface",
+            model="openai/clip-vit-large-patch14",
+            revision="32bd64288804d66eefd0ccbe215aa642df71cc41",
+        ),
+        text=TextSettings(
+            extractor="huggingface",
+            model="baichuan-inc/Baichuan2-13B-Base",
+            revision="e2a280b79a96607652eca9b5a78d0c4d3dd5286e",
+        ),
+    ),
+}
+
+
+def preset(name: str) -> ExtractionSettings:
+    """A preset by name.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    if name not in PRESETS:
+        raise ConfigError(f"preset: unknown name {name!r}, expected one of {', '.join(PRESETS)}")
+    return PRESETS[name]
