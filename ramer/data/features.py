@@ -63,31 +63,33 @@ def write_features(corpus: RawCorpus, folder: Path) -> WrittenFeatures:
     return WrittenFeatures(dims, available, sha.hexdigest(), tuple(notes))
 
 
-def read_blocks(features: np.ndarray, rows: np.ndarray) -> Iterator[np.ndarray]:
-    """Blocks of the named rows of a memory map, float32 [n, dim]."""
+def read_blocks(path: Path, rows: np.ndarray) -> Iterator[np.ndarray]:
+    """Blocks of the named rows of a written modality, float32 [n, dim]."""
     for start in range(0, len(rows), BLOCK_ROWS):
-        yield features[rows[start : start + BLOCK_ROWS]]
+        yield np.load(path, mmap_mode="r")[rows[start : start + BLOCK_ROWS]]
 
 
 def _write_source(
     corpus: RawCorpus, source: FeatureSource, path: Path, available: np.ndarray, digest: Callable[[memoryview], None]
 ) -> list[str]:
     """Fill one file and its column of ``available`` (in place); faults are returned, not raised, to report them all."""
-    out = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(corpus.rows, source.dim))
     faults: list[str] = []
     start = 0
     try:
-        for block in progress(source.blocks(), -(-corpus.rows // BLOCK_ROWS), source.origin):
-            faults += _block_faults(corpus, source, block, start)
-            missing = np.isnan(block).all(axis=1) | (block == 0).all(axis=1)
-            block = np.where(missing[:, None], np.float32(np.nan), block)
-            out[start : start + len(block)] = block
-            available[start : start + len(block)] = ~missing
-            digest(block.data)
-            start += len(block)
+        # Written, not mapped: pages of a map would count as this process's memory until the whole file is in it.
+        with open(path, "wb") as file:
+            header = {"descr": "<f4", "fortran_order": False, "shape": (corpus.rows, source.dim)}
+            np.lib.format.write_array_header_1_0(file, header)
+            for block in progress(source.blocks(), -(-corpus.rows // BLOCK_ROWS), source.origin):
+                faults += _block_faults(corpus, source, block, start)
+                missing = np.isnan(block).all(axis=1) | (block == 0).all(axis=1)
+                block = np.where(missing[:, None], np.float32(np.nan), block).astype("<f4")
+                file.write(block.data)
+                available[start : start + len(block)] = ~missing
+                digest(block.data)
+                start += len(block)
     except CorpusError as error:
         return [*faults, *error.faults]
-    out.flush()
     return faults
 
 

@@ -36,12 +36,13 @@ class FolderSource:
         """
         rows = len(self._ids)
         self._cache.parent.mkdir(parents=True, exist_ok=True)
-        features = _memmap(self._cache.with_suffix(".npy"), np.float32, (rows, self.dim))
-        stamps = _memmap(self._cache.with_suffix(".stamps.npy"), np.int64, (rows, 2))
         faults: list[str] = []
         with ThreadPoolExecutor(_READERS) as pool:
             for start in range(0, rows, BLOCK_ROWS):
                 part = slice(start, min(start + BLOCK_ROWS, rows))
+                # Mapped anew for every block: pages of a map count as memory until it is closed.
+                features = _memmap(self._cache.with_suffix(".npy"), np.float32, (rows, self.dim))
+                stamps = _memmap(self._cache.with_suffix(".stamps.npy"), np.int64, (rows, 2))
                 read = list(pool.map(self._read, self._ids[part], map(tuple, stamps[part].tolist())))
                 fresh = np.zeros((len(read), 2), dtype=np.int64)
                 for row, (stamp, vector, fault) in enumerate(read):

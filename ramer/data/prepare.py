@@ -80,9 +80,8 @@ def _describe(
     for fold, shared in plan.overlaps.items():
         for pair, count in shared.items():
             if count:
-                notes.append(
-                    f"{fold}: {count} {corpus.group_name or 'group'}s are in both {pair.replace('-', ' and ')}"
-                )
+                first, second = pair.split("-")
+                notes.append(f"{fold}: {first} and {second} share {count} groups ({corpus.group_name or 'speaker'})")
     return {
         "name": corpus.name,
         "dims": features.dims,
@@ -127,6 +126,6 @@ def _missing(plan: ReplicatePlan, features: WrittenFeatures) -> dict[str, Any]:
 
 def _digest(rows: pd.DataFrame, splits: pd.DataFrame, features: WrittenFeatures) -> str:
     """SHA-256 over ids, speakers, labels, splits and features."""
-    parts = [digest_strings(["" if v is None else str(v) for v in rows[c].array]) for c in ("id", "speaker", "label")]
+    parts = [digest_strings(rows[column].fillna("").tolist()) for column in ("id", "speaker", "label")]
     parts += [digest_strings([name, *splits[name]]) for name in splits.columns[1:]]
     return digest_strings([*parts, features.digest])

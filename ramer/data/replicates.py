@@ -150,9 +150,13 @@ def _own_split(corpus: RawCorpus, groups: np.ndarray) -> tuple[np.ndarray, list[
         return _fold_codes(corpus, labelled, fold_of, 0, _CARVED_FOLDS), [note]
     order = {name: code for code, name in enumerate(SPLITS)}
     codes = np.array([order[name] for name in corpus.splits], dtype=np.int8)
+    notes = [
+        f"{count} {SPLITS[code]} rows have no label: they are pool rows"
+        for code in (TRAIN, VAL, TEST)
+        if (count := int(((codes == code) & (corpus.labels == UNLABELLED)).sum()))
+    ]
     codes[corpus.labels == UNLABELLED] = POOL
     absent = [code for code in (TEST, VAL) if not (codes == code).any()]
-    notes = []
     if absent:
         train = np.flatnonzero(codes == TRAIN)
         fold_of = _spread(corpus, groups, train, _CARVED_FOLDS)

@@ -13,34 +13,34 @@ from ramer.errors import CorpusError
 from ramer.modalities import MODALITIES
 
 
-def fit_scaler(features: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def fit_scaler(path: Path, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and population standard deviation of the rows that are not missing, in float64, block by block.
 
     Args:
-        features: float32 [rows, dim], NaN rows where missing.
+        path: a modality's ``.npy``, float32 [rows, dim], NaN rows where missing.
         rows: row numbers, at least one of them not missing.
 
     Returns:
         mean, std float32 [dim]; a constant column has std 1.
     """
     # Two passes, so that neither a large mean nor a wild first row costs digits of the variance.
-    total, count = np.zeros(features.shape[1]), 0
-    for block in _held(features, rows):
-        total += block.sum(axis=0)
+    total, count = np.zeros(()), 0
+    for block in _held(path, rows):
+        total = total + block.sum(axis=0)
         count += len(block)
     if not count:
         raise ValueError("expected at least one row that holds the modality, got none")
     mean = total / count
-    squares = np.zeros(features.shape[1])
-    for block in _held(features, rows):
+    squares = np.zeros_like(mean)
+    for block in _held(path, rows):
         squares += ((block - mean) ** 2).sum(axis=0)
     std = np.sqrt(squares / count)
     constant = std <= np.finfo(np.float32).eps * np.abs(mean)
     return mean.astype(np.float32), np.where(constant, 1.0, std).astype(np.float32)
 
 
-def _held(features: np.ndarray, rows: np.ndarray) -> Iterator[np.ndarray]:
-    for block in read_blocks(features, rows):
+def _held(path: Path, rows: np.ndarray) -> Iterator[np.ndarray]:
+    for block in read_blocks(path, rows):
         yield block[~np.isnan(block).any(axis=1)].astype(np.float64)
 
 
@@ -56,7 +56,6 @@ def write_scalers(folder: Path, codes: np.ndarray, names: tuple[str, ...], dims:
     arrays: dict[str, np.ndarray] = {}
     faults = []
     for modality in MODALITIES:
-        features = np.load(folder / f"{modality}.npy", mmap_mode="r")
         fitted: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}  # seeds without a budget share their training rows
         for name, codes_of in zip(names, codes, strict=True):
             train = np.flatnonzero(codes_of == TRAIN)
@@ -64,7 +63,9 @@ def write_scalers(folder: Path, codes: np.ndarray, names: tuple[str, ...], dims:
             if key in fitted:
                 continue
             try:
-                fitted[key] = fit_scaler(features, train) if dims[modality] else (np.zeros(0), np.zeros(0))
+                fitted[key] = (
+                    fit_scaler(folder / f"{modality}.npy", train) if dims[modality] else (np.zeros(0), np.zeros(0))
+                )
             except ValueError:
                 faults.append(f"{modality}: {name}: no training row holds this modality, expected at least one")
                 fitted[key] = np.zeros(dims[modality]), np.ones(dims[modality])
