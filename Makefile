@@ -2,6 +2,7 @@
 #   EXTRA=gpu          FAISS for CUDA instead of faiss-cpu
 #   TORCH_INDEX=<url>  package index to take torch from, to choose another build of the pinned version
 #   PYTHON=<program>   interpreter to create .venv with (3.11 or newer)
+#   PORT=5000          where `make ui` listens
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
@@ -10,6 +11,7 @@ SHELL := bash
 
 EXTRA ?= cpu
 TORCH_INDEX ?=
+PORT ?= 5000
 PYTHON ?= $(firstword $(foreach p,python3.11 python3 python3.12 python3.13 python3.14,$(shell $(p) -c \
 	'import sys; sys.version_info >= (3, 11) and print("$(p)")' 2>/dev/null)) python3)
 VENV := .venv
@@ -31,7 +33,7 @@ install: $(INSTALLED) ## Create .venv and install the pinned packages
 
 repro: $(INSTALLED) ## Run what is out of date in the pipeline and print the comparison
 	dvc repro
-	@ramer compare
+	@ramer report
 
 test: $(DEVELOPING) lint ## Check style, types and layers, then run every test
 	pytest -q $(PYTEST)
@@ -43,7 +45,9 @@ lint: $(DEVELOPING)
 	lint-imports
 
 ui: $(INSTALLED) ## Open the tracked experiments in MLflow on 127.0.0.1
-	@ramer ui
+	@python -m ramer.tracking ui --server http://127.0.0.1:$(PORT)
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --workers 1 --host 127.0.0.1 --port $(PORT) \
+		--backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}"
 
 bench: $(INSTALLED) ## Measure speed and memory
 	python -m benchmarks
@@ -69,5 +73,5 @@ $(INSTALLED): pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@
 
 $(DEVELOPING): $(INSTALLED)
-	$(PIP) install -c constraints.txt -e '.[$(EXTRA),dev]'
+	$(PIP) install -c constraints.txt -e '.[$(EXTRA),extract,dev]'
 	@touch $@

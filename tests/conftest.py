@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+import tests.typechecker  # noqa: F401  # named in pyproject.toml, by a hook that does not import it
+
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[name] = "1"
 os.environ["MPLBACKEND"] = "agg"

@@ -1,8 +1,9 @@
-"""Which files of the project a module imports, found by reading the source: nothing is imported."""
+"""What a module imports and reads, found by parsing the source: nothing is imported."""
 
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,10 +25,15 @@ def import_closure(*sources: str, root: Path = ROOT) -> set[str]:
     return {source for source in found if not _is_marker(root / source)}
 
 
+@cache
+def _parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
+
+
 def _imported_files(path: Path, root: Path) -> set[str]:
     package = path.relative_to(root).parent.parts
     names: set[str] = set()
-    for node in _runtime_nodes(ast.parse(path.read_text("utf-8"))):
+    for node in _runtime_nodes(_parse(path)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -59,5 +65,43 @@ def _is_marker(path: Path) -> bool:
     return all(
         (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
         or (isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant))
-        for node in ast.parse(path.read_text("utf-8")).body
+        for node in _parse(path).body
     )
+
+
+def attributes_read(name: str, source: str, closure: set[str], root: Path = ROOT) -> set[str]:
+    """Attributes of the variable ``name`` read in ``source`` and in what it uses of the files in ``closure``.
+
+    Functions and classes are found by their names alone, so a little too much may be found. Methods of the pipeline,
+    which are found by their type, count as used.
+    """
+    trees = {file: _parse(root / file) for file in sorted(closure | {source})}
+    definitions: dict[str, list[ast.AST]] = {}
+    waiting: list[ast.AST] = [trees[source]]
+    for file, tree in trees.items():
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                definitions.setdefault(node.name, []).append(node)
+            elif not isinstance(node, ast.Import | ast.ImportFrom):
+                waiting.append(node)
+        if file.startswith("ramer/methods/"):
+            waiting.append(tree)
+    found: set[str] = set()
+    used: set[str] = set()
+    while waiting:
+        for node in ast.walk(waiting.pop()):
+            new = _names(node) - used
+            used |= new
+            waiting += [definition for n in new for definition in definitions.get(n, [])]
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == name:
+                found.add(node.attr)
+    return found
+
+
+def _names(node: ast.AST) -> set[str]:
+    """Names through which a node may reach a function: its own, and what it takes from a module."""
+    if isinstance(node, ast.Name):
+        return {node.id}
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id != "self":
+        return {node.attr}
+    return set()
