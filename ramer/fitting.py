@@ -10,10 +10,10 @@ import pandas as pd
 from ramer.batches import NEIGHBOURS, LabelledRows, ReplicateData, TrainingBatch
 from ramer.config import Config
 from ramer.data.prepared import PreparedCorpus, Replicate
-from ramer.errors import ConfigError
 from ramer.files import atomic_directory, digest_file, write_json
 from ramer.methods import Method, ModelShape, RetrievalOptions, build_method, method_class, method_options
 from ramer.modalities import MODALITIES
+from ramer.retrieval.aggregation import check_k
 from ramer.retrieval.neighbours import NeighbourTable
 from ramer.retrieval.states import StatesTable
 from ramer.seeding import choose_device, generator
@@ -40,9 +40,8 @@ class Workspace:
     @property
     def neighbours(self) -> dict[str, NeighbourTable]:
         if self._neighbours is None:
-            self._neighbours = {
-                m: NeighbourTable.open(self._neighbours_path / m, self.corpus, self.states[m]) for m in MODALITIES
-            }
+            path = self._neighbours_path
+            self._neighbours = {m: NeighbourTable.open(path / m, self.states[m]) for m in MODALITIES}
         return self._neighbours
 
     def shape(self) -> ModelShape:
@@ -59,7 +58,8 @@ def train_method(config: Config, name: str, workspace: Workspace, out: Path) -> 
     """Fit ``methods.<name>`` on every replicate and write its checkpoints, history and ``method.json``.
 
     Raises:
-        ConfigError: an option is bad, or k exceeds a database.
+        ConfigError: an option is bad.
+        RetrievalError: k exceeds a database or the lists.
     """
     options = method_options(name, config.methods[name])
     kind = method_class(options.type)
@@ -98,14 +98,11 @@ def fit_replicate(method: Method, data: ReplicateData, history: History) -> Fitt
 
 
 def _check_k(name: str, options: RetrievalOptions, workspace: Workspace, replicate: Replicate) -> None:
+    drop_first = bool(getattr(options, "drop_first", False))
     for i, m in enumerate(MODALITIES):
-        table = workspace.neighbours[m]
-        rows = table.database_rows(replicate)
-        if workspace.corpus.available[:, i].any() and options.k > rows:
-            raise ConfigError(
-                f"params.yaml: methods.{name}.k: {options.k} neighbours were asked for, but the {m} database of "
-                f"{replicate.name} holds {rows} rows"
-            )
+        if workspace.corpus.available[:, i].any():
+            table = workspace.neighbours[m]
+            check_k(options.k, drop_first, table.database_rows(replicate), table.width, name)
 
 
 def _description(name: str, kind: type[Method], options: object, chosen: dict[str, dict]) -> dict:

@@ -101,6 +101,10 @@ class Method(ABC):
     def posterior(self, batch: Batch) -> np.ndarray:
         """Class probabilities [n, classes] of rows that each hold at least one modality."""
 
+    def diagnose(self, batch: Batch, labels: np.ndarray) -> dict[str, float]:
+        """What a retrieving method retrieved for rows with these labels; empty for the others."""
+        return {}
+
     @abstractmethod
     def tensors(self) -> dict[str, np.ndarray]:
         """All that was learnt, as arrays."""

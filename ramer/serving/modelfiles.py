@@ -1,0 +1,171 @@
+"""Where a trained model's files are: in a project whose pipeline has run, or in an exported folder."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ramer.data.prepared import PreparedCorpus
+from ramer.errors import ModelError
+from ramer.files import atomic_directory, read_json, read_table, write_json, write_table
+from ramer.methods import method_class
+from ramer.modalities import MODALITIES
+from ramer.retrieval.index import database_rows
+from ramer.retrieval.states import StatesTable
+
+FORMAT = 1
+MODEL_FILE = "model.json"
+
+
+@dataclass(frozen=True)
+class DatabaseTable:
+    """The rows that retrieval may return.
+
+    rows: int64 [n], corpus row numbers, ascending; indexes name rows by these. ids: [n]. labels: class names or
+    None, [replicates, n]: a label that one replicate's budget hides is not that replicate's. available: bool [n, 3]. states: per modality float32 [replicates, n, hidden], may be memory-mapped.
+    """
+
+    rows: np.ndarray
+    ids: np.ndarray
+    labels: np.ndarray
+    available: np.ndarray
+    states: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """A model's description (``model.json``) and the folders that hold its parts."""
+
+    description: dict[str, Any]
+    encoders: Path
+    heads: Path
+    index: Path
+    database: Path | None
+    project: Path | None
+
+    @property
+    def replicates(self) -> list[str]:
+        return list(self.description["replicates"])
+
+    @property
+    def retrieves(self) -> bool:
+        return bool(self.description["retrieves"])
+
+    def read_database(self) -> DatabaseTable:
+        """The retrieval database; empty for a method that does not retrieve."""
+        if self.project is not None:
+            return _project_database(self.project, self.description)
+        assert self.database is not None
+        table = read_table(self.database / "rows.parquet")
+        return DatabaseTable(
+            rows=table["row"].to_numpy(dtype=np.int64),
+            ids=table["id"].to_numpy(dtype=object),
+            labels=np.stack([table[f"label_{r}"].to_numpy(dtype=object) for r in self.replicates]),
+            available=table[[f"available_{m}" for m in MODALITIES]].to_numpy(dtype=bool),
+            states={m: np.load(self.database / f"{m}.npy", mmap_mode="r") for m in MODALITIES},
+        )
+
+
+def find_model(path: Path, method: str | None = None) -> ModelFiles:
+    """The model in ``path``: an exported folder, or a project (its ``serve.method`` unless named).
+
+    Raises:
+        ModelError: neither, or the method has not been trained there.
+    """
+    if (path / MODEL_FILE).is_file():
+        return _exported(path, method)
+    if not (path / "models" / "methods").is_dir():
+        raise ModelError(
+            f"{path}: no model here, expected an exported model ({MODEL_FILE}) or a project after `dvc repro`"
+        )
+    return _of_project(path, method)
+
+
+def export_model(project: Path, out: Path, method: str | None = None) -> None:
+    """Copy all that prediction needs into one folder that works without the project.
+
+    Raises:
+        ModelError: the project holds no such model.
+    """
+    files = find_model(project, method)
+    with atomic_directory(out) as folder:
+        shutil.copytree(files.encoders, folder / "encoders")
+        shutil.copytree(files.heads, folder / "heads")
+        if files.retrieves:
+            shutil.copytree(files.index, folder / "index")
+            _write_database(files, folder / "database")
+        write_json(folder / MODEL_FILE, files.description)
+
+
+def _exported(path: Path, method: str | None) -> ModelFiles:
+    description = read_json(path / MODEL_FILE)
+    if description.get("format") != FORMAT:
+        raise ModelError(f"{path / MODEL_FILE}: format: expected {FORMAT}, got {description.get('format')!r}")
+    if method not in (None, description["method"]):
+        raise ModelError(f"{path}: holds the method {description['method']}, not {method}")
+    return ModelFiles(description, path / "encoders", path / "heads", path / "index", path / "database", None)
+
+
+def _of_project(path: Path, method: str | None) -> ModelFiles:
+    from ramer.config import load_config
+
+    config = load_config(path / "params.yaml")
+    name = method or config.serve.method
+    heads = path / "models" / "methods" / name
+    if not (heads / "method.json").is_file():
+        raise ModelError(f"{heads}: method {name!r} is not trained here; methods: {', '.join(config.methods)}")
+    corpus = PreparedCorpus.open(path / "data" / "prepared")
+    trained = read_json(heads / "method.json")
+    kind = method_class(trained["type"])
+    if not kind.deployable:
+        raise ModelError(f"{heads}: method {name!r} is not deployable: it uses what is missing at prediction")
+    merbench = config.corpus.merbench.features
+    description = {
+        "format": FORMAT,
+        "method": name,
+        "type": trained["type"],
+        "retrieves": "neighbours" in kind.inputs,
+        "inputs": sorted(kind.inputs),
+        "label_names": list(corpus.label_names),
+        "dims": corpus.dims,
+        "replicates": [r.name for r in corpus.replicates],
+        "corpus": {"name": corpus.name, "digest": corpus.info.get("digest")},
+        "retrieval": {"width": config.retrieval.width, "scope": config.retrieval.scope},
+        "feature_folders": merbench.model_dump() if config.corpus.kind == "merbench" else {},
+    }
+    models = path / "models"
+    return ModelFiles(description, models / "encoders", heads, models / "index", None, path)
+
+
+def _project_database(project: Path, description: dict[str, Any]) -> DatabaseTable:
+    """All rows of the project that some replicate's database holds; states stay memory-mapped whole tables."""
+    corpus = PreparedCorpus.open(project / "data" / "prepared")
+    states = {m: StatesTable.open(project / "data" / "states" / m, corpus).states for m in MODALITIES}
+    # A row may be a test row of another replicate: labels and availability are given per index by its own rows.
+    held = np.zeros(corpus.rows, dtype=bool)
+    labels = np.full((len(corpus.replicates), corpus.rows), None, dtype=object)
+    names = np.array([*corpus.label_names, None], dtype=object)
+    for replicate in corpus.replicates:
+        for m in MODALITIES:
+            held[database_rows(corpus, replicate, m, description["retrieval"]["scope"])] = True
+        train = corpus.rows_in(replicate, "train")
+        labels[replicate.index, train] = names[corpus.labels(replicate)[train]]
+    rows = np.arange(corpus.rows)
+    return DatabaseTable(rows, corpus.ids, labels, corpus.available & held[:, None], states)
+
+
+def _write_database(files: ModelFiles, out: Path) -> None:
+    table = files.read_database()
+    out.mkdir()
+    keep = np.flatnonzero(table.available.any(axis=1))
+    columns: dict[str, Any] = {"row": table.rows[keep], "id": table.ids[keep]}
+    columns |= {f"label_{r}": table.labels[i, keep] for i, r in enumerate(files.replicates)}
+    columns |= {f"available_{m}": table.available[keep, i] for i, m in enumerate(MODALITIES)}
+    write_table(out / "rows.parquet", pd.DataFrame(columns))
+    for m, states in table.states.items():
+        np.save(out / f"{m}.npy", np.ascontiguousarray(states[:, keep]))
