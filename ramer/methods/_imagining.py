@@ -1,0 +1,96 @@
+"""What MMIN and IF-MMIN share: a full-modality teacher, and a student that imagines its embeddings."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from ramer.batches import LabelledRows, TrainingBatch
+from ramer.config import Count
+from ramer.methods._contract import MethodOptions
+from ramer.methods._neural import Course, NeuralMethod
+from ramer.nn.imagination import ImaginationSize, Imagined, Student, Taught, Teacher
+from ramer.nn.masked import Masked
+from ramer.training.loop import Fitted, History
+
+Weight = Annotated[float, Field(ge=0.0)]
+Widths = Annotated[tuple[Count, ...], Field(min_length=1, strict=False)]
+
+
+class ImaginingOptions(MethodOptions):
+    """embedding: length per modality. layers, blocks: of the cascade, bottleneck last. classifier: hidden widths."""
+
+    embedding: Count = 128
+    layers: Widths = (256, 128, 64)
+    blocks: Count = 5
+    classifier: Widths = (128, 128)
+
+
+class ImaginingMethod(NeuralMethod):
+    """Teacher first, then the student; only the student is saved.
+
+    Class attributes:
+        invariant: whether teacher and student have an encoder that the modalities share.
+    """
+
+    invariant: ClassVar[bool] = False
+
+    @property
+    def size(self) -> ImaginationSize:
+        """Widths of teacher and student."""
+        options = self.options
+        return ImaginationSize(
+            self.shape.feature_dims,
+            self.shape.classes,
+            options.embedding,
+            options.layers,
+            options.blocks,
+            options.classifier,
+            self.training.dropout,
+        )
+
+    def new_network(self) -> Student:
+        return Student(self.size, self.invariant).to(self.device)
+
+    def scores(self, network: nn.Module, inputs: Masked) -> Tensor:
+        imagined: Imagined = network(inputs)
+        return imagined.scores
+
+    def learn(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
+        course = Course(self, train, val, rng)
+        teacher = self.train_teacher(course)
+        course.seed("student")
+        self.network_ = student = self.new_network()
+        student.start_from(teacher)
+        return self.train_student(course, teacher, student, log)
+
+    def train_teacher(self, course: Course) -> Teacher:
+        """The full-modality network, trained on the rows that hold every modality of the corpus (all, if none does)."""
+        course.seed("teacher")
+        teacher = Teacher(self.size, self.invariant).to(self.device)
+        held = course.complete.available
+        whole = held[:, held.any(dim=0)].all(dim=1)
+        if not whole.any():
+            whole = torch.ones_like(whole)
+
+        def loss(positions: Tensor, _: Tensor) -> Tensor:
+            positions = positions[whole.cpu()[positions]]
+            complete = course.complete.take(positions)
+            taught: Taught = teacher(complete)
+            errors = nn.functional.cross_entropy(taught.scores, course.labels[positions], reduction="sum")
+            return errors / max(len(positions), 1) + self.teacher_loss(taught, complete)
+
+        course.run(teacher, loss, lambda inputs: teacher(inputs).scores, History(), full_only=True)
+        return teacher.requires_grad_(False)
+
+    def teacher_loss(self, taught: Taught, complete: Masked) -> Tensor:
+        """What the teacher minimises beside cross-entropy: nothing by default."""
+        return taught.scores.new_zeros(())
+
+    def train_student(self, course: Course, teacher: Teacher, student: Student, log: History) -> Fitted:
+        """Train the student on masked rows."""
+        raise NotImplementedError

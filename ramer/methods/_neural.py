@@ -1,0 +1,152 @@
+"""What methods share that train one network on masked raw features (or states)."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable
+from typing import Self, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ramer.batches import FEATURES, STATES, Batch, LabelledRows, TrainingBatch
+from ramer.methods._contract import Method
+from ramer.methods._imputing import normalised
+from ramer.modalities import CONDITIONS, FULL_CONDITION, MODALITIES, condition_masks
+from ramer.nn.masked import Masked
+from ramer.seeding import seed_torch
+from ramer.training.loop import Fitted, History, fit_epochs, selection
+
+Choice = TypeVar("Choice")
+_PREFIX = "network_."
+
+
+def masked_inputs(batch: Batch, source: str = FEATURES, device: str = "cpu") -> Masked:
+    """A batch as tensors, zero where unavailable.
+
+    Args:
+        source: ``features``, or ``states`` for hidden states of unit length.
+    """
+    values = {}
+    for i, m in enumerate(MODALITIES):
+        held = batch.available[:, i, None]
+        if source == STATES:
+            own = normalised(np.where(held, batch.states[m], np.float32(0)))
+        else:
+            own = np.where(held, batch.features[m], np.float32(0))
+        values[m] = torch.from_numpy(own).to(device)
+    return Masked(values, torch.from_numpy(batch.available).to(device))
+
+
+class NeuralMethod(Method):
+    """A network from masked inputs to scores, in ``network_``."""
+
+    inputs = frozenset({FEATURES})
+    network_: nn.Module
+
+    @abstractmethod
+    def new_network(self) -> nn.Module:
+        """The untrained network, as the options describe it."""
+
+    def scores(self, network: nn.Module, inputs: Masked) -> Tensor:
+        """Class scores [n, classes] of the network; what else it returns is for training."""
+        scores: Tensor = network(inputs)
+        return scores
+
+    def masked(self, batch: Batch) -> Masked:
+        """The batch as the network's input."""
+        return masked_inputs(batch, device=self.device)
+
+    def posterior(self, batch: Batch) -> np.ndarray:
+        with torch.inference_mode():
+            proba: np.ndarray = self.scores(self.network_, self.masked(batch)).double().softmax(dim=1).cpu().numpy()
+        return proba
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        return {_PREFIX + n: v.cpu().numpy() for n, v in self.network_.state_dict().items()}
+
+    def restore(self, tensors: dict[str, np.ndarray]) -> Self:
+        self.network_ = self.new_network()
+        state = {n.removeprefix(_PREFIX): torch.from_numpy(v) for n, v in tensors.items() if n.startswith(_PREFIX)}
+        self.network_.load_state_dict(state)
+        self.network_.eval()
+        return self
+
+
+class Course:
+    """One replicate's rows as tensors, and the training of one network on them.
+
+    Attributes:
+        complete: the training rows with everything that they hold.
+        labels: int64 [n].
+        masks: bool [7, 3], availability under each condition.
+    """
+
+    def __init__(self, method: NeuralMethod, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator) -> None:
+        self.method = method
+        self.complete = method.masked(train.complete)
+        self.labels = torch.from_numpy(train.labels).to(method.device)
+        self.masks = torch.from_numpy(condition_masks()).to(method.device)
+        self.held_out = {c: method.masked(val.under(c)) for c in CONDITIONS}
+        self._train, self._val, self._rng = train, val, rng
+
+    def seed(self, name: str) -> None:
+        """Seed what is initialised next."""
+        seed_torch(int(self._rng.integers(2**31)), name)
+
+    def run(
+        self,
+        module: nn.Module,
+        loss: Callable[[Tensor, Tensor], Tensor],
+        scores: Callable[[Masked], Tensor],
+        log: History,
+        full_only: bool = False,
+    ) -> Fitted:
+        """Train a module.
+
+        Args:
+            module: all that trains.
+            loss: (row positions [b], availability masks [b, 3]) to a scalar.
+            scores: what validation scores, [n, classes].
+            full_only: select by the full rows alone, as befits a full-modality teacher.
+        """
+
+        def validate() -> float:
+            if full_only:
+                proba = scores(self.held_out[FULL_CONDITION]).cpu().numpy()
+                return selection(lambda _: proba, self._val, self.method.prior_)
+            return selection(lambda c: scores(self.held_out[c]).cpu().numpy(), self._val, self.method.prior_)
+
+        def masked_loss(positions: Tensor, drawn: Tensor) -> Tensor:
+            return loss(positions, self.masks[drawn])
+
+        return fit_epochs(module, masked_loss, validate, self._train, self.method.training, self._rng, log)
+
+    def draw_masks(self, rows: Masked, generator: torch.Generator) -> Tensor:
+        """One of the seven conditions for each row, bool [n, 3]; the full one where a draw would leave nothing."""
+        drawn = torch.randint(len(CONDITIONS), (len(rows.available),), generator=generator)
+        keep = self.masks[drawn]
+        nothing = ~(rows.available & keep).any(dim=1)
+        return keep | nothing[:, None]
+
+    def cross_entropy(self, network: nn.Module, positions: Tensor, keep: Tensor) -> Tensor:
+        """Of the method's scores of masked rows."""
+        scores = self.method.scores(network, self.complete.take(positions).under(keep))
+        return nn.functional.cross_entropy(scores, self.labels[positions])
+
+
+def choose(
+    choices: Iterable[Choice], fit: Callable[[Choice, History], tuple[Fitted, nn.Module]], log: History
+) -> tuple[Choice, Fitted, nn.Module]:
+    """Fit every choice and keep the one that is best on validation; only its history is logged."""
+    best: tuple[Choice, Fitted, nn.Module, History] | None = None
+    for choice in choices:
+        history = History()
+        fitted, network = fit(choice, history)
+        if best is None or fitted.val_selection > best[1].val_selection:
+            best = (choice, fitted, network, history)
+    if best is None:
+        raise ValueError("choices: expected at least one, got none")
+    log.lines.extend(best[3].lines)
+    return best[:3]

@@ -1,0 +1,104 @@
+"""A full-modality teacher labels the pool; a student learns its soft labels under random masks.
+
+Knowledge distillation (Hinton, Vinyals and Dean, 2015) across conditions: the teacher reads everything that a row
+holds, the student what a drawn mask leaves of it. Pool rows have no labels, and need none: that is what a pool is
+good for without any retrieval. Without a pool the training rows alone are distilled.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from ramer.batches import FEATURES, STATES, Batch, LabelledRows, TrainingBatch
+from ramer.config import Count, Dropout, Positive
+from ramer.methods._contract import MethodOptions
+from ramer.methods._neural import Course, NeuralMethod, choose, masked_inputs
+from ramer.nn.losses import soft_cross_entropy
+from ramer.nn.masked import Masked, MaskedClassifier
+from ramer.training.loop import Fitted, History
+
+
+class DistilOptions(MethodOptions):
+    """inputs: raw features, or hidden states of unit length. input_dropouts: of the student, chosen on validation.
+
+    weight: of the soft labels beside cross-entropy. temperature: that softens the teacher.
+    pool_rows: drawn for each labelled row of a step.
+    """
+
+    inputs: Literal["features", "states"] = "features"
+    input_dropouts: tuple[Dropout, ...] = Field(default=(0.0, 0.3), min_length=1, strict=False)
+    weight: Annotated[float, Field(ge=0.0)] = 1.0
+    temperature: Positive = 1.0
+    pool_rows: Count = 4
+
+
+class Distil(NeuralMethod):
+    """The network of ``modality_dropout``, taught by its full-modality twin."""
+
+    Options = DistilOptions
+    inputs = frozenset({FEATURES, STATES})
+
+    def masked(self, batch: Batch) -> Masked:
+        return masked_inputs(batch, self.options.inputs, self.device)
+
+    def new_network(self, input_dropout: float = 0.0) -> nn.Module:
+        dims = self.shape.feature_dims if self.options.inputs == FEATURES else self.shape.state_dims
+        training = self.training
+        return MaskedClassifier(dims, training.hidden, self.shape.classes, training.dropout, input_dropout).to(
+            self.device
+        )
+
+    def learn(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
+        course = Course(self, train, val, rng)
+        rows, soft = self._soft_labels(course, train)
+
+        def fit(input_dropout: float, history: History) -> tuple[Fitted, nn.Module]:
+            course.seed("student")
+            network = self.new_network(input_dropout)
+            draw = torch.Generator().manual_seed(int(rng.integers(2**31)))
+
+            def loss(positions: Tensor, keep: Tensor) -> Tensor:
+                hard = course.cross_entropy(network, positions, keep)
+                drawn = torch.randint(len(soft), (len(positions) * self.options.pool_rows,), generator=draw)
+                seen = rows.take(drawn)
+                masks = course.draw_masks(seen, draw)
+                return hard + self.options.weight * soft_cross_entropy(network(seen.under(masks)), soft[drawn])
+
+            return course.run(network, loss, network, history), network
+
+        _, fitted, self.network_ = choose(self.options.input_dropouts, fit, log)
+        return fitted
+
+    def _soft_labels(self, course: Course, train: TrainingBatch) -> tuple[Masked, Tensor]:
+        """All training and pool rows that hold anything, and the teacher's probabilities for them."""
+        teacher = self._teacher(course)
+        rows = course.complete
+        if len(train.pool_rows):
+            pool = self.masked(train.pool())
+            pool = pool.take(pool.available.any(dim=1).nonzero().squeeze(1))
+            rows = Masked(
+                {m: torch.cat([v, pool.values[m]]) for m, v in rows.values.items()},
+                torch.cat([rows.available, pool.available]),
+            )
+        with torch.inference_mode():
+            soft = (teacher(rows) / self.options.temperature).softmax(dim=1)
+        return rows, soft.clone()
+
+    def _teacher(self, course: Course) -> nn.Module:
+        """Trained on rows with everything that they hold, chosen by its full rows."""
+
+        def fit(input_dropout: float, history: History) -> tuple[Fitted, nn.Module]:
+            course.seed("teacher")
+            network = self.new_network(input_dropout)
+
+            def loss(positions: Tensor, keep: Tensor) -> Tensor:
+                return course.cross_entropy(network, positions, torch.ones_like(keep))
+
+            return course.run(network, loss, network, history, full_only=True), network
+
+        return choose(self.options.input_dropouts, fit, History())[2]

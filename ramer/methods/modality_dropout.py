@@ -1,0 +1,79 @@
+"""One network trained on randomly masked raw features: the strongest plain baseline.
+
+``form: mlp`` zero-fills and adds one availability bit per modality (ModDrop, Neverova et al., TPAMI 2016, with whole
+conditions drawn instead of independent modalities); ``form: transformer`` attends over modality tokens with a learned
+token for each missing one.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from ramer.batches import LabelledRows, TrainingBatch
+from ramer.config import Count, Dropout
+from ramer.methods._contract import MethodOptions
+from ramer.methods._neural import Course, NeuralMethod, choose
+from ramer.nn.masked import MaskedClassifier
+from ramer.nn.tokens import TokenTransformer
+from ramer.training.loop import Fitted, History
+
+
+class ModalityDropoutOptions(MethodOptions):
+    """form: mlp, or transformer over modality tokens. input_dropouts: of the features, one chosen on validation.
+
+    width, heads, layers, token_dropout: of the transformer; the MLP's sizes are those of ``train``.
+    """
+
+    form: Literal["mlp", "transformer"] = "mlp"
+    input_dropouts: tuple[Dropout, ...] = Field(default=(0.0, 0.3), min_length=1, strict=False)
+    width: Count = 64
+    heads: Count = 4
+    layers: Count = 2
+    token_dropout: Dropout = 0.3
+
+    @model_validator(mode="after")
+    def _check(self) -> ModalityDropoutOptions:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} must be a multiple of heads {self.heads}")
+        return self
+
+
+class ModalityDropout(NeuralMethod):
+    """Random masks in training, zeros (or learned tokens) and availability in the input."""
+
+    Options = ModalityDropoutOptions
+
+    def new_network(self, input_dropout: float = 0.0) -> nn.Module:
+        shape, options = self.shape, self.options
+        if options.form == "mlp":
+            return MaskedClassifier(
+                shape.feature_dims, self.training.hidden, shape.classes, self.training.dropout, input_dropout
+            ).to(self.device)
+        return TokenTransformer(
+            shape.feature_dims,
+            shape.classes,
+            width=options.width,
+            heads=options.heads,
+            layers=options.layers,
+            dropout=options.token_dropout,
+            input_dropout=input_dropout,
+        ).to(self.device)
+
+    def learn(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
+        course = Course(self, train, val, rng)
+
+        def fit(input_dropout: float, history: History) -> tuple[Fitted, nn.Module]:
+            course.seed("network")
+            network = self.new_network(input_dropout)
+
+            def loss(positions: Tensor, keep: Tensor) -> Tensor:
+                return course.cross_entropy(network, positions, keep)
+
+            return course.run(network, loss, network, history), network
+
+        _, fitted, self.network_ = choose(self.options.input_dropouts, fit, log)
+        return fitted

@@ -1,0 +1,77 @@
+"""Mixture of modality knowledge experts, MoMKE (Xu, Jiang and Liang, ACM Multimedia 2024), on utterance vectors.
+
+First each modality's expert learns from that modality alone. Then every available modality passes all experts, a soft
+router per modality weighs them, and the mixtures are concatenated and classified under random masks.
+Departures: one utterance is a sequence of one (the paper reads dialogues), one model serves all conditions (the
+published scripts train one per condition), experts are narrower and shallower by default (128, 2 for 256, 4), and
+each stage has the budget of ``train`` (the paper: Adam, 1e-4, 100 + 100 epochs).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ramer.batches import LabelledRows, TrainingBatch
+from ramer.config import Count, Dropout
+from ramer.methods._contract import MethodOptions
+from ramer.methods._neural import Course, NeuralMethod
+from ramer.modalities import MODALITIES
+from ramer.nn.experts import Mixed, ModalityExperts
+from ramer.nn.masked import Masked
+from ramer.training.loop import Fitted, History
+
+
+class MomkeOptions(MethodOptions):
+    """width, depth: of an expert. dropout: of projections, experts and routers."""
+
+    width: Count = 128
+    depth: Count = 2
+    dropout: Dropout = 0.5
+
+
+class Momke(NeuralMethod):
+    """Experts trained on their own modality, then mixed by soft routers."""
+
+    Options = MomkeOptions
+
+    def new_network(self) -> ModalityExperts:
+        options = self.options
+        return ModalityExperts(
+            self.shape.feature_dims,
+            self.shape.classes,
+            width=options.width,
+            depth=options.depth,
+            dropout=options.dropout,
+        ).to(self.device)
+
+    def scores(self, network: nn.Module, inputs: Masked) -> Tensor:
+        mixed: Mixed = network(inputs)
+        return mixed.scores
+
+    def learn(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
+        course = Course(self, train, val, rng)
+        course.seed("network")
+        self.network_ = network = self.new_network()
+        self._train_experts(course, network)
+
+        def loss(positions: Tensor, keep: Tensor) -> Tensor:
+            return course.cross_entropy(network, positions, keep)
+
+        return course.run(network, loss, lambda inputs: network(inputs).scores, log)
+
+    def _train_experts(self, course: Course, network: ModalityExperts) -> None:
+        """Stage one: each modality's expert and head on the rows that hold it, selected by the experts' mean."""
+
+        def loss(positions: Tensor, _: Tensor) -> Tensor:
+            complete = course.complete.take(positions)
+            labels = course.labels[positions, None].expand(-1, len(MODALITIES))
+            errors = nn.functional.cross_entropy(network.unimodal(complete).transpose(1, 2), labels, reduction="none")
+            return torch.where(complete.available, errors, 0.0).sum() / len(positions)
+
+        def mean_of_experts(inputs: Masked) -> Tensor:
+            proba = network.unimodal(inputs).softmax(dim=2)
+            return (proba * inputs.available[:, :, None]).sum(dim=1)
+
+        course.run(network, loss, mean_of_experts, History())
