@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from importlib.metadata import version
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from ramer.extraction.settings import SAMPLE_RATE, AudioSettings
 _MASKABLE = frozenset({"data2vec-audio", "hubert", "unispeech-sat", "wav2vec2", "wavlm"})
 
 
+@runtime_checkable
 class AudioEncoder(Protocol):
     """Encodes mono signals at ``SAMPLE_RATE``, one outcome each."""
 

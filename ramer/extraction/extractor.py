@@ -19,7 +19,7 @@ from ramer.extraction.media import AUDIO_SUFFIXES, VIDEO_SUFFIXES, Signal, read_
 from ramer.extraction.recognition import SpeechRecogniser
 from ramer.extraction.results import Encoded, Missing, Outcome, one_line
 from ramer.extraction.settings import AudioSettings, ExtractionSettings, preset
-from ramer.extraction.text import TextEncoder, is_blank
+from ramer.extraction.text import LanguageModelEncoder, is_blank
 from ramer.extraction.video import VideoEncoder
 
 log = logging.getLogger(__name__)
@@ -134,7 +134,7 @@ class Extractor:
         return video.build(self.settings.video, **self.options)
 
     @cached_property
-    def text(self) -> TextEncoder:
+    def text(self) -> LanguageModelEncoder:
         assert self.settings.text is not None
         return text.build(self.settings.text, **self.options)
 

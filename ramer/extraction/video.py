@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -28,6 +28,7 @@ _MAX_FRAME_SIDE = 640  # a whole frame is shrunk to this before the encoder sees
 Vectors = Float32[np.ndarray, "images dim"]
 
 
+@runtime_checkable
 class ImageEncoder(Protocol):
     """Encodes images, one vector each."""
 
