@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ramer.modalities import AVERAGE
 from ramer.reporting.results import Results
 from ramer.statistics import COLUMNS, Bootstrap, Comparison, best_on_validation, choose_reference
@@ -48,7 +50,7 @@ def find(results: Results, bootstrap: Bootstrap) -> Findings:
     deployable = [n for n, m in about.items() if m["deployable"]] or list(about)
     alpha = 1.0 - bootstrap.confidence
     best, baseline = best_on_validation(about, deployable), choose_reference(about)
-    retrieving = [n for n in deployable if about[n]["retrieval"]]
+    retrieving = [n for n in deployable if about[n]["retrieval"] and about[n]["type"] != CONTROL]
     retrieval = best_on_validation(about, retrieving) if retrieving else None
     gain: dict[str, Comparison] = {}
     if retrieval and not about[baseline]["retrieval"]:
@@ -71,14 +73,40 @@ def find(results: Results, bootstrap: Bootstrap) -> Findings:
     )
 
 
-def neighbour_purity(diagnostics: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, float]]:
-    """Per modality the mean shares of ``diagnostics.json``; modalities without any are left out."""
+def neighbour_purity(results: Results) -> dict[str, dict[str, float]]:
+    """What ``diagnostics.json`` says of the nearest neighbours, mean over replicates; nulls are left out.
+
+    Returns:
+        Per modality shares: ``train`` and ``test`` have the query's label (``chance``: a random training row would),
+        ``with_exclusion``, ``without_exclusion`` and ``speaker_chance`` are the query's own speaker.
+    """
     rows = {}
-    for modality, found in diagnostics.items():
-        means = {k: float(v) for k, v in found.get("mean", {}).items() if isinstance(v, int | float)}
-        if {"train", "test"} <= set(means):
-            rows[modality] = means
+    for modality, found in results.purity.items():
+        mean = found.get("mean", {})
+        label, speaker = mean.get("label_purity") or {}, mean.get("same_speaker") or {}
+        shares = {
+            "train": label.get("train"),
+            "test": label.get("test"),
+            "chance": _label_chance(results.corpus),
+            "with_exclusion": speaker.get("with_exclusion"),
+            "without_exclusion": speaker.get("without_exclusion"),
+            "speaker_chance": speaker.get("chance"),
+        }
+        known = {k: float(v) for k, v in shares.items() if v is not None}
+        if {"train", "test"} <= set(known):
+            rows[modality] = known
     return rows
+
+
+def _label_chance(corpus: Mapping[str, Any]) -> float | None:
+    """Share of test rows whose label a training row drawn at random has, mean over replicates."""
+    chances = []
+    for counts in corpus.get("counts", {}).values():
+        held = [[counts.get(s, {}).get(f"label/{n}", 0) for n in corpus["label_names"]] for s in ("train", "test")]
+        train, test = (np.asarray(h, dtype=np.float64) for h in held)
+        if train.sum() and test.sum():
+            chances.append(float(train @ test / (train.sum() * test.sum())))
+    return float(np.mean(chances)) if chances else None
 
 
 def _of_type(about: Mapping[str, Mapping[str, Any]], kind: str) -> str | None:

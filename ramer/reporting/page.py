@@ -20,8 +20,8 @@ from ramer.reporting.tables import best_deployable, p_text, points, signed
 from ramer.statistics import Clusters
 
 SPEAKER_COLUMNS = (
-    ("speaker_train", "same speaker, train rows"),
-    ("speaker_unexcluded", "without exclusion"),
+    ("with_exclusion", "as retrieved"),
+    ("without_exclusion", "without exclusion"),
     ("speaker_chance", "by chance"),
 )
 TABLE_COLUMNS = (*MISSING_CONDITIONS, AVERAGE, FULL_CONDITION)
@@ -44,7 +44,7 @@ def render_page(
         lstrip_blocks=True,
     )
     environment.filters |= {"points": points, "signed": signed, "p": p_text}
-    purity = neighbour_purity(results.purity)
+    purity = neighbour_purity(results)
     source = resources.files("ramer.reporting").joinpath("report.html.j2").read_text("utf-8")
     return environment.from_string(source).render(
         verdict=words.verdict(results, findings, config.report.confidence),
@@ -52,7 +52,7 @@ def render_page(
         findings=findings,
         gain=findings.retrieval_gain.get(AVERAGE),
         retrieval_words=words.where_retrieval_wins_and_loses(findings),
-        product_words=words.product_paragraph(findings),
+        product_words=words.product_paragraph(results, findings),
         methods=_method_rows(results, summary, findings),
         columns=TABLE_COLUMNS,
         comparisons=[c for c in summary["comparisons"] if (c["metric"], c["condition"]) == (SCORE, AVERAGE)],
@@ -79,7 +79,10 @@ def render_page(
         confidence=round(100 * config.report.confidence),
         draws=config.report.draws,
         retrieval=config.retrieval,
-        caveats=words.caveats(results, clusters.notes, results.descriptions),
+        excluded=f"its own {results.corpus.get('group_name') or 'speaker'}'s rows"
+        if config.retrieval.exclude == "speaker"
+        else "itself",
+        caveats=words.caveats(results, clusters.notes, config.report.draws, findings.alpha),
         metrics=METRICS,
     )
 

@@ -82,7 +82,7 @@ def draw_figures(
     methods = trained_by_epochs({n: m.history for n, m in results.methods.items()}, "val_selection")
     if methods:
         figures["training"] = plots.method_curves(methods, colors)
-    purity = neighbour_purity(results.purity)
+    purity = neighbour_purity(results)
     if purity:
         figures["purity"] = plots.purity(purity)
     return figures

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from markupsafe import Markup
 
 from ramer.modalities import AVERAGE, CONDITIONS, FULL_CONDITION
 from ramer.reporting.findings import SCORE, Findings
 from ramer.reporting.results import Results
-from ramer.reporting.tables import p_text, points, signed
+from ramer.reporting.tables import points, signed
 from ramer.statistics import Comparison
 
 
@@ -25,24 +24,18 @@ def interval_text(comparison: Comparison) -> str:
 def verdict(results: Results, findings: Findings, confidence: float) -> list[Markup]:
     """The sentences that a reader sees first: what to use, what retrieval adds, how high the ceiling is."""
     scores = results.methods[findings.best].metrics
-    sentences = [
-        Markup(
-            "Use {}: of the methods that can be deployed it scored best on the validation rows. On the test rows it "
-            "reaches <b>{}</b> points of weighted F1 on average when modalities are missing and <b>{}</b> when none is."
-        ).format(
-            code(findings.best), points(scores[f"{AVERAGE}/{SCORE}"]), points(scores[f"{FULL_CONDITION}/{SCORE}"])
-        ),
-        _retrieval_sentence(findings, confidence),
-    ]
+    use = Markup(
+        "Use <b>{}</b>: of the methods that can be deployed it is the best on validation rows, with <b>{}</b> points "
+        "of weighted F1 on test rows when modalities are missing ({} when none is)."
+    ).format(findings.best, points(scores[f"{AVERAGE}/{SCORE}"]), points(scores[f"{FULL_CONDITION}/{SCORE}"]))
     if findings.ceiling is None:
-        return [*sentences, Markup("No ceiling was run.")]
-    ceiling = points(results.methods[findings.ceiling].metrics[f"{AVERAGE}/{SCORE}"])
-    return [
-        *sentences,
-        Markup("The ceiling, {}, which is shown what is missing, is <b>{}</b>.").format(
-            code(findings.ceiling), ceiling
-        ),
-    ]
+        ceiling = Markup("No ceiling was run.")
+    else:
+        reached = points(results.methods[findings.ceiling].metrics[f"{AVERAGE}/{SCORE}"])
+        ceiling = Markup("Ceiling, by {}, which is shown what is missing: <b>{}</b>.").format(
+            code(findings.ceiling), reached
+        )
+    return [use, _retrieval_sentence(findings, confidence), ceiling]
 
 
 def _retrieval_sentence(findings: Findings, confidence: float) -> Markup:
@@ -53,13 +46,13 @@ def _retrieval_sentence(findings: Findings, confidence: float) -> Markup:
             code(findings.retrieval)
         )
     gain = findings.retrieval_gain[AVERAGE]
-    told = "is" if gain.p_holm < findings.alpha else "is <b>not</b>"
+    told = "distinguishable" if gain.p_holm < findings.alpha else "<b>not</b> distinguishable"
     return Markup(
-        "Retrieval ({}) differs from the best method without it ({}) by <b>{} points</b> ({} % interval {}, p {} "
-        f"after correction for the number of methods), which {told} distinguishable from no difference."
+        "Retrieval ({}) is <b>{} points</b> from the best without it ({}), {}&nbsp;% interval {}: "
+        f"{told} from none."
     ).format(
-        code(findings.retrieval), code(findings.baseline), signed(gain.difference), round(100 * confidence),
-        interval_text(gain), p_text(gain.p_holm),
+        code(findings.retrieval), signed(gain.difference), code(findings.baseline), round(100 * confidence),
+        interval_text(gain),
     )  # fmt: skip
 
 
@@ -97,12 +90,23 @@ def advice(results: Results, findings: Findings, served: str) -> list[Markup]:
                 "<code>dvc exp run -S serve.method={}</code>."
             ).format(code(served), code(best), best)
         )
+    error = {
+        n: results.methods[n].metrics[f"{AVERAGE}/ece"] for n, m in results.descriptions.items() if m["deployable"]
+    }
+    calibrated = min(error, key=lambda n: error[n], default=best)
+    if calibrated in (best, findings.ceiling):
+        items.append(Markup("Its confidences are also the best calibrated (ECE {}).").format(points(error[best])))
+    else:
+        items.append(
+            Markup(
+                "Its confidences miss its accuracy by {} points on average (ECE). If you act on confidences, the best "
+                "calibrated is {} with {}."
+            ).format(points(error[best]), code(calibrated), points(error[calibrated]))
+        )
     bounds = [n for n, m in results.descriptions.items() if not m["deployable"]]
     if bounds:
         items.append(
-            Markup("{} cannot be used: it reads what is missing and shows only how far there is to go.").format(
-                listed(bounds)
-            )
+            Markup("Bounds that cannot be deployed, to show how far there is to go: {}.").format(listed(bounds))
         )
     return items
 
@@ -134,22 +138,27 @@ def where_retrieval_wins_and_loses(findings: Findings) -> list[Markup]:
     return sentences
 
 
-def product_paragraph(findings: Findings) -> Markup | None:
+def product_paragraph(results: Results, findings: Findings) -> Markup | None:
     """How every method stands to the product of unimodal regressions."""
     if findings.product is None:
         return None
-    ahead = [c.method for c in findings.product_gaps if c.difference > 0 and c.p_holm < findings.alpha]
-    behind = [c.method for c in findings.product_gaps if c.difference < 0 and c.p_holm < findings.alpha]
-    level = [c.method for c in findings.product_gaps if c.p_holm >= findings.alpha]
+    deployable = [c for c in findings.product_gaps if results.descriptions[c.method]["deployable"]]
+    ahead = [c.method for c in deployable if c.difference > 0 and c.p_holm < findings.alpha]
+    behind = [c.method for c in deployable if c.difference < 0 and c.p_holm < findings.alpha]
+    level = [c.method for c in deployable if c.p_holm >= findings.alpha]
     parts = [
         Markup(
             "{} is the plainest thing that works: one logistic regression per modality, the predictions of those "
             "present multiplied. A method that does not beat it has not earned its complexity."
         ).format(code(findings.product))
     ]
-    parts += [Markup("Beaten by {}.").format(listed(ahead)) if ahead else Markup("Nothing here beats it.")]
-    parts += [Markup("Level with it, within noise: {}.").format(listed(level))] if level else []
-    parts += [Markup("Behind it: {}.").format(listed(behind))] if behind else []
+    gaps = {
+        c.method: Markup("{} ({}, {})").format(code(c.method), signed(c.difference), interval_text(c))
+        for c in deployable
+    }
+    for names, said in ((ahead, "Better"), (level, "Level with it, within noise"), (behind, "Worse")):
+        parts += [Markup("{}: {}.").format(said, _series([gaps[n] for n in names]))] if names else []
+    parts += [] if ahead else [Markup("Nothing that can be deployed beats it.")]
     return Markup(" ").join(parts)
 
 
@@ -177,7 +186,7 @@ def condition_words(condition: str) -> str:
     return f"{held} available" if condition == FULL_CONDITION else f"only {held} available"
 
 
-def caveats(results: Results, notes: Iterable[str], descriptions: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def caveats(results: Results, notes: Iterable[str], draws: int, alpha: float) -> list[str]:
     """What limits these figures."""
     seeds = {int(s) for m in results.methods.values() for s in m.predictions["seed"].unique()}
     found = list(notes)
@@ -185,11 +194,17 @@ def caveats(results: Results, notes: Iterable[str], descriptions: Mapping[str, M
         found.append(f"Only {len(seeds)} seed{'s' * (len(seeds) > 1)}: ± says little, and a lucky run cannot be told.")
     if len(results.corpus.get("replicates", [])) == len(seeds):
         found.append(
-            "One fixed test split. An interval tells how the result would vary over other speakers of the same kind, "
+            "One fixed test split. An interval tells how the result would vary over other test rows of the same kind, "
             "not over another corpus. For a claim, use grouped folds (prepare.folds)."
         )
-    if all(m["retrieval"] for m in descriptions.values() if m["deployable"]):
+    if all(m["retrieval"] for m in results.descriptions.values() if m["deployable"]):
         found.append("No deployable method without retrieval was run, so the reference is not a baseline.")
+    smallest = 2 * (len(results.methods) - 1) / (draws + 1)
+    if smallest >= alpha:
+        found.append(
+            f"With {draws} draws no corrected p can be below {smallest:.2f}: nothing can be told apart here. Raise "
+            "report.draws."
+        )
     return found
 
 

@@ -97,8 +97,13 @@ class Project:
             folder = self.root / "data/neighbours" / m
             folder.mkdir(parents=True)
             train, test = shares[m]
-            means = {"train": train, "test": test, "chance": 0.18, "speaker_train": 0.0, "speaker_unexcluded": 0.4}
-            write_json(folder / "diagnostics.json", {"mean": {**means, "speaker_chance": 0.06}})
+            mean = {
+                "database_rows": 240.0,
+                "label_purity": {"train": train, "val": test, "test": test},
+                "top_score": {"train": 0.9, "val": 0.8, "test": 0.8},
+                "same_speaker": {"with_exclusion": 0.0, "without_exclusion": 0.4, "chance": 0.06},
+            }
+            write_json(folder / "diagnostics.json", {"modality": m, "replicates": {}, "mean": mean})
             self._write_history("models/encoders", m, ("train_loss", "val_loss", "val_weighted_f1"), rng)
 
     def _write_history(self, folder: str, name: str, columns: tuple[str, ...], rng: np.random.Generator) -> None:

@@ -1,0 +1,244 @@
+"""The report stage's function: what it writes, what it refuses, what it leaves alone."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ramer.errors import RamerError
+from ramer.files import read_json, write_json
+from ramer.metrics import METRICS
+from ramer.modalities import CONDITIONS
+from tests.reporting.conftest import METHODS, Project
+
+Make = Callable[..., Project]
+PAIR = {name: METHODS[name] for name in ("ramer", "late_product")}
+
+
+class Page(HTMLParser):
+    """Visible text and what the page would fetch."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.parts: list[str] = []
+        self.fetched: list[str] = []
+        self.tags: list[str] = []
+        self._silent = False
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self._silent = tag in ("style", "title")
+        self.fetched += [v or "" for k, v in attrs if k in ("src", "href", "srcset", "data")]
+
+    def handle_endtag(self, tag: str) -> None:
+        self._silent = False
+
+    def handle_data(self, data: str) -> None:
+        if not self._silent:
+            self.parts.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join("".join(self.parts).split())
+
+
+def read_page(out: Path) -> Page:
+    return Page((out / "report.html").read_text("utf-8"))
+
+
+@pytest.mark.slow
+def test_summary_headline_and_page_of_eight_methods(make_project: Make) -> None:
+    project = make_project()
+    out = project.run()
+    summary, headline = read_json(out / "summary.json"), read_json(out / "headline.json")
+    assert set(summary) == {"reference", "conditions", "methods", "comparisons"}
+    assert summary["reference"] == "late_product"
+    assert summary["conditions"] == list(CONDITIONS)
+    assert list(summary["methods"]) == sorted(METHODS)
+    assert summary["methods"]["oracle"]["deployable"] is False
+    for condition in (*CONDITIONS, "avg6"):
+        assert set(summary["methods"]["ramer"][condition]) == set(METRICS)
+    metrics = read_json(out / "methods/ramer/metrics.json")
+    assert summary["methods"]["ramer"]["v"]["uar"] == {"mean": metrics["v/uar"], "std": metrics["v/uar_std"]}
+    assert headline["ramer"] == {
+        "avg6_weighted_f1": metrics["avg6/weighted_f1"],
+        "avt_weighted_f1": metrics["avt/weighted_f1"],
+    }
+    families = {(c["metric"], c["condition"]) for c in summary["comparisons"]}
+    assert families == {("weighted_f1", c) for c in (*CONDITIONS, "avg6")} | {("uar", "avg6")}
+    assert len(summary["comparisons"]) == 9 * 7
+    text = read_page(out).text
+    for words in ("Methods by condition", "What retrieval does", "What is mistaken for what", "Caveats", "avg6"):
+        assert words in text
+    for name in METHODS:
+        assert name in text
+    plots = {path.name for path in (out / "plots").iterdir()}
+    assert plots == {f"{n}.png" for n in ("conditions", "differences", "confusion", "encoders", "training", "purity")}
+
+
+def test_first_line_says_what_to_use_what_retrieval_adds_and_the_ceiling(make_project: Make) -> None:
+    out = make_project({n: METHODS[n] for n in ("ramer", "late_product", "oracle")}).run()
+    comparisons = read_json(out / "summary.json")["comparisons"]
+    found = next(
+        c for c in comparisons if (c["method"], c["condition"], c["metric"]) == ("ramer", "avg6", "weighted_f1")
+    )
+    low, high = (f"{100 * found[k]:+.1f}".replace("-", "−") for k in ("low", "high"))  # noqa: RUF001
+    first = read_page(out).text[:420]
+    assert first.startswith("Use late_product: of the methods that can be deployed it is the best on validation rows")
+    assert f"95 % interval {low} to {high}: distinguishable from none." in first
+    assert "Ceiling, by oracle" in first
+
+
+def test_a_difference_within_noise_is_called_that(make_project: Make) -> None:
+    twins = {"ramer": ("ramer", True, True, 1.0), "zero_fill": ("zero_fill", True, False, 1.0)}
+    page = read_page(make_project(twins, seeds=1, speakers=6).run())
+    assert "not distinguishable from none" in page.text
+    assert "No ceiling was run." in page.text
+    assert "only 6 speakers" in page.text
+    assert "Only 1 seed" in page.text
+
+
+def test_the_page_opens_offline_and_needs_no_script(make_project: Make) -> None:
+    page = read_page(make_project(PAIR, seeds=1).run())
+    assert "script" not in page.tags
+    assert "link" not in page.tags
+    assert all(url.startswith(("data:image/png;base64,", "#")) for url in page.fetched)
+    html = " ".join(page.parts)
+    assert not re.search(r"https?://", html)
+
+
+def test_a_generated_corpus_carries_a_warning_and_a_real_one_does_not(make_project: Make) -> None:
+    project = make_project(PAIR, seeds=1)
+    assert "This corpus is generated." in read_page(project.run()).text
+    path = project.root / "data/prepared/corpus.json"
+    write_json(path, read_json(path) | {"name": "mosi", "provenance": {"kind": "npz"}})
+    assert "This corpus is generated." not in read_page(project.run()).text
+
+
+def test_two_runs_write_the_same_bytes(make_project: Make) -> None:
+    project = make_project(PAIR, seeds=2)
+    outputs = ("summary.json", "headline.json", "report.html", "plots")
+    project.run()
+    first = {f: f.read_bytes() for o in outputs for f in files_of(project.out / o)}
+    for output in outputs:
+        path = project.out / output
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    project.run()
+    assert first == {f: f.read_bytes() for o in outputs for f in files_of(project.out / o)}
+    assert not any(b"Software" in data or b"tIME" in data for f, data in first.items() if f.suffix == ".png")
+
+
+def files_of(path: Path) -> list[Path]:
+    return sorted(path.iterdir()) if path.is_dir() else [path]
+
+
+def test_only_listed_methods_are_read(make_project: Make) -> None:
+    project = make_project(PAIR, seeds=1)
+    stale = project.out / "methods" / "stale"
+    stale.mkdir()
+    (stale / "metrics.json").write_text("{torn", "utf-8")
+    project.run()
+    assert set(read_json(project.out / "headline.json")) == set(PAIR)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("metrics.json", None, "no such file, expected the output of evaluate@ramer"),
+        ("metrics.json", b'{"avg6/we', "not valid JSON"),
+        ("metrics.json", b"[]", "expected a mapping, got list; rerun evaluate@ramer"),
+        ("metrics.json", b"{}", "expected the keys a/accuracy"),
+        ("method.json", b"{}", "expected the keys name, type, deployable"),
+        ("confusion.json", b"{", "not valid JSON"),
+        ("predictions.parquet", b"PAR1 torn", "not a parquet table"),
+        ("predictions.parquet", None, "no such file"),
+    ],
+)
+def test_a_missing_or_torn_file_is_named_in_one_line(
+    make_project: Make, file: str, content: bytes | None, said: str
+) -> None:
+    project = make_project(PAIR, seeds=1)
+    path = project.out / "methods/ramer" / file
+    path.unlink() if content is None else path.write_bytes(content)
+    with pytest.raises(RamerError) as caught:
+        project.run()
+    assert len(caught.value.faults) == 1
+    assert caught.value.faults[0].startswith(f"{path}: ")
+    assert said in caught.value.faults[0]
+    assert "\n" not in caught.value.faults[0]
+    assert not (project.out / "summary.json").exists()
+    assert not (project.out / "report.html").exists()
+
+
+def test_every_faulty_method_is_named_at_once(make_project: Make) -> None:
+    project = make_project(PAIR, seeds=1)
+    for name in PAIR:
+        (project.out / "methods" / name / "confusion.json").unlink()
+    with pytest.raises(RamerError) as caught:
+        project.run()
+    assert len(caught.value.faults) == 2
+
+
+def test_a_torn_history_is_refused_and_an_absent_one_is_not(make_project: Make) -> None:
+    project = make_project(PAIR, seeds=1)
+    history = project.root / "models/methods/ramer/history.csv"
+    history.write_text("a,b\n1,2\n", "utf-8")
+    with pytest.raises(RamerError, match=r"history\.csv: expected the columns replicate, epoch; rerun train@ramer"):
+        project.run()
+    history.unlink()
+    project.run()
+    assert not (project.out / "plots/training.png").exists()
+
+
+def test_one_method_alone_and_a_corpus_without_figures_still_make_a_page(make_project: Make) -> None:
+    project = make_project({"ramer": METHODS["ramer"]}, seeds=1)
+    for folder in ("data/neighbours", "models/encoders"):
+        shutil.rmtree(project.root / folder)
+    path = project.root / "data/prepared/corpus.json"
+    write_json(path, {"name": "bare", "label_names": read_json(path)["label_names"]})
+    page = read_page(project.run())
+    assert "Only one method was run" in page.text
+    assert "what retrieval (ramer) adds is not known" in page.text
+    assert read_json(project.out / "summary.json")["comparisons"] == []
+
+
+def test_a_named_reference_is_used_and_retrieval_is_still_held_against_the_best_baseline(make_project: Make) -> None:
+    names = ("ramer", "zero_fill", "late_product")
+    project = make_project({n: METHODS[n] for n in names}, seeds=1)
+    page = read_page(project.run(report={"draws": 300, "reference": "zero_fill"}))
+    assert read_json(project.out / "summary.json")["reference"] == "zero_fill"
+    assert "from the best without it (late_product)" in page.text
+
+
+def test_purity_says_that_training_neighbours_are_too_good(make_project: Make) -> None:
+    project = make_project(PAIR, seeds=1)
+    text = read_page(project.run()).text
+    assert "Widest gap: video, where 81 % of a training row's neighbours share its label, but only 44 %" in text
+    path = project.root / "data/neighbours/video/diagnostics.json"
+    report = read_json(path)
+    report["mean"]["label_purity"] = {"train": None, "val": None, "test": None}
+    write_json(path, report)
+    assert "Widest gap: text" in read_page(project.run()).text
+
+
+def test_method_names_cannot_inject_markup(make_project: Make) -> None:
+    project = make_project(PAIR, seeds=1)
+    path = project.root / "data/prepared/corpus.json"
+    write_json(path, read_json(path) | {"name": "<script>alert(1)</script>", "notes": ["<b>bold</b>"]})
+    assert "script" not in read_page(project.run()).tags
+
+
+def test_confusion_of_the_page_is_the_mean_over_rows_not_over_counts() -> None:
+    from ramer.reporting import plots
+
+    counts = {c: np.array([[8, 2], [1, 1]]) for c in CONDITIONS}
+    data = plots.confusions({"one": counts}, ["a", "b"])
+    assert data.startswith(b"\x89PNG")
+    assert data == plots.confusions({"one": {c: 3 * m for c, m in counts.items()}}, ["a", "b"])

@@ -1,0 +1,56 @@
+"""The table that `make repro` prints."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from ramer.metrics import METRICS
+from ramer.modalities import CONDITIONS
+from ramer.reporting.tables import comparison_table, p_text, points, signed
+
+NAMES = ("ramer", "ramer_literal", "zero_fill", "mean_fill", "late_product", "random_neighbours", "modality_dropout",
+         "oracle", "prior", "distil")  # fmt: skip
+
+
+def summary() -> dict:
+    methods: dict = {}
+    for i, name in enumerate(NAMES):
+        cells = {m: {"mean": 0.4 + 0.01 * i, "std": 0.0123} for m in METRICS}
+        methods[name] = {"deployable": name != "oracle"} | dict.fromkeys((*CONDITIONS, "avg6"), cells)
+    comparisons = [
+        {"method": n, "reference": "late_product", "metric": "weighted_f1", "condition": "avg6", "difference": -0.1234,
+         "low": -0.1534, "high": 0.1034, "p": 0.01, "p_holm": 0.0471}
+        for n in NAMES if n != "late_product"
+    ]  # fmt: skip
+    return {"reference": "late_product", "conditions": list(CONDITIONS), "methods": methods, "comparisons": comparisons}
+
+
+def printed(width: int) -> list[str]:
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    console.print(comparison_table(summary()))
+    return console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+
+
+def test_ten_methods_fit_110_columns_without_cutting_a_figure() -> None:
+    lines = printed(110)
+    assert max(len(line) for line in lines) <= 110
+    assert not any("…" in line for line in lines)
+    assert sum("49.0 ± 1.2" in line for line in lines) == 1
+    cell = f"{signed(-0.1234)} [{signed(-0.1534)}, +10.3]  0.047"
+    assert cell in next(line for line in lines if line.strip().startswith("distil"))
+
+
+def test_best_first_reference_named_and_bounds_marked() -> None:
+    lines = [line.strip() for line in printed(110)]
+    shown = [line.split()[0] for line in lines if line.split() and line.split()[0].strip("†") in NAMES]
+    assert shown == ["distil", "prior", "oracle†", *reversed(NAMES[:7])]
+    assert "reference" in next(line for line in lines if line.startswith("late_product"))
+    assert any("avg6 [interval]" in line for line in lines)
+
+
+def test_figures_in_words() -> None:
+    assert points(0.5066) == "50.7"
+    assert (signed(0.0123), signed(-0.0123), signed(-0.0004)) == ("+1.2", "−1.2", "0.0")  # noqa: RUF001
+    assert (p_text(0.0004), p_text(0.0471), p_text(0.3)) == ("<0.001", "0.047", "0.30")
