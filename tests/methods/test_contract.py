@@ -74,7 +74,7 @@ def test_probabilities_are_distributions_under_every_condition(kind: str, worksp
 
 
 @pytest.mark.parametrize("kind", TYPES)
-@pytest.mark.parametrize("value", [np.nan, 1e30])
+@pytest.mark.parametrize("value", [np.nan, 1e15])
 def test_what_is_masked_changes_nothing(kind: str, value: float, workspace: Workspace) -> None:
     method, test = fitted(kind, workspace), held_out(kind, workspace)
     for condition in CONDITIONS:
