@@ -131,7 +131,7 @@ def load_index(
     if not index.ntotal == len(rows) == len(sidecar["ids"]):
         faults.append(f"{path}: expected {len(rows)} keys as in {side.name}, got {index.ntotal}")
     elif ids is not None:
-        inside = rows < len(ids)
+        inside = (rows >= 0) & (rows < len(ids))
         wrong = np.flatnonzero(~inside | (ids[np.where(inside, rows, 0)] != np.array(sidecar["ids"], dtype=object)))
         faults += [f"{side}: rows: row {rows[i]} is not {sidecar['ids'][i]!r} in the corpus" for i in wrong[:1]]
     if faults:

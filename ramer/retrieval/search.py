@@ -55,7 +55,7 @@ def exclusion_codes(groups: Int[np.ndarray, " rows"], exclude: str) -> Int[np.nd
 def search(
     index: DatabaseIndex,
     states: Float[np.ndarray, "rows hidden"],
-    queries: Float[np.ndarray, "q hidden"],
+    queries: Float[np.ndarray, "q size"],
     width: int,
     *,
     codes: Int[np.ndarray, " rows"] | None = None,

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+from typing import Any
+
+import faiss
+import numpy as np
+import pytest
+
+from ramer.config import Index
+from ramer.errors import ConfigError, RetrievalError
+from ramer.files import digest_file, read_json, write_json
+from ramer.retrieval import index as index_module
+from ramer.retrieval.index import build_index, choose_kind, load_index
+from ramer.retrieval.states import l2_normalise
+from tests.retrieval.conftest import Tiny, tiny_config, write_tiny
+
+
+def build(tiny: Tiny, modality: str = "audio", **sections: Any) -> None:
+    build_index(tiny_config(**sections), modality, tiny.prepared, tiny.states(modality), tiny.index(modality))
+
+
+def test_keys_are_unit_states_of_the_database_rows(tiny: Tiny) -> None:
+    build(tiny)
+    corpus = tiny.corpus()
+    for replicate in corpus.replicates:
+        loaded = load_index(tiny.index("audio") / f"{replicate.name}.faiss", ids=corpus.ids)
+        keys = loaded.faiss_index.reconstruct_n(0, loaded.faiss_index.ntotal)
+        states = tiny.read_states("audio")[replicate.index][loaded.rows]
+        assert np.array_equal(keys, l2_normalise(states))
+        train = corpus.rows_in(replicate, "train")
+        assert np.array_equal(loaded.rows, train[corpus.available[train, 0]])
+        assert loaded.sidecar["ids"] == list(corpus.ids[loaded.rows])
+        assert loaded.exact
+
+
+def test_the_same_input_gives_the_same_bytes(tiny: Tiny) -> None:
+    for kind in ("flat", "ivf_flat", "ivf_pq", "hnsw"):
+        digests = []
+        for _ in range(2):
+            build(tiny, index={"kind": kind, "nlist": 4 if kind.startswith("ivf") else None})
+            digests.append([digest_file(f) for f in sorted(tiny.index("audio").iterdir())])
+        assert digests[0] == digests[1], kind
+
+
+def test_blocks_do_not_change_an_index(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tiny.index("audio") / "fold0_seed0.faiss"
+    build(tiny)
+    whole = digest_file(file)
+    monkeypatch.setattr(index_module, "BLOCK", 7)
+    build(tiny)
+    assert digest_file(file) == whole
+
+
+@pytest.mark.parametrize("kind", ["ivf_flat", "ivf_pq", "hnsw"])
+def test_an_approximate_index_reports_its_recall(tiny: Tiny, kind: str) -> None:
+    build(tiny, index={"kind": kind, "nlist": 2 if kind.startswith("ivf") else None, "nprobe": 2})
+    sidecar = read_json(tiny.index("audio") / "fold0_seed0.json")
+    assert sidecar["kind"] == kind
+    assert 0.3 < sidecar["recall_at_5"] <= 1.0
+    if kind != "ivf_pq":  # every list is visited, or the graph is small: nothing can be missed
+        assert sidecar["recall_at_5"] > 0.99
+
+
+def test_recall_is_that_of_a_plain_count(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index_module, "BLOCK", 7)
+    monkeypatch.setattr(index_module, "RECALL_QUERIES", 1000)
+    build(tiny, index={"kind": "ivf_flat", "nlist": 8, "nprobe": 2})
+    loaded = load_index(tiny.index("audio") / "fold0_seed0.faiss")
+    keys = l2_normalise(tiny.read_states("audio")[0][loaded.rows])
+    _, near = loaded.faiss_index.search(keys, 5)
+    exact = np.argsort(-(keys @ keys.T), axis=1)[:, :5]
+    hits = [len(set(a) & set(b)) / 5 for a, b in zip(near, exact, strict=True)]
+    assert loaded.sidecar["recall_at_5"] == pytest.approx(np.mean(hits))
+    assert loaded.sidecar["recall_at_5"] < 1
+
+
+def test_auto_is_decided_by_size() -> None:
+    auto = Index(kind="auto")
+    assert choose_kind(auto, 115_595, 256) == "flat"
+    assert choose_kind(auto, 1_000_000, 256) == "ivf_flat"
+    assert choose_kind(auto, 50_000_000, 256) == "ivf_pq"
+    assert choose_kind(Index(kind="hnsw"), 10, 4) == "hnsw"
+
+
+def test_an_unknown_kind_is_refused_with_the_choices() -> None:
+    with pytest.raises(ConfigError, match=r"index.kind.*'flat', 'ivf_flat', 'ivf_pq', 'hnsw' or 'auto'"):
+        tiny_config(index={"kind": "flaat"})
+
+
+def test_a_code_size_that_does_not_divide_the_state_is_refused(tiny: Tiny) -> None:
+    with pytest.raises(RetrievalError, match=r"index.m: expected a divisor of the hidden size 6, got 4"):
+        build(tiny, index={"kind": "ivf_pq", "m": 4})
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan])
+def test_a_bad_key_is_refused_by_its_id_and_nothing_is_left(tiny: Tiny, value: float) -> None:
+    corpus = tiny.corpus()
+    train = corpus.rows_in(corpus.replicates[0], "train")
+    row = train[corpus.available[train, 0]][3]
+    states = tiny.read_states("audio")
+    states[0, row] = value
+    tiny.write_states("audio", states)
+    with pytest.raises(RetrievalError, match=f"key of row {corpus.ids[row]}"):
+        build(tiny)
+    assert not tiny.index("audio").exists()
+    assert list(tiny.index("audio").parent.iterdir()) == []
+
+
+def test_a_modality_that_the_corpus_lacks_has_an_empty_index(tiny: Tiny) -> None:
+    bare = write_tiny(tiny.root.parent / "bare", absent="text")
+    build(bare, "text")
+    loaded = load_index(bare.index("text") / "fold0_seed0.faiss", expected_encoder_digest="encoder0")
+    assert len(loaded.rows) == loaded.faiss_index.ntotal == loaded.sidecar["count"] == 0
+
+
+def test_a_scope_without_rows_is_refused(tiny: Tiny) -> None:
+    bare = write_tiny(tiny.root.parent / "bare", pool=0)
+    with pytest.raises(RetrievalError, match=r"retrieval\.scope: pool: replicate fold0_seed0 of tiny has no such row"):
+        build(bare, retrieval={"scope": "pool"})
+
+
+def tamper(tiny: Tiny, **changes: Any) -> None:
+    file = tiny.index("audio") / "fold0_seed0.json"
+    write_json(file, read_json(file) | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"encoder_digest": "other"}, "encoder_digest: expected encoder0, got other"),
+        ({"ids_digest": "other"}, "ids_digest: expected"),
+        ({"dimension": 9}, "dimension: expected 9 as in fold0_seed0.json, got 6"),
+        ({"rows": [1, 2, 3], "ids": ["a", "b", "c"]}, "expected 3 keys as in fold0_seed0.json"),
+    ],
+)
+def test_an_index_that_does_not_fit_is_refused(tiny: Tiny, changes: dict[str, Any], fault: str) -> None:
+    build(tiny)
+    digest = tiny.corpus().ids_digest
+    file = tiny.index("audio") / "fold0_seed0.faiss"
+    load_index(file, expected_encoder_digest="encoder0", expected_ids_digest=digest, ids=tiny.corpus().ids)
+    tamper(tiny, **changes)
+    with pytest.raises(RetrievalError, match=fault):
+        load_index(file, expected_encoder_digest="encoder0", expected_ids_digest=digest)
+
+
+@pytest.mark.parametrize("shift", [1, 1000, -1000])
+def test_rows_that_are_not_the_ids_rows_are_refused(tiny: Tiny, shift: int) -> None:
+    build(tiny)
+    file = tiny.index("audio") / "fold0_seed0.faiss"
+    tamper(tiny, rows=[row + shift for row in read_json(file.with_suffix(".json"))["rows"]])
+    with pytest.raises(RetrievalError, match=r"is not 'clip\d+' in the corpus"):
+        load_index(file, ids=tiny.corpus().ids)
+
+
+def test_a_missing_file_is_named(tiny: Tiny) -> None:
+    build(tiny)
+    for missing in ("fold0_seed0.faiss", "fold0_seed1.json"):
+        (tiny.index("audio") / missing).unlink()
+        with pytest.raises(RetrievalError, match=f"{missing}: no such file"):
+            load_index((tiny.index("audio") / missing).with_suffix(".faiss"))
+
+
+def test_building_keeps_the_thread_count(tiny: Tiny) -> None:
+    threads = 2
+    faiss.omp_set_num_threads(threads)
+    build(tiny, index={"kind": "hnsw"})
+    assert faiss.omp_get_max_threads() == threads
+    faiss.omp_set_num_threads(1)

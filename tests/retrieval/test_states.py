@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ramer.errors import RetrievalError
+from ramer.retrieval.states import StatesTable, l2_normalise, row_norms
+from tests.retrieval.conftest import HIDDEN, Tiny, write_tiny
+
+
+def test_states_stay_on_disk_and_keep_their_missing_rows(tiny: Tiny) -> None:
+    corpus = tiny.corpus()
+    table = StatesTable.open(tiny.states("video"), corpus)
+    assert isinstance(table.states, np.memmap)
+    assert table.hidden_dim == HIDDEN["video"]
+    assert table.encoder_digest(corpus.replicates[1]) == "encoder1"
+    missing = np.isnan(table.of(corpus.replicates[0])).all(axis=1)
+    assert np.array_equal(missing, ~corpus.available[:, 1])
+
+
+def test_states_of_other_rows_are_refused(tiny: Tiny, tmp_path: object) -> None:
+    other = write_tiny(tiny.root.parent / "other", rows=119)
+    with pytest.raises(RetrievalError, match="ids_digest") as caught:
+        StatesTable.open(other.states("audio"), tiny.corpus())
+    assert len(caught.value.faults) == 2  # other ids and another number of rows
+
+
+def test_a_folder_without_states_is_refused(tiny: Tiny) -> None:
+    with pytest.raises(RetrievalError, match="expected the output of the stage dump"):
+        StatesTable.open(tiny.root)
+
+
+def test_an_absent_modality_has_no_columns(tiny: Tiny) -> None:
+    bare = write_tiny(tiny.root.parent / "bare", absent="text")
+    assert StatesTable.open(bare.states("text"), bare.corpus()).hidden_dim == 0
+
+
+def test_normalised_rows_have_length_one() -> None:
+    rows = np.array([[3.0, 4.0], [0.0, 0.0], [np.nan, 1.0]], dtype=np.float32)
+    unit = l2_normalise(rows)
+    assert unit[0].tolist() == pytest.approx([0.6, 0.8])
+    assert unit[1].tolist() == [0.0, 0.0]
+    assert np.isnan(unit[2]).any()
+
+
+@pytest.mark.parametrize(("bad", "given"), [([0.0, 0.0], "zeros"), ([np.nan, 1.0], "NaN"), ([np.inf, 1.0], "inf")])
+def test_a_zero_or_non_finite_row_is_refused_by_name(bad: list[float], given: str) -> None:
+    rows = np.array([[1.0, 0.0], bad], dtype=np.float32)
+    with pytest.raises(RetrievalError, match=f"query clip7: expected a finite state.*{given}"):
+        l2_normalise(rows, refuse="query", ids=["clip6", "clip7"])
+
+
+def test_many_refused_rows_are_counted_not_listed() -> None:
+    with pytest.raises(RetrievalError, match="key: 7 more such rows"):
+        l2_normalise(np.zeros((10, 2), dtype=np.float32), refuse="key")
+
+
+def test_lengths_are_the_same_whatever_the_block() -> None:
+    rows = np.random.default_rng(0).standard_normal((50, 4))
+    assert row_norms(rows, block=7) == pytest.approx(np.linalg.norm(rows, axis=1))
