@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -13,6 +13,7 @@ UNLABELLED = -1
 FAULT_LIMIT = 20  # faults shown; the rest is counted
 
 
+@runtime_checkable
 class FeatureSource(Protocol):
     """One modality's raw vectors, read in row order; an all-NaN or all-zero row is a missing one.
 

@@ -6,7 +6,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +34,7 @@ class NpzSource:
         except _BROKEN as error:
             raise CorpusError(f"{self.origin}: cannot be read to its end, the file is damaged: {error}") from None
 
-    def _read(self, stream: IO[bytes]) -> Iterator[np.ndarray]:
+    def _read(self, stream: Any) -> Iterator[np.ndarray]:
         shape, fortran, dtype = _header(stream)
         if fortran:  # columns first: no row is whole before the last column has been read
             whole = np.frombuffer(stream.read(), dtype=dtype).reshape(shape, order="F")
@@ -106,7 +106,7 @@ def _headers(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
     return headers
 
 
-def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+def _header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
     version = np.lib.format.read_magic(stream)
     if version == (1, 0):
         return np.lib.format.read_array_header_1_0(stream)

@@ -170,7 +170,7 @@ class _Builder:
         raw = data.encode("latin-1") if isinstance(data, str) else data
         return np.frombuffer(raw, dtype=kind.value)[0].item()
 
-    def from_buffer(self, data: bytes, kind: _Type, shape: tuple[int, ...], *_: Any) -> _Array:
+    def from_buffer(self, data: bytes | bytearray, kind: _Type, shape: tuple[int, ...], *_: Any) -> _Array:
         array = _Array()
         array.__setstate__((1, shape, kind, False, bytes(data)))
         return array
