@@ -161,3 +161,9 @@ def make_project(tmp_path: Path) -> Callable[..., Project]:
         return Project(tmp_path, methods, seeds, speakers)
 
     return make
+
+
+@pytest.fixture
+def words_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the figures out: drawing takes seconds, and the test is about the words."""
+    monkeypatch.setattr("ramer.reporting.report.draw_figures", lambda *_: {})

@@ -83,6 +83,7 @@ def test_summary_headline_and_page_of_eight_methods(make_project: Make) -> None:
     assert plots == {f"{n}.png" for n in ("conditions", "differences", "confusion", "encoders", "training", "purity")}
 
 
+@pytest.mark.usefixtures("words_only")
 def test_first_line_says_what_to_use_what_retrieval_adds_and_the_ceiling(make_project: Make) -> None:
     out = make_project({n: METHODS[n] for n in ("ramer", "late_product", "oracle")}).run()
     comparisons = read_json(out / "summary.json")["comparisons"]
@@ -96,6 +97,7 @@ def test_first_line_says_what_to_use_what_retrieval_adds_and_the_ceiling(make_pr
     assert "Ceiling, by oracle" in first
 
 
+@pytest.mark.usefixtures("words_only")
 def test_a_difference_within_noise_is_called_that(make_project: Make) -> None:
     twins = {"ramer": ("ramer", True, True, 1.0), "zero_fill": ("zero_fill", True, False, 1.0)}
     page = read_page(make_project(twins, seeds=1, speakers=6).run())
@@ -114,6 +116,7 @@ def test_the_page_opens_offline_and_needs_no_script(make_project: Make) -> None:
     assert not re.search(r"https?://", html)
 
 
+@pytest.mark.usefixtures("words_only")
 def test_a_generated_corpus_carries_a_warning_and_a_real_one_does_not(make_project: Make) -> None:
     project = make_project(PAIR, seeds=1)
     assert "This corpus is generated." in read_page(project.run()).text
@@ -122,6 +125,7 @@ def test_a_generated_corpus_carries_a_warning_and_a_real_one_does_not(make_proje
     assert "This corpus is generated." not in read_page(project.run()).text
 
 
+@pytest.mark.slow
 def test_two_runs_write_the_same_bytes(make_project: Make) -> None:
     project = make_project(PAIR, seeds=2)
     outputs = ("summary.json", "headline.json", "report.html", "plots")
@@ -139,6 +143,7 @@ def files_of(path: Path) -> list[Path]:
     return sorted(path.iterdir()) if path.is_dir() else [path]
 
 
+@pytest.mark.usefixtures("words_only")
 def test_only_listed_methods_are_read(make_project: Make) -> None:
     project = make_project(PAIR, seeds=1)
     stale = project.out / "methods" / "stale"
@@ -195,6 +200,7 @@ def test_a_torn_history_is_refused_and_an_absent_one_is_not(make_project: Make) 
     history.unlink()
     project.run()
     assert not (project.out / "plots/training.png").exists()
+    assert (project.out / "plots/encoders.png").exists()
 
 
 def test_one_method_alone_and_a_corpus_without_figures_still_make_a_page(make_project: Make) -> None:
@@ -209,6 +215,7 @@ def test_one_method_alone_and_a_corpus_without_figures_still_make_a_page(make_pr
     assert read_json(project.out / "summary.json")["comparisons"] == []
 
 
+@pytest.mark.usefixtures("words_only")
 def test_a_named_reference_is_used_and_retrieval_is_still_held_against_the_best_baseline(make_project: Make) -> None:
     names = ("ramer", "zero_fill", "late_product")
     project = make_project({n: METHODS[n] for n in names}, seeds=1)
@@ -217,6 +224,7 @@ def test_a_named_reference_is_used_and_retrieval_is_still_held_against_the_best_
     assert "from the best without it (late_product)" in page.text
 
 
+@pytest.mark.usefixtures("words_only")
 def test_purity_says_that_training_neighbours_are_too_good(make_project: Make) -> None:
     project = make_project(PAIR, seeds=1)
     text = read_page(project.run()).text
@@ -228,6 +236,7 @@ def test_purity_says_that_training_neighbours_are_too_good(make_project: Make) -
     assert "Widest gap: text" in read_page(project.run()).text
 
 
+@pytest.mark.usefixtures("words_only")
 def test_method_names_cannot_inject_markup(make_project: Make) -> None:
     project = make_project(PAIR, seeds=1)
     path = project.root / "data/prepared/corpus.json"
