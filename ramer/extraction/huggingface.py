@@ -59,12 +59,12 @@ class Source:
         if self.commit is not None:
             options["revision"] = self.commit
         try:
-            with _quiet():
+            with quiet():
                 return loader(self.location, trust_remote_code=self.trust_remote_code, **options)
         # Third-party loaders raise whatever their formats raise; the user needs one line that names the model.
         except Exception as error:
             reason = one_line(error)
-            if "trust_remote_code" in reason:
+            if "trust_remote_code" in str(error):
                 reason = "it brings Python code, which is not run unless --trust-remote-code is given; read it first"
             raise ModelError(f"{self.model}: cannot be loaded: {reason}") from error
 
@@ -121,7 +121,7 @@ def _resolve(model: str, revision: str | None) -> str:
     from transformers.utils.hub import cached_file, extract_commit_hash
 
     try:
-        with _quiet():
+        with quiet():
             config = cached_file(model, "config.json", revision=revision)
         commit = extract_commit_hash(config, None)
     except (OSError, ValueError) as error:
@@ -135,8 +135,8 @@ def _resolve(model: str, revision: str | None) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without transformers' own bars and remarks: this command has its own."""
+def quiet() -> Iterator[None]:
+    """Without transformers' own bars and remarks: extraction has its own."""
     from transformers.utils import logging as transformers_logging
 
     logger = logging.getLogger("transformers")

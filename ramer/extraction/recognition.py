@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from ramer.errors import ModelError
-from ramer.extraction.huggingface import Source
+from ramer.extraction.huggingface import Source, quiet
 from ramer.extraction.media import Signal
 from ramer.extraction.settings import SAMPLE_RATE, RecognitionSettings
 
@@ -55,7 +55,7 @@ class SpeechRecogniser:
         inputs = self.processor.feature_extractor(
             part, sampling_rate=SAMPLE_RATE, return_tensors="pt", return_attention_mask=True
         )
-        with torch.inference_mode():
+        with torch.inference_mode(), quiet():
             ids = self.model.generate(
                 inputs["input_features"].to(self.device, self.model.dtype),
                 attention_mask=inputs["attention_mask"].to(self.device),

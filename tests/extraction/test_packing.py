@@ -1,0 +1,97 @@
+"""What is written can be read by the pipeline: as feature folders, and packed with labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ramer.data.npz import read_npz
+from ramer.errors import CorpusError
+from ramer.extraction.extractor import Extractor
+from ramer.extraction.packing import pack_corpus
+from ramer.extraction.run import extract_corpus
+from ramer.extraction.settings import ExtractionSettings
+
+MakeWav = Callable[..., Path]
+MakeTone = Callable[..., np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def features(tmp_path_factory: pytest.TempPathFactory, make_wav: MakeWav, make_tone: MakeTone) -> Path:
+    root = tmp_path_factory.mktemp("packing")
+    for name in ("a", "b", "c"):
+        make_wav(root / "media" / f"{name}.wav", make_tone(0.5, 200 + 10 * ord(name)))
+    make_wav(root / "media" / "quiet.wav", np.zeros(8000))
+    (root / "t.csv").write_text("clip,sentence\na,one\nb,two\n", "utf-8")
+    extractor = Extractor(ExtractionSettings(video=None), device="cpu")
+    extract_corpus(extractor, root / "media", root / "out", transcripts=root / "t.csv")
+    return root / "out" / "features"
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_a_packed_corpus_is_read_by_the_pipeline(features: Path, tmp_path: Path) -> None:
+    labels = write(
+        tmp_path / "labels.csv",
+        "clip,label,speaker,split\nb,sad,s1,train\na,happy,s2,test\nquiet,sad,s1,val\nc,,s3,\n",
+    )
+    pack_corpus(features, labels, tmp_path / "corpus.npz")
+    corpus = read_npz(tmp_path / "corpus.npz")
+    assert list(corpus.ids) == ["b", "a", "quiet", "c"]
+    assert corpus.label_names == ("happy", "sad")
+    assert list(corpus.labels) == [1, 0, 1, -1]
+    assert list(corpus.speakers) == ["s1", "s2", "s1", "s3"]
+    assert corpus.splits is not None
+    assert list(corpus.splits) == ["train", "test", "val", "pool"]
+    audio, video, text = (corpus.sources[m] for m in ("audio", "video", "text"))
+    assert audio is not None
+    assert text is not None
+    assert video is None
+    sounds = np.concatenate(list(audio.blocks()))
+    words = np.concatenate(list(text.blocks()))
+    np.testing.assert_array_equal(sounds[0], np.load(features / "egemaps-UTT" / "b.npy"))
+    np.testing.assert_array_equal(np.isnan(sounds).all(axis=1), [False, False, True, False])
+    np.testing.assert_array_equal(np.isnan(words).all(axis=1), [False, False, True, True])
+
+
+def test_the_same_labels_give_the_same_bytes(features: Path, tmp_path: Path) -> None:
+    labels = write(tmp_path / "labels.csv", "clip,label\na,x\nb,y\n")
+    for name in ("1.npz", "2.npz"):
+        pack_corpus(features, labels, tmp_path / name)
+    assert (tmp_path / "1.npz").read_bytes() == (tmp_path / "2.npz").read_bytes()
+    with np.load(tmp_path / "1.npz") as file:
+        assert set(file) == {"ids", "label", "label_names", "A", "L"}
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("clip,label\na,x\nz,y\n", "row 3: clip: 'z' was not extracted"),
+        ("clip,label\na,x\na,y\n", "row 3: clip: 'a' was named before"),
+        ("clip,label,split\na,x,dev\nb,y,test\n", "row 2: split: 'dev', expected one of train, val, test, pool"),
+        ("clip,label\na,x\nb,x\n", "label: expected at least two classes, got 1"),
+        ("clip,emotion\na,x\n", "no column label, expected clip, label"),
+        ("clip,label\n", "no row, expected one per clip"),
+    ],
+)
+def test_labels_that_do_not_fit(text: str, line: str, features: Path, tmp_path: Path) -> None:
+    labels = write(tmp_path / "labels.csv", text)
+    with pytest.raises(CorpusError) as error:
+        pack_corpus(features, labels, tmp_path / "corpus.npz")
+    assert error.value.faults == [f"{labels}: {line}"]
+    assert not (tmp_path / "corpus.npz").exists()
+
+
+def test_the_folders_are_read_as_merbench_features(features: Path, tmp_path: Path) -> None:
+    from ramer.data.merbench_features import FolderSource
+
+    ids = np.array(["a", "quiet", "c"], dtype=object)
+    rows = np.concatenate(list(FolderSource(features / "egemaps-UTT", ids, tmp_path / "cache").blocks()))
+    np.testing.assert_array_equal(rows[2], np.load(features / "egemaps-UTT" / "c.npy"))
+    assert np.isnan(rows[1]).all()
