@@ -282,6 +282,7 @@ def test_an_interrupted_run_resumes_and_cleans_up(
     assert not (tmp_path / "data" / CACHE).exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "settings", "sizes"),
     [
