@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -36,6 +36,42 @@ def read_stages() -> dict[str, Stage]:
     return {name: _stage(name, entry) for name, entry in raw["stages"].items()}
 
 
+def instances(methods: dict[str, str]) -> dict[str, Stage]:
+    """Every stage that DVC would list for these methods (name: type), templates filled in."""
+    found = {}
+    for stage in read_stages().values():
+        items = {"": ""} if stage.foreach is None else methods
+        items = dict.fromkeys(stage.foreach, "") if isinstance(stage.foreach, list) else items
+        for item, kind in items.items():
+            found[f"{stage.name}@{item}" if item else stage.name] = _filled(stage, item, kind)
+    return found
+
+
+def rerun_by(key: str, methods: dict[str, str]) -> set[str]:
+    """Stages that a new value of ``key`` reruns if whatever runs writes something new.
+
+    ``check`` always writes the same: nothing that hangs on it reruns.
+    """
+    stages = instances(methods)
+    touched = {
+        name
+        for name, stage in stages.items()
+        if "params.yaml" in stage.deps or any(f"{key}.".startswith(f"{param}.") for param in stage.params)
+    }
+    waiting = touched - {"check"}
+    while waiting:
+        outs = stages[waiting.pop()].outs
+        fed = {name for name, stage in stages.items() if any(overlap(d, out) for d in stage.deps for out in outs)}
+        waiting |= fed - touched
+        touched |= fed
+    return touched
+
+
+def overlap(dep: str, out: str) -> bool:
+    """Whether a dependency is an output, lies in it or holds it."""
+    return dep == out or out.startswith(f"{dep}/") or dep.startswith(f"{out}/")
+
+
 def method_files() -> set[str]:
     """Every file that may be the type of a method."""
     return {f.relative_to(ROOT).as_posix() for f in (ROOT / "ramer/methods").glob("[!_]*.py")}
@@ -43,6 +79,14 @@ def method_files() -> set[str]:
 
 def default_corpus_path() -> str:
     return load_config(ROOT / "params.yaml").corpus.path
+
+
+def _filled(stage: Stage, item: str, kind: str) -> Stage:
+    def fill(texts: tuple[str, ...]) -> tuple[str, ...]:
+        named = (text.replace("${item.type}", kind).replace("${key}", item) for text in texts)
+        return tuple(text.replace("${item}", item) for text in named)
+
+    return replace(stage, deps=fill(stage.deps), params=fill(stage.params), outs=fill(stage.outs))
 
 
 def _stage(name: str, entry: dict[str, Any]) -> Stage:

@@ -10,7 +10,7 @@ import pytest
 from ramer.config import load_config
 from ramer.modalities import MODALITIES
 from tests.pipeline.closure import ROOT
-from tests.pipeline.plan import Stage, read_stages
+from tests.pipeline.plan import Stage, instances, overlap, read_stages, rerun_by
 
 STAGES = read_stages()
 PER_MODALITY = ("pretrain", "dump", "index", "retrieve")
@@ -43,8 +43,41 @@ def test_everything_waits_for_the_check_of_the_parameters() -> None:
     assert producers["data/params.checked"] == "check"
     for stage in STAGES.values():
         if stage.name not in ("check", "prepare"):
-            assert any(_overlap(dep, out) for dep in stage.deps for out in producers), stage.name
+            assert any(overlap(dep, out) for dep in stage.deps for out in producers), stage.name
     assert "data/params.checked" in STAGES["prepare"].deps
+
+
+def on(stages: str, *items: str) -> set[str]:
+    return {f"{stage}@{item}" for stage in stages.split() for item in items}
+
+
+METHODS = {"one": "ramer", "two": "zero_fill"}
+ENDS = {"check", "report", "track"}
+TRAINED = on("train evaluate", *METHODS) | ENDS
+EVERYTHING = {"prepare"} | on(" ".join(PER_MODALITY), *MODALITIES) | TRAINED
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("runtime.threads", EVERYTHING),
+        ("corpus.synthetic.rows", EVERYTHING),
+        ("prepare.seeds", EVERYTHING),
+        ("pretrain.text.dropout", on("pretrain dump index retrieve", "text") | TRAINED),
+        ("index.kind", on("index retrieve", *MODALITIES) | TRAINED),
+        ("index.rerank", on("index retrieve", *MODALITIES) | TRAINED),
+        ("retrieval.scope", on("index retrieve", *MODALITIES) | TRAINED),
+        ("retrieval.width", on("retrieve", *MODALITIES) | TRAINED),
+        ("train.dropout", TRAINED),
+        ("methods.one.k", on("train evaluate", "one") | ENDS),
+        ("evaluate.ece_bins", on("evaluate", *METHODS) | ENDS),
+        ("report.draws", ENDS),
+        ("serve.method", ENDS),
+        ("tracking.experiment", {"check", "track"}),
+    ],
+)
+def test_a_parameter_reruns_what_depends_on_it_and_nothing_else(key: str, expected: set[str]) -> None:
+    assert rerun_by(key, METHODS) == expected
 
 
 @pytest.mark.slow
@@ -52,11 +85,4 @@ def test_dvc_expands_one_stage_per_modality_and_method() -> None:
     command = [sys.executable, "-m", "dvc", "stage", "list", "--name-only"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     methods = load_config(ROOT / "params.yaml").methods
-    expected = {"check", "prepare", "report", "track"}
-    expected |= {f"{name}@{modality}" for name in PER_MODALITY for modality in MODALITIES}
-    expected |= {f"{name}@{method}" for name in PER_METHOD for method in methods}
-    assert set(listed) == expected
-
-
-def _overlap(dep: str, out: str) -> bool:
-    return dep == out or out.startswith(f"{dep}/") or dep.startswith(f"{out}/")
+    assert listed == list(instances({name: str(entry["type"]) for name, entry in methods.items()}))

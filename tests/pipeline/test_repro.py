@@ -1,0 +1,133 @@
+"""The pipeline as a user runs it: real stages, real DVC, a real tracking store, in fresh clones."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ramer.modalities import MODALITIES
+from tests.pipeline.project import METHODS, Project, finish
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("repro")]
+PER_MODALITY = {f"{stage}@{m}" for stage in ("pretrain", "dump", "index", "retrieve") for m in MODALITIES}
+PER_METHOD = {f"{stage}@{method}" for stage in ("train", "evaluate") for method in METHODS}
+EVERYTHING = {"check", "prepare", "report", "track"} | PER_MODALITY | PER_METHOD
+
+
+@pytest.fixture(scope="module")
+def clones(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Project]:
+    """Two fresh clones in which ``dvc repro`` ran at the same time, without knowing of each other."""
+    home = tmp_path_factory.mktemp("home")
+    first, second = (Project.create(tmp_path_factory.mktemp(name), home) for name in ("first", "second"))
+    for ran in map(finish, [first.start("dvc", "repro"), second.start("dvc", "repro")]):
+        assert ran.code == 0, ran.output
+        assert ran.stages == EVERYTHING
+    first.commit("Run")
+    return first, second
+
+
+@pytest.fixture
+def project(clones: tuple[Project, Project]) -> Iterator[Project]:
+    """The first clone, with everything up to date; put back afterwards."""
+    yield clones[0]
+    clones[0].restore()
+
+
+def headline(project: Project) -> set[str]:
+    return {key.split(".")[0] for key in json.loads(project.text("results/headline.json"))}
+
+
+def runs(project: Project) -> dict[str, str]:
+    """Names and statuses of the runs that the store holds."""
+    with sqlite3.connect(project.path / "mlflow.db") as database:
+        return dict(database.execute("select name, status from runs").fetchall())
+
+
+def test_two_clones_agree_to_the_byte(clones: tuple[Project, Project]) -> None:
+    first, second = clones
+    assert first.text("dvc.lock") == second.text("dvc.lock")
+
+
+def test_nothing_runs_twice(project: Project) -> None:
+    assert project.run("dvc", "repro").stages == set()
+    assert project.run("git", "status", "--short").output == ""
+
+
+def test_the_run_is_tracked_with_one_child_per_method(project: Project) -> None:
+    commit = project.run("git", "rev-parse", "--short=7", "HEAD~1").output.strip()
+    tracked = runs(project)
+    assert tracked == dict.fromkeys([f"workspace-{commit}", *METHODS], "FINISHED")
+
+
+def test_the_command_line_prints_the_comparison(project: Project) -> None:
+    printed = project.run("ramer", "report").output
+    assert set(METHODS) <= set(printed.split())
+    assert "results/report.html" in printed
+
+
+def test_an_option_of_a_method_reruns_that_method_only(project: Project) -> None:
+    ran = project.run("dvc", "exp", "run", "--name", "wider", "--set-param", "methods.ramer.k=7")
+    assert ran.stages == {"check", "train@ramer", "evaluate@ramer", "report", "track"}
+    assert runs(project)["wider"] == "FINISHED"
+    shown = json.loads(project.run("dvc", "exp", "show", "--json").output)
+    names = [experiment["name"] for entry in shown for experiment in entry["experiments"] or []]
+    assert names == ["wider"]
+
+
+def test_a_method_is_taken_out(project: Project) -> None:
+    ran = project.run("dvc", "exp", "run", "--set-param", "~methods.zero_fill")
+    assert ran.stages == {"check", "report", "track"}
+    assert headline(project) == set(METHODS) - {"zero_fill"}
+
+
+def test_a_method_is_added_in_a_temporary_copy(project: Project) -> None:
+    added = "+methods.mine={type: ramer, k: 20}"
+    ran = project.run("dvc", "exp", "run", "--temp", "--name", "added", "--set-param", added)
+    assert ran.stages == {"check", "train@mine", "evaluate@mine", "report", "track"}
+    assert runs(project)["added"] == "FINISHED"
+    project.run("dvc", "exp", "apply", "added")
+    assert headline(project) == {*METHODS, "mine"}
+
+
+def test_tracking_settings_rerun_tracking_only(project: Project) -> None:
+    ran = project.run("dvc", "exp", "run", "--set-param", "tracking.enabled=false")
+    assert ran.stages == {"check", "track"}
+
+
+def test_a_mistyped_key_is_refused_before_anything_runs(project: Project) -> None:
+    ran = project.attempt("dvc", "exp", "run", "--set-param", "methods.ramer.kk=7")
+    assert ran.code != 0
+    assert ran.stages == set()
+    assert "kk" in ran.output
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("methods.ramer.k=many", "methods.ramer.k: input should be a valid integer, got 'many'"),
+        ("+methods.mine={type: rammer}", "methods.mine.type: unknown method type 'rammer', expected one of "),
+        ("prepare.folds=2", "prepare: folds must be 1 (the corpus' own split) or at least 3"),
+    ],
+)
+def test_a_bad_value_is_one_line_and_costs_no_results(project: Project, change: str, said: str) -> None:
+    ran = project.attempt("dvc", "exp", "run", "--set-param", change)
+    assert ran.code != 0
+    assert ran.stages == {"check"}
+    assert sum(line.startswith(f"error: params.yaml: {said}") for line in ran.output.splitlines()) == 1
+    assert "Traceback" not in ran.output
+    assert headline(project) == set(METHODS)
+
+
+def test_a_fresh_clone_with_the_cache_only_tracks(project: Project, tmp_path: Path) -> None:
+    copy = Project(tmp_path / "clone", Path(project.environment["HOME"]))
+    project.run("git", "clone", "--quiet", str(project.path), str(copy.path))
+    shutil.copytree(project.path / ".dvc" / "cache", copy.path / ".dvc" / "cache")
+    copy.run("dvc", "checkout", "-q")
+    assert copy.run("dvc", "repro").stages == {"track"}
+    assert set(runs(copy)) >= set(METHODS)
+    assert copy.run("dvc", "status", "-q").output == ""
