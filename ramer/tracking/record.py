@@ -148,7 +148,8 @@ def _read_method(method: str, files: Mapping[str, Path], root: Path) -> tuple[Pa
     options = _mapping(described, root).get("options") or {} if described.is_file() else {}
     if not isinstance(options, Mapping):
         raise ResultsError(f"{described.relative_to(root)}: options: expected a mapping")
-    metrics = _numbers(_mapping(files["metrics.json"], root), files["metrics.json"], root)
+    numbers = _numbers(_mapping(files["metrics.json"], root), files["metrics.json"], root)
+    metrics = {_charted(key): value for key, value in numbers.items()}
     selected = about.get("validation_selection")
     if isinstance(selected, int | float):
         metrics["validation/selection"] = float(selected)
@@ -163,6 +164,11 @@ def _read_method(method: str, files: Mapping[str, Path], root: Path) -> tuple[Pa
         artifacts=dict(files),
     )
     return part, tags
+
+
+def _charted(key: str) -> str:
+    """The UI draws one section per prefix: the spreads get their own, ``std/a_uar``, beside that of each condition."""
+    return f"std/{key.removesuffix('_std').replace('/', '_')}" if key.endswith("_std") else key
 
 
 def _encoder_history(modality: str, root: Path) -> list[Point]:

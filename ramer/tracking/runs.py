@@ -21,7 +21,7 @@ from ramer.tracking.store import Store
 log = logging.getLogger(__name__)
 
 _METRICS_PER_CALL, _PARAMS_PER_CALL = 900, 100  # MLflow takes at most 1000 entities, 100 of them params
-_DIGEST_LENGTH = 36  # the longest that MLflow stores for a dataset
+_DIGEST_LENGTH = 16  # MLflow stores at most 36 characters, and shows them beside every run; the profile holds all
 _FAULT_TAG = "ramer.fault"
 _FINISHED = RunStatus.to_string(RunStatus.FINISHED)
 _FAILED = RunStatus.to_string(RunStatus.FAILED)

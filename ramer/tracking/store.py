@@ -24,6 +24,15 @@ log = logging.getLogger(__name__)
 
 _SQLITE = "sqlite:///"
 _LOCK_SECONDS = 600.0
+# Without the first the UI opens the experiment as one of prompts and traces.
+_UI_TAGS = {
+    "mlflow.experimentKind": "custom_model_development",
+    "mlflow.note.content": (
+        "Each run at the top is one state of the pipeline: a workspace or a DVC experiment. Below it lies one run per "
+        "method, with metrics named `condition/metric`; the letters of a condition say what is available "
+        "(audio, video, text), and `avg6` is the mean of the six conditions in which something is missing."
+    ),
+}
 # A server that is down must cost seconds, a slow upload must not be cut off. What the user has set wins.
 _FIRST_CONTACT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
 _AFTERWARDS = {
@@ -95,7 +104,7 @@ def _connect(uri: str, experiment: str, main: Path) -> Store:
     found = client.get_experiment_by_name(experiment)
     if found is None:
         beside = (database.parent if database is not None else main) / "mlartifacts" / quote(experiment, safe="")
-        experiment_id = client.create_experiment(experiment, None if is_server(uri) else beside.as_uri())
+        experiment_id = client.create_experiment(experiment, None if is_server(uri) else beside.as_uri(), _UI_TAGS)
     elif found.lifecycle_stage != LifecycleStage.ACTIVE:
         raise StoreError(
             f"experiment {experiment!r} was deleted; restore it with "

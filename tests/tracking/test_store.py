@@ -112,16 +112,17 @@ def test_a_server_holds_the_whole_experiment(workspace: Workspace, server: str, 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:{port}", "http://name.invalid:{port}"])
 def test_a_server_that_is_down_costs_seconds_and_one_warning(workspace: Workspace, address: str) -> None:
     uri = address.format(port=free_port())
-    started = time.monotonic()
     process = start(workspace.root, {"MLFLOW_TRACKING_URI": uri})
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 0
-    assert time.monotonic() - started < 60  # importing MLflow on a busy machine included
     (line,) = errors.strip().splitlines()
     assert line.startswith(f"warning: NOT logged to MLflow at {uri}: ")
     assert line.endswith("dvc repro -f -s track")
     receipt = read_json(workspace.receipt)
     assert (receipt["logged"], receipt["reason"]) == (False, "the tracking store failed")
+    started = time.monotonic()
+    workspace.track(MLFLOW_TRACKING_URI=uri)  # in this process, which has MLflow imported
+    assert time.monotonic() - started < 20
     workspace.track()
     assert workspace.run().info.status == "FINISHED"
     assert read_json(workspace.receipt) == {"digest": receipt["digest"], "logged": True}
