@@ -75,17 +75,14 @@ def attributes_read(name: str, source: str, closure: set[str], root: Path = ROOT
     Functions and classes are found by their names alone, so a little too much may be found. Methods of the pipeline,
     which are found by their type, count as used.
     """
-    trees = {file: _parse(root / file) for file in sorted(closure | {source})}
+    statements = [node for file in sorted(closure | {source}) for node in _parse(root / file).body]
+    functions = [node for node in statements if isinstance(node, ast.FunctionDef | ast.ClassDef)]
     definitions: dict[str, list[ast.AST]] = {}
-    waiting: list[ast.AST] = [trees[source]]
-    for file, tree in trees.items():
-        for node in tree.body:
-            if isinstance(node, ast.FunctionDef | ast.ClassDef):
-                definitions.setdefault(node.name, []).append(node)
-            elif not isinstance(node, ast.Import | ast.ImportFrom):
-                waiting.append(node)
-        if file.startswith("ramer/methods/"):
-            waiting.append(tree)
+    for function in functions:
+        definitions.setdefault(function.name, []).append(function)
+    entered = [source, *(file for file in closure if file.startswith("ramer/methods/"))]
+    waiting: list[ast.AST] = [_parse(root / file) for file in entered]
+    waiting += [node for node in statements if not isinstance(node, ast.FunctionDef | ast.ClassDef | ast.ImportFrom)]
     found: set[str] = set()
     used: set[str] = set()
     while waiting:
