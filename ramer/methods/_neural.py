@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Self, TypeVar
 
 import numpy as np
@@ -37,6 +37,12 @@ def masked_inputs(batch: Batch, source: str = FEATURES, device: str = "cpu") -> 
             own = np.where(held, batch.features[m], np.float32(0))
         values[m] = torch.from_numpy(own).to(device)
     return Masked(values, torch.from_numpy(batch.available).to(device))
+
+
+def stacked(parts: Sequence[Masked]) -> Masked:
+    """The rows of all parts, one part after the other."""
+    values = {m: torch.cat([part.values[m] for part in parts]) for m in MODALITIES}
+    return Masked(values, torch.cat([part.available for part in parts]))
 
 
 class NeuralMethod(Method):
@@ -88,7 +94,7 @@ class Course:
         self.complete = method.masked(train.complete)
         self.labels = torch.from_numpy(train.labels).to(method.device)
         self.masks = torch.from_numpy(condition_masks()).to(method.device)
-        self.held_out = {c: method.masked(val.under(c)) for c in CONDITIONS}
+        self._held_out = stacked([method.masked(val.under(c)) for c in CONDITIONS])
         self._train, self._val, self._rng = train, val, rng
 
     def seed(self, name: str) -> None:
@@ -113,10 +119,9 @@ class Course:
         """
 
         def validate() -> float:
-            if full_only:
-                proba = scores(self.held_out[FULL_CONDITION]).cpu().numpy()
-                return selection(lambda _: proba, self._val, self.method.prior_)
-            return selection(lambda c: scores(self.held_out[c]).cpu().numpy(), self._val, self.method.prior_)
+            parts = scores(self._held_out).view(len(CONDITIONS), len(self._val), -1).cpu().numpy()
+            by_condition = dict(zip(CONDITIONS, parts, strict=True))
+            return selection(lambda c: by_condition[FULL_CONDITION if full_only else c], self._val, self.method.prior_)
 
         def masked_loss(positions: Tensor, drawn: Tensor) -> Tensor:
             return loss(positions, self.masks[drawn])

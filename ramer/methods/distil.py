@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ramer.batches import FEATURES, STATES, Batch, LabelledRows, TrainingBatch
 from ramer.config import Count, Dropout, Positive
 from ramer.methods._contract import MethodOptions
-from ramer.methods._neural import Course, NeuralMethod, choose, masked_inputs
+from ramer.methods._neural import Course, NeuralMethod, choose, masked_inputs, stacked
 from ramer.nn.losses import soft_cross_entropy
 from ramer.nn.masked import Masked, MaskedClassifier
 from ramer.training.loop import Fitted, History
@@ -80,11 +80,7 @@ class Distil(NeuralMethod):
         rows = course.complete
         if len(train.pool_rows):
             pool = self.masked(train.pool())
-            pool = pool.take(pool.available.any(dim=1).nonzero().squeeze(1))
-            rows = Masked(
-                {m: torch.cat([v, pool.values[m]]) for m, v in rows.values.items()},
-                torch.cat([rows.available, pool.available]),
-            )
+            rows = stacked([rows, pool.take(pool.available.any(dim=1).nonzero().squeeze(1))])
         with torch.inference_mode():
             soft = (teacher(rows) / self.options.temperature).softmax(dim=1)
         return rows, soft.clone()

@@ -32,8 +32,8 @@ def test_a_block_is_attention_over_a_sequence_of_one() -> None:
     expert = Expert(4, 1, 0.0).eval()
     attention = nn.MultiheadAttention(4, 2, batch_first=True).eval()
     with torch.no_grad():
-        attention.in_proj_weight[8:] = expert.values[0].weight  # type: ignore[index]
-        attention.in_proj_bias[8:] = expert.values[0].bias  # type: ignore[index]
+        attention.in_proj_weight[8:].copy_(expert.values[0].get_parameter("weight"))
+        attention.in_proj_bias[8:].copy_(expert.values[0].get_parameter("bias"))
         attention.out_proj.weight.copy_(torch.eye(4))
         attention.out_proj.bias.zero_()
         x = torch.randn(5, 1, 4)

@@ -20,7 +20,7 @@ def test_masked_mse_is_the_mean_over_slots_that_count() -> None:
 def test_masked_mse_of_no_slot_is_zero_and_has_a_gradient() -> None:
     predicted = torch.randn(2, 3, 4, requires_grad=True)
     value = masked_mse(predicted, torch.zeros(2, 3, 4), torch.zeros(2, 3, dtype=torch.bool))
-    value.backward()  # type: ignore[no-untyped-call]
+    value.backward()
     assert value.item() == 0.0
     assert predicted.grad is not None
     assert torch.count_nonzero(predicted.grad) == 0

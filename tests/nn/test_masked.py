@@ -52,10 +52,10 @@ def test_input_dropout_spares_the_bits(rows: Masked) -> None:
     torch.manual_seed(0)
     network = MaskedClassifier(DIMS, (), 3, dropout=0.0, input_dropout=0.99).train()
     with torch.no_grad():
-        (layer,) = network.classifier.layers
-        layer.weight.zero_()  # type: ignore[operator, union-attr]
-        layer.weight[:, -3:] = 1.0  # type: ignore[index, operator, union-attr]
-        layer.bias.zero_()  # type: ignore[operator, union-attr]
+        weight = network.classifier.get_parameter("layers.0.weight")
+        weight.zero_()
+        weight[:, -3:] = 1.0
+        network.classifier.get_parameter("layers.0.bias").zero_()
     assert network(rows)[:, 0].tolist() == [3.0, 2.0]
 
 

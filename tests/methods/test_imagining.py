@@ -1,0 +1,87 @@
+"""MMIN and IF-MMIN: what their losses are for, and what they leave behind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ramer.fitting import Workspace
+from ramer.methods._imagining import ImaginingMethod
+from ramer.methods._neural import Course
+from ramer.nn.imagination import Student, Teacher, teacher_embeddings
+from ramer.nn.losses import central_moment_discrepancy, masked_mse
+from ramer.training.loop import History
+from tests.methods.peers import build, data_for, fit, rows_of, training, training_rows
+
+KINDS = ("mmin", "if_mmin")
+
+
+def course_of(kind: str, workspace: Workspace, **options: Any) -> tuple[ImaginingMethod, Course]:
+    method, data = build(kind, workspace, **options), data_for(kind, workspace)
+    assert isinstance(method, ImaginingMethod)
+    train = training_rows(kind, data)
+    method.prior_ = train.prior
+    return method, Course(method, train, rows_of(kind, data, "val"), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_checkpoint_is_the_student_alone(kind: str, workspace: Workspace) -> None:
+    method, data = build(kind, workspace, training(epochs=2)), data_for(kind, workspace)
+    assert isinstance(method, ImaginingMethod)
+    fit(method, data)
+    student = Student(method.size, method.invariant)
+    assert {n.removeprefix("network_.") for n in method.tensors()} == set(student.state_dict())
+
+
+def imagination_error(student: Student, teacher: Teacher, course: Course) -> float:
+    """Of the missing modalities of complete rows of which only audio is shown."""
+    keep = torch.tensor([[True, False, False]]).expand_as(course.complete.available)
+    target = teacher_embeddings(teacher, course.complete, keep)
+    missing = course.complete.available & ~keep
+    with torch.no_grad():
+        imagined = student(course.complete.under(keep)).imagined
+    return masked_mse(imagined, target, missing).item()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_student_learns_to_imagine(kind: str, workspace: Workspace) -> None:
+    errors = {}
+    for weight in (0.0, 4.0):
+        method, course = course_of(kind, workspace, imagination_weight=weight)
+        teacher = method.train_teacher(course)
+        student = method.new_network()
+        student.start_from(teacher)
+        method.network_ = student
+        method.train_student(course, teacher, student, History())
+        errors[weight] = imagination_error(student.eval(), teacher, course)
+    assert errors[4.0] < 0.7 * errors[0.0]
+
+
+def test_the_discrepancy_brings_invariant_features_together(workspace: Workspace) -> None:
+    distances = {}
+    for weight in (0.0, 1.0):
+        method, course = course_of("if_mmin", workspace, discrepancy_weight=weight)
+        teacher = method.train_teacher(course)
+        taught = teacher(course.complete)
+        assert taught.invariant is not None
+        audio, text = (taught.invariant[course.complete.available[:, i], i] for i in (0, 2))
+        spread = audio.std() + text.std()
+        distances[weight] = (central_moment_discrepancy(audio / spread, text / spread)).item()
+    assert distances[1.0] < 0.7 * distances[0.0]
+
+
+def test_the_teacher_reads_complete_rows_only(workspace: Workspace) -> None:
+    """Changing the labels of incomplete rows leaves the teacher as it was."""
+    teachers = []
+    for spoil in (False, True):
+        method, course = course_of("mmin", workspace)
+        incomplete = ~course.complete.available.all(dim=1)
+        assert incomplete.any()
+        if spoil:
+            course.labels = torch.where(incomplete, (course.labels + 1) % method.shape.classes, course.labels)
+        teachers.append(method.train_teacher(course).state_dict())
+    for name, value in teachers[0].items():
+        torch.testing.assert_close(teachers[1][name], value, rtol=0, atol=0)
