@@ -41,6 +41,22 @@ def test_a_video_whose_clock_does_not_start_at_zero(tmp_path: Path) -> None:
     assert len(list(FrameSampler(tmp_path / "x.mkv", 5.0))) == 5
 
 
+def test_a_phone_video_is_turned_upright(tmp_path: Path, make_video: MakeVideo) -> None:
+    """The display matrix of a clip filmed in portrait says: a quarter turn clockwise."""
+    image = gray(0)
+    image[:24] = 250
+    path = make_video(tmp_path / "x.mp4", [image] * 3)
+    content = bytearray(path.read_bytes())
+    matrix = content.index(b"tkhd") + 4 + 40
+    values = (0, 0x10000, 0, -0x10000, 0, 0, 48 << 16, 0, 0x40000000)
+    content[matrix : matrix + 36] = b"".join(v.to_bytes(4, "big", signed=True) for v in values)
+    path.write_bytes(content)
+    upright = next(iter(FrameSampler(path, 5.0)))
+    assert upright.shape == (64, 48, 3)
+    assert upright[:, 28:].mean() > 230  # what was on top is now on the right
+    assert upright[:, :20].mean() < 20
+
+
 def test_sound_keeps_its_length_and_level(speech_clip: Path) -> None:
     sound, notes = read_audio(speech_clip)
     assert sound.dtype == np.float32

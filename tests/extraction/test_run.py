@@ -351,15 +351,19 @@ def test_one_run_at_a_time(media: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_two_thousand_files(tmp_path: Path, make_wav: MakeWav, make_tone: MakeTone) -> None:
+def test_two_thousand_files(tmp_path: Path, hubert: Path, make_wav: MakeWav, make_tone: MakeTone) -> None:
     media = tmp_path / "media"
     source = make_wav(tmp_path / "tone.wav", make_tone(0.2))
     media.mkdir()
     for number in range(2000):
         os.link(source, media / f"{number}.wav")
-    settings = ExtractionSettings(video=None, text=None)
+    audio = AudioSettings(extractor="huggingface", model=str(hubert))
+    settings = ExtractionSettings(audio=audio, video=None, text=None)
+    extractor = Extractor(settings, device="cpu", batch_size=64)
     steps: list[tuple[int, int]] = []
-    summary = run(media, tmp_path / "out", settings, progress=lambda done, total: steps.append((done, total)))
+    summary = extract_corpus(
+        extractor, media, tmp_path / "out", progress=lambda done, total: steps.append((done, total))
+    )
     assert summary.counts["audio"] == {"extracted": 2000}
     assert steps[-1] == (2000, 2000)
     assert steps == sorted(steps)
