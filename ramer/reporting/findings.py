@@ -26,7 +26,7 @@ class Findings:
         retrieval: best deployable retrieval method on validation, None without one.
         ceiling: the method that sees what is missing, None without one.
         retrieval_gain: retrieval against the baseline per condition and avg6, empty if there is nothing to compare.
-        as_good: deployable methods that the test rows cannot tell from ``best``.
+        as_good: deployable methods that the test rows cannot tell from ``best``. better: those that they put ahead.
         product: name of the product of unimodal regressions; product_gaps: every method against it on avg6.
         control_gain: retrieval against randomly drawn neighbours on avg6.
     """
@@ -38,6 +38,7 @@ class Findings:
     ceiling: str | None
     retrieval_gain: dict[str, Comparison]
     as_good: list[str]
+    better: list[str]
     product: str | None
     product_gaps: list[Comparison]
     control_gain: Comparison | None
@@ -56,7 +57,7 @@ def find(results: Results, bootstrap: Bootstrap) -> Findings:
     if retrieval and not about[baseline]["retrieval"]:
         families = [(SCORE, c) for c in COLUMNS]
         gain = {c.condition: c for c in bootstrap.compare(baseline, families) if c.method == retrieval}
-    against_best = {c.method: c for c in bootstrap.compare(best, [(SCORE, AVERAGE)])}
+    against_best = [c for c in bootstrap.compare(best, [(SCORE, AVERAGE)]) if c.method in deployable]
     product, control = _of_type(about, PRODUCT), _of_type(about, CONTROL)
     return Findings(
         best=best,
@@ -65,7 +66,8 @@ def find(results: Results, bootstrap: Bootstrap) -> Findings:
         retrieval=retrieval,
         ceiling=_of_type(about, CEILING),
         retrieval_gain=gain,
-        as_good=[n for n in deployable if n != best and against_best[n].p_holm >= alpha],
+        as_good=[c.method for c in against_best if c.p_holm >= alpha],
+        better=[c.method for c in against_best if c.p_holm < alpha and c.difference > 0],
         product=product,
         product_gaps=bootstrap.compare(product, [(SCORE, AVERAGE)]) if product else [],
         control_gain=_single(bootstrap, control, retrieval),

@@ -82,7 +82,7 @@ def render_page(
         excluded=f"its own {results.corpus.get('group_name') or 'speaker'}'s rows"
         if config.retrieval.exclude == "speaker"
         else "itself",
-        caveats=words.caveats(results, clusters.notes, config.report.draws, findings.alpha),
+        caveats=words.caveats(results, clusters, config.report.draws, findings.alpha),
         metrics=METRICS,
     )
 

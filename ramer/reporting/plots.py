@@ -88,10 +88,20 @@ def forest(
         figure = Figure(figsize=(WIDTH, 1.1 + 0.34 * max(1, len(names))), layout="constrained")
         axis = figure.subplots()
         axis.axvline(0, color=GREY, linewidth=1, linestyle="--")
+        left, right = _forest_range([found[n] for n in names])
         for i, name in enumerate(names):
             middle, low, high = (100 * found[name][k] for k in ("difference", "low", "high"))
             axis.plot([low, high], [i, i], color=colors[name], linewidth=2.5, solid_capstyle="round")
             axis.plot([middle], [i], "o", color=colors[name], markersize=7, markeredgecolor="white")
+            if not left < middle < right:
+                edge, shown, align = (
+                    (left, f"◀ {middle:+.1f}", "left") if middle <= left else (right, f"{middle:+.1f} ▶", "right")
+                )
+                offset = (5 if align == "left" else -5, 0)
+                axis.annotate(
+                    shown, (edge, i), offset, textcoords="offset points", color=colors[name], va="center", ha=align
+                )
+        axis.set_xlim(left, right)
         axis.set_yticks(range(len(names)), names)
         axis.set_ylim(len(names) - 0.5, -0.5)
         axis.tick_params(axis="y", length=0)
@@ -100,6 +110,16 @@ def forest(
         axis.grid(axis="x", color="#e6e8eb", linewidth=0.8)
         axis.set_axisbelow(True)
         return _png(figure)
+
+
+def _forest_range(comparisons: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
+    """Limits of the axis in points: a far-off bound must not squeeze what is to be told apart."""
+    reach = [100 * max(abs(c["low"]), abs(c["high"])) for c in comparisons] or [0.0]
+    furthest = max(3 * float(np.median(reach)), 1.0)
+    left = max(min([100 * c["low"] for c in comparisons] + [-1.0]), -furthest)
+    right = min(max([100 * c["high"] for c in comparisons] + [1.0]), furthest)
+    margin = 0.05 * (right - left)
+    return left - margin, right + margin
 
 
 def confusions(matrices: Mapping[str, Mapping[str, np.ndarray]], label_names: Sequence[str]) -> bytes:

@@ -10,7 +10,9 @@ from ramer.modalities import AVERAGE, CONDITIONS, FULL_CONDITION
 from ramer.reporting.findings import SCORE, Findings
 from ramer.reporting.results import Results
 from ramer.reporting.tables import points, signed
-from ramer.statistics import Comparison
+from ramer.statistics import Clusters, Comparison
+
+FEW_CLUSTERS = 30  # below, percentile intervals hold the truth a few per cent less often than they promise
 
 
 def code(name: str) -> Markup:
@@ -68,18 +70,22 @@ def advice(results: Results, findings: Findings, served: str) -> list[Markup]:
                 "These test rows cannot tell it from {}. If one of them is simpler or faster for you, take that."
             ).format(listed(findings.as_good))
         )
-    else:
+    elif not findings.better:
         items.append(Markup("Every other deployable method scores worse by more than noise explains."))
-    if findings.top != best:
-        ahead = (
-            results.methods[findings.top].metrics[f"{AVERAGE}/{SCORE}"]
-            - results.methods[best].metrics[f"{AVERAGE}/{SCORE}"]
-        )
+    if findings.better:
         items.append(
             Markup(
-                "On the test rows {} is {} points ahead of it. Picking by test rows would flatter the pick, so the "
-                "choice stays."
-            ).format(code(findings.top), points(ahead))
+                "On the test rows {} is ahead of it by more than noise explains: validation rows did not foresee that. "
+                "Treat it as the one to try on new clips."
+            ).format(listed(findings.better))
+        )
+    elif findings.top != best:
+        scores = {n: results.methods[n].metrics[f"{AVERAGE}/{SCORE}"] for n in (findings.top, best)}
+        items.append(
+            Markup(
+                "On the test rows {} is {} points ahead of it, which is within noise. Picking by test rows would "
+                "flatter the pick, so the choice stays."
+            ).format(code(findings.top), points(scores[findings.top] - scores[best]))
         )
     if served == best:
         items.append(Markup("<code>ramer predict</code> already loads it (<code>serve.method</code>)."))
@@ -90,25 +96,25 @@ def advice(results: Results, findings: Findings, served: str) -> list[Markup]:
                 "<code>dvc exp run -S serve.method={}</code>."
             ).format(code(served), code(best), best)
         )
-    error = {
-        n: results.methods[n].metrics[f"{AVERAGE}/ece"] for n, m in results.descriptions.items() if m["deployable"]
-    }
-    calibrated = min(error, key=lambda n: error[n], default=best)
-    if calibrated in (best, findings.ceiling):
-        items.append(Markup("Its confidences are also the best calibrated (ECE {}).").format(points(error[best])))
-    else:
-        items.append(
-            Markup(
-                "Its confidences miss its accuracy by {} points on average (ECE). If you act on confidences, the best "
-                "calibrated is {} with {}."
-            ).format(points(error[best]), code(calibrated), points(error[calibrated]))
-        )
+    items.append(_calibration(results, [best, *findings.as_good]))
     bounds = [n for n, m in results.descriptions.items() if not m["deployable"]]
     if bounds:
         items.append(
             Markup("Bounds that cannot be deployed, to show how far there is to go: {}.").format(listed(bounds))
         )
     return items
+
+
+def _calibration(results: Results, names: list[str]) -> Markup:
+    """How far the confidences of the first can be trusted, and which equally good method is calibrated better."""
+    error = {n: results.methods[n].metrics[f"{AVERAGE}/ece"] for n in names}
+    best = names[0]
+    sentence = Markup("Its confidences miss its accuracy by {} points on average (ECE).").format(points(error[best]))
+    calibrated = min(error, key=lambda n: error[n])
+    if calibrated == best:
+        return sentence
+    other = Markup("Of the methods as good as it, {} is calibrated best with {}.")
+    return Markup("{} {}").format(sentence, other.format(code(calibrated), points(error[calibrated])))
 
 
 def where_retrieval_wins_and_loses(findings: Findings) -> list[Markup]:
@@ -124,8 +130,8 @@ def where_retrieval_wins_and_loses(findings: Findings) -> list[Markup]:
     parts += [Markup("it loses under {};").format(_series(loses))] if loses else []
     parts += [Markup("it gains under {};").format(_series(wins))] if wins else []
     if within:
-        rest = "the rest" if told else "all conditions"
-        parts.append(Markup("{} ({}) cannot be told from no difference.").format(rest, ", ".join(within)))
+        rest = Markup("the rest ({}) cannot be told from no difference.").format(", ".join(within))
+        parts.append(rest if told else Markup("no condition shows a difference beyond noise."))
     sentences = [Markup(" ").join(parts)]
     if findings.control_gain is not None:
         control = findings.control_gain
@@ -156,7 +162,7 @@ def product_paragraph(results: Results, findings: Findings) -> Markup | None:
         c.method: Markup("{} ({}, {})").format(code(c.method), signed(c.difference), interval_text(c))
         for c in deployable
     }
-    for names, said in ((ahead, "Better"), (level, "Level with it, within noise"), (behind, "Worse")):
+    for names, said in ((ahead, "Better"), (level, "Not told apart from it"), (behind, "Worse")):
         parts += [Markup("{}: {}.").format(said, _series([gaps[n] for n in names]))] if names else []
     parts += [] if ahead else [Markup("Nothing that can be deployed beats it.")]
     return Markup(" ").join(parts)
@@ -172,12 +178,12 @@ def purity_sentence(rows: Mapping[str, Mapping[str, float]]) -> Markup | None:
     if gaps[widest] < 0.05:
         return Markup(
             "Neighbours of training rows share the label about as often as those of test rows (widest gap: {}, {:.0f} "
-            "against {:.0f} %), so a head trained on them meets neighbours of the same quality at test."
+            "against {:.0f}&nbsp;%), so a head trained on them meets neighbours of the same quality at test."
         ).format(widest, train, test)
     return Markup(
-        "Widest gap: {}, where {:.0f} % of a training row's neighbours share its label, but only {:.0f} % of a test "
-        "row's. The encoder has seen the labels of the training rows, so their neighbours are purer than any that it "
-        "will find for a new clip. A head trained on them learns to trust retrieval more than it should."
+        "Widest gap: {}, where {:.0f}&nbsp;% of a training row's neighbours share its label, but only {:.0f}&nbsp;% "
+        "of a test row's. The encoder has seen the labels of the training rows, so their neighbours are purer than any "
+        "that it will find for a new clip. A head trained on them learns to trust retrieval more than it should."
     ).format(widest, train, test)
 
 
@@ -186,10 +192,14 @@ def condition_words(condition: str) -> str:
     return f"{held} available" if condition == FULL_CONDITION else f"only {held} available"
 
 
-def caveats(results: Results, notes: Iterable[str], draws: int, alpha: float) -> list[str]:
+def caveats(results: Results, clusters: Clusters, draws: int, alpha: float) -> list[str]:
     """What limits these figures."""
     seeds = {int(s) for m in results.methods.values() for s in m.predictions["seed"].unique()}
-    found = list(notes)
+    found = list(clusters.notes)
+    if clusters.size < FEW_CLUSTERS:
+        found.append(
+            f"Only {clusters.size} {clusters.unit}s were tested: intervals from so few are somewhat too narrow."
+        )
     if len(seeds) < 3:
         found.append(f"Only {len(seeds)} seed{'s' * (len(seeds) > 1)}: ± says little, and a lucky run cannot be told.")
     if len(results.corpus.get("replicates", [])) == len(seeds):
