@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -91,6 +92,6 @@ class ImaginingMethod(NeuralMethod):
         """What the teacher minimises beside cross-entropy: nothing by default."""
         return taught.scores.new_zeros(())
 
+    @abstractmethod
     def train_student(self, course: Course, teacher: Teacher, student: Student, log: History) -> Fitted:
         """Train the student on masked rows."""
-        raise NotImplementedError

@@ -14,6 +14,7 @@ from itertools import combinations
 import torch
 from torch import Tensor, nn
 
+from ramer.config import Count
 from ramer.methods._imagining import ImaginingMethod, ImaginingOptions, Weight
 from ramer.methods._neural import Course
 from ramer.modalities import MODALITIES
@@ -32,7 +33,7 @@ class IfMminOptions(ImaginingOptions):
     imagination_weight: Weight = 1.0
     invariant_weight: Weight = 100.0
     discrepancy_weight: Weight = 1.0
-    moments: int = 5
+    moments: Count = 5
 
 
 class IfMmin(ImaginingMethod):

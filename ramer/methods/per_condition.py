@@ -29,15 +29,16 @@ class PerCondition(ImputingMethod):
 
     def learn(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
         self.heads_: dict[str, FusionClassifier] = {}
-        histories = []
+        histories, epochs = [], []
         for condition, mask in zip(CONDITIONS, condition_masks(), strict=True):
             held = (train.under(condition).available == mask).all(axis=1)
             if held.any():
                 histories.append(History())
-                self.heads_[condition] = self._fit_one(condition, held, train, val, rng, histories[-1])
+                self.heads_[condition], fitted = self._fit_one(condition, held, train, val, rng, histories[-1])
+                epochs.append(fitted.best_epoch)
         _log_means(histories, log)
         score = selection(lambda c: self.predict_proba(val.under(c)), val, self.prior_)
-        return Fitted(len(log.lines) - 1, score)
+        return Fitted(max(epochs), score)  # each head has an epoch of its own: this is the latest
 
     def _fit_one(
         self,
@@ -47,7 +48,7 @@ class PerCondition(ImputingMethod):
         val: LabelledRows,
         rng: np.random.Generator,
         log: History,
-    ) -> FusionClassifier:
+    ) -> tuple[FusionClassifier, Fitted]:
         inputs = torch.from_numpy(self.fused(train.under(condition))).to(self.device)
         held_out = torch.from_numpy(self.fused(val.under(condition))).to(self.device)
         labels = torch.from_numpy(train.labels).to(self.device)
@@ -65,8 +66,7 @@ class PerCondition(ImputingMethod):
             proba = head(held_out).cpu().numpy()
             return selection(lambda c: proba if c == condition else elsewhere, val, self.prior_)
 
-        fit_epochs(head, loss, validate, train, self.training, rng, log)
-        return head
+        return head, fit_epochs(head, loss, validate, train, self.training, rng, log)
 
     def posterior(self, batch: Batch) -> np.ndarray:
         proba = np.tile(self.prior_.astype(np.float64), (len(batch), 1))
