@@ -9,6 +9,7 @@ from typing import Any
 
 import typer
 
+from ramer.commands.extract import extract
 from ramer.commands.predict import predict
 from ramer.commands.report import report
 from ramer.errors import RamerError
@@ -38,7 +39,7 @@ def plain_errors(command: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-for _command in (predict, report):
+for _command in (predict, report, extract):
     app.command()(plain_errors(_command))
 
 

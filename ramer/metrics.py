@@ -1,7 +1,8 @@
 """Scores of predictions: the field's metrics, the score that selects, the keys of ``metrics.json``.
 
 Class numbers are positions in ``label_names``. A class that is neither true nor predicted
-in the scored rows is left out of macro averages, as in ``sklearn.metrics``.
+in the scored rows is left out of macro averages, as in ``sklearn.metrics``, which is imported where it is used:
+it costs a training stage, which scores epochs by counts alone, as much time as torch.
 """
 
 from __future__ import annotations
@@ -11,8 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
-from sklearn.metrics import accuracy_score, f1_score, recall_score
-from sklearn.metrics import confusion_matrix as _sklearn_confusion
 
 from ramer.errors import RamerError
 from ramer.modalities import AVERAGE, CONDITIONS, FULL_CONDITION, MISSING_CONDITIONS
@@ -26,33 +25,45 @@ Labels = Int[np.ndarray, " rows"]
 
 def accuracy(labels: Labels, predicted: Labels) -> float:
     """Share of rows that are right (the field's WA)."""
+    from sklearn.metrics import accuracy_score
+
     return float(accuracy_score(labels, predicted))
 
 
 def uar(labels: Labels, predicted: Labels) -> float:
     """Unweighted average recall over the classes that occur in ``labels``."""
+    from sklearn.metrics import recall_score
+
     return float(recall_score(labels, predicted, labels=np.unique(labels), average="macro", zero_division=0))
 
 
 def weighted_f1(labels: Labels, predicted: Labels) -> float:
     """F1 per class, weighted by how often the class occurs: the MER challenge's metric."""
+    from sklearn.metrics import f1_score
+
     return float(f1_score(labels, predicted, average="weighted", zero_division=0))
 
 
 def macro_f1(labels: Labels, predicted: Labels) -> float:
     """Plain mean of the classes' F1."""
+    from sklearn.metrics import f1_score
+
     return float(f1_score(labels, predicted, average="macro", zero_division=0))
 
 
 def f1_per_class(labels: Labels, predicted: Labels, classes: int) -> Float[np.ndarray, " classes"]:
     """F1 of each class, 0 where a class is neither true nor predicted."""
+    from sklearn.metrics import f1_score
+
     scores = f1_score(labels, predicted, labels=np.arange(classes), average=None, zero_division=0)
     return np.asarray(scores, dtype=np.float64)
 
 
 def confusion(labels: Labels, predicted: Labels, classes: int) -> Int[np.ndarray, "classes classes"]:
     """Counts [true, predicted]."""
-    return np.asarray(_sklearn_confusion(labels, predicted, labels=np.arange(classes)), dtype=np.int64)
+    from sklearn.metrics import confusion_matrix
+
+    return np.asarray(confusion_matrix(labels, predicted, labels=np.arange(classes)), dtype=np.int64)
 
 
 def ece(labels: Labels, predicted: Labels, probabilities: Float[np.ndarray, "rows classes"], bins: int) -> float:
