@@ -136,7 +136,9 @@ def _label_reader(settings: Merbench) -> Callable[[dict[str, Any]], Any]:
         return lambda entry: _sentiment(entry.get("val"), negative, other, settings.task == "sentiment_nonzero")
     if settings.dataset not in _EMOTIONS:
         tasks = " or ".join(_SENTIMENTS)
-        raise CorpusError(f"corpus.merbench.task: {settings.dataset} has no emotions, expected {tasks}, got emotion")
+        raise CorpusError(
+            f"params.yaml: corpus.merbench.task: {settings.dataset} has no emotions, expected {tasks}, got emotion"
+        )
     known = _EMOTIONS[settings.dataset]
     return lambda entry: _emotion(entry.get("emo"), known)
 

@@ -7,6 +7,7 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Int64
 
 from ramer.config import Prepare
 from ramer.data.corpus import UNLABELLED, RawCorpus
@@ -65,7 +66,9 @@ def plan_replicates(corpus: RawCorpus, prepare: Prepare) -> ReplicatePlan:
     return plan
 
 
-def assign_folds(labels: np.ndarray, groups: np.ndarray, folds: int, rng: np.random.Generator) -> np.ndarray:
+def assign_folds(
+    labels: Int64[np.ndarray, " rows"], groups: Int64[np.ndarray, " rows"], folds: int, rng: np.random.Generator
+) -> Int64[np.ndarray, " rows"]:
     """Fold of every row: whole groups, classes spread evenly.
 
     With as many groups as folds each group is a fold, in the order of its number. Otherwise groups are placed from the
@@ -82,7 +85,9 @@ def assign_folds(labels: np.ndarray, groups: np.ndarray, folds: int, rng: np.ran
     groups = np.where(groups < 0, groups.max(initial=-1) + 1 + np.arange(len(groups)), groups)
     members, place = np.unique(groups, return_inverse=True)
     if len(members) < folds:
-        raise CorpusError(f"prepare.folds: expected at most {len(members)}, the number of groups, got {folds}")
+        raise CorpusError(
+            f"params.yaml: prepare.folds: expected at most {len(members)}, the number of groups, got {folds}"
+        )
     if len(members) == folds:
         return place
     counts = np.zeros((len(members), labels.max() + 1))
@@ -100,7 +105,9 @@ def assign_folds(labels: np.ndarray, groups: np.ndarray, folds: int, rng: np.ran
     return fold_of[place]
 
 
-def stratified_choice(labels: np.ndarray, keep: int, rng: np.random.Generator) -> np.ndarray:
+def stratified_choice(
+    labels: Int64[np.ndarray, " rows"], keep: int, rng: np.random.Generator
+) -> Int64[np.ndarray, " keep"]:
     """Positions of ``keep`` rows whose classes are in the proportions of ``labels``, sorted int64."""
     classes, counts = np.unique(labels, return_counts=True)
     exact = counts * keep / len(labels)
@@ -173,7 +180,7 @@ def _apply_budget(codes: np.ndarray, corpus: RawCorpus, groups: np.ndarray, budg
     train = np.flatnonzero(codes == TRAIN)
     if budget > len(train):
         raise CorpusError(
-            f"prepare.label_budget: expected at most {len(train)}, the training rows of fold {fold}, got {budget}"
+            f"params.yaml: prepare.label_budget: expected at most {len(train)}, fold {fold}'s training rows, got {budget}"
         )
     rng = generator(seed, "label_budget", fold)
     kept: list[np.ndarray] = []

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float32, Int64
 
 from ramer.data.features import read_blocks
 from ramer.data.replicates import TRAIN
@@ -13,7 +14,9 @@ from ramer.errors import CorpusError
 from ramer.modalities import MODALITIES
 
 
-def fit_scaler(path: Path, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def fit_scaler(
+    path: Path, rows: Int64[np.ndarray, " train"]
+) -> tuple[Float32[np.ndarray, " dim"], Float32[np.ndarray, " dim"]]:
     """Mean and population standard deviation of the rows that are not missing, in float64, block by block.
 
     Args:
@@ -35,7 +38,7 @@ def fit_scaler(path: Path, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     for block in _held(path, rows):
         squares += ((block - mean) ** 2).sum(axis=0)
     std = np.sqrt(squares / count)
-    constant = std <= np.finfo(np.float32).eps * np.abs(mean)
+    constant = std <= np.finfo(np.float32).eps * np.abs(mean)  # what float32 cannot tell from constant
     return mean.astype(np.float32), np.where(constant, 1.0, std).astype(np.float32)
 
 
