@@ -180,7 +180,7 @@ def _apply_budget(codes: np.ndarray, corpus: RawCorpus, groups: np.ndarray, budg
     train = np.flatnonzero(codes == TRAIN)
     if budget > len(train):
         raise CorpusError(
-            f"params.yaml: prepare.label_budget: expected at most {len(train)}, the train rows of fold {fold}, got {budget}"
+            f"params.yaml: prepare.label_budget: expected at most {len(train)} in fold {fold}, got {budget}"
         )
     rng = generator(seed, "label_budget", fold)
     kept: list[np.ndarray] = []
