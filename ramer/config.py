@@ -120,7 +120,11 @@ class Prepare(Section):
 
 
 class Encoder(Section):
-    """One modality's encoder and its pretraining."""
+    """One modality's encoder and its pretraining.
+
+    model_dim: width of the transformer; null keeps the input's. input_dropout: share of the input's features dropped
+    in training, for wide inputs with few labels.
+    """
 
     model_dim: Count | None = 64
     hidden_dim: Count = 128
@@ -128,6 +132,7 @@ class Encoder(Section):
     heads: Count = 4
     ff_dim: Count = 128
     dropout: Dropout = 0.3
+    input_dropout: Dropout = 0.0
     classifier_dims: Annotated[tuple[Count, ...], Field(strict=False)] = (128,)
     lr: Positive = 1e-3
     weight_decay: Annotated[float, Field(ge=0.0)] = 1e-2
@@ -145,7 +150,7 @@ class Encoder(Section):
 class Pretrain(Section):
     audio: Encoder = Encoder()
     video: Encoder = Encoder()
-    text: Encoder = Encoder()
+    text: Encoder = Encoder(input_dropout=0.5)
 
 
 class Dump(Section):

@@ -34,6 +34,7 @@ class UnimodalEncoder(nn.Module):
         model_dim: width of the transformer; None keeps the input's, a number projects to it first.
         layers, heads, ff_dim, dropout: as in ``nn.TransformerEncoderLayer``.
         classifier_dims: hidden widths of the classifier.
+        input_dropout: share of the input's features that are dropped in training.
 
     Raises:
         ConfigError: heads do not divide the width.
@@ -51,6 +52,7 @@ class UnimodalEncoder(nn.Module):
         ff_dim: int,
         dropout: float,
         classifier_dims: Sequence[int],
+        input_dropout: float = 0.0,
     ) -> None:
         super().__init__()
         width = model_dim or input_dim
@@ -58,6 +60,7 @@ class UnimodalEncoder(nn.Module):
             origin = "the input's width (model_dim is null)" if model_dim is None else "model_dim"
             raise ConfigError(f"heads: expected a divisor of {width}, {origin}, got {heads}")
         self.input_dim = input_dim
+        self.input_dropout = nn.Dropout(input_dropout)
         self.project = nn.Identity() if model_dim is None else nn.Linear(input_dim, model_dim)
         self.cls = nn.Parameter(torch.randn(1, width) * TOKEN_STD)
         self.position = nn.Parameter(torch.randn(2, width) * TOKEN_STD)
@@ -74,7 +77,7 @@ class UnimodalEncoder(nn.Module):
         """
         if x.ndim != 2 or x.shape[1] != self.input_dim:
             raise ValueError(f"x: expected shape [n, {self.input_dim}], got {list(x.shape)}")
-        feature = self.project(x) + self.position[1]
+        feature = self.project(self.input_dropout(x)) + self.position[1]
         cls = self.cls + self.position[0]
         for layer in self.body:
             cls, feature = layer(cls, feature)

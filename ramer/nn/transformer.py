@@ -60,12 +60,10 @@ class TwoTokenLayer(nn.Module):
         """
         rows, shared = len(feature), len(cls)
         tokens = torch.cat([cls, feature])  # [m + n, dim]
-        cls_query, feature_query = self.query(tokens).split([shared, rows])
-        cls_value, feature_value = self.value(tokens).split([shared, rows])
         key = self.key(cls - feature)
-        attended = torch.cat(
-            [self._mix(self._weights(query, key), cls_value, feature_value) for query in (cls_query, feature_query)]
-        )  # [2 n, dim]
+        weights = [self._weights(query, key) for query in self.query(tokens).split([shared, rows])]
+        values = self.value(tokens)
+        attended = self._attend(weights, values)
         tokens = torch.cat([cls.expand(rows, -1), feature])
         cls, feature = self._finish(tokens, attended).split([rows, rows])
         return cls, feature
@@ -74,9 +72,10 @@ class TwoTokenLayer(nn.Module):
         """The CLS token alone after the layer; arguments as in ``forward``."""
         weights = self._weights(self.query(cls), self.key(cls - feature))
         if len(cls) == len(feature):
-            return self._finish(cls, self._project_mixture(weights, cls, feature))
-        cls_value, feature_value = self.value(torch.cat([cls, feature])).split([len(cls), len(feature)])
-        return self._finish(cls, self._mix(weights, cls_value, feature_value))
+            attended = self.out_proj(self._value_of_mixture(weights, cls, feature))
+        else:
+            attended = self._attend([weights], self.value(torch.cat([cls, feature])))
+        return self._finish(cls, attended)
 
     def _weights(self, query: Tensor, key: Tensor) -> Tensor:
         """Attention weights [2, n, heads, 1] of CLS and feature, from queries and the difference of the keys."""
@@ -85,22 +84,26 @@ class TwoTokenLayer(nn.Module):
         weights: Tensor = self.dropout(torch.stack([scores, -scores]).sigmoid())
         return weights
 
-    def _mix(self, weights: Tensor, cls: Tensor, feature: Tensor) -> Tensor:
-        """Sum of the two tokens' values [m, dim] and [n, dim], weighted per head."""
-        shape = (self.heads, -1)
-        return (weights[0] * cls.unflatten(-1, shape) + weights[1] * feature.unflatten(-1, shape)).flatten(-2)
+    def _attend(self, weights: list[Tensor], values: Tensor) -> Tensor:
+        """Attention's output [queries n, dim] from weights per query token and the tokens' values [m + n, dim]."""
+        rows = weights[0].shape[1]
+        cls, feature = values.unflatten(-1, (self.heads, -1)).split([len(values) - rows, rows])
+        mixed = torch.cat([cls_weight * cls + feature_weight * feature for cls_weight, feature_weight in weights])
+        attended: Tensor = self.out_proj(mixed.flatten(-2))
+        return attended
 
-    def _project_mixture(self, weights: Tensor, cls: Tensor, feature: Tensor) -> Tensor:
-        """The same from the tokens themselves: one value projection per row instead of two."""
+    def _value_of_mixture(self, weights: Tensor, cls: Tensor, feature: Tensor) -> Tensor:
+        """The mixed value of two tokens [n, dim], by mixing first: one value projection per row instead of two."""
         cls_weight, feature_weight = weights.transpose(1, 2)  # [heads, n, 1] each
         mixed = cls_weight * cls + feature_weight * feature  # [heads, n, dim]
         projection = self.value.weight.unflatten(0, (self.heads, -1))  # [heads, head_dim, dim]
-        values = torch.bmm(mixed, projection.transpose(1, 2))  # [heads, n, head_dim]
-        bias = self.value.bias.unflatten(0, (self.heads, 1, -1))
-        return (values + (cls_weight + feature_weight) * bias).transpose(0, 1).flatten(-2)
+        # The weight comes first, so that its gradient has its own memory layout and is not copied.
+        values = torch.bmm(projection, mixed.transpose(1, 2)).permute(2, 0, 1)  # [n, heads, head_dim]
+        bias = self.value.bias.unflatten(0, (self.heads, -1))
+        return (values + (cls_weight + feature_weight).transpose(0, 1) * bias).flatten(-2)
 
     def _finish(self, tokens: Tensor, attended: Tensor) -> Tensor:
-        tokens = self.norm1(tokens + self.dropout(self.out_proj(attended)))
+        tokens = self.norm1(tokens + self.dropout(attended))
         hidden = self.dropout(nn.functional.relu(self.linear1(tokens)))
         finished: Tensor = self.norm2(tokens + self.dropout(self.linear2(hidden)))
         return finished

@@ -15,7 +15,16 @@ from ramer.errors import ModelError
 from ramer.files import read_tensors, write_tensors
 from ramer.nn.encoder import UnimodalEncoder
 
-_ARCHITECTURE = ("hidden_dim", "model_dim", "layers", "heads", "ff_dim", "dropout", "classifier_dims")
+_ARCHITECTURE = (
+    "hidden_dim",
+    "model_dim",
+    "layers",
+    "heads",
+    "ff_dim",
+    "dropout",
+    "input_dropout",
+    "classifier_dims",
+)
 
 
 def describe_encoder(modality: str, input_dim: int, options: Encoder, label_names: Sequence[str]) -> dict[str, Any]:

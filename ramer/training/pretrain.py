@@ -130,7 +130,7 @@ def _train(
     rng: np.random.Generator,
 ) -> tuple[EarlyStopping, list[dict[str, Any]]]:
     """Train in place and leave the best epoch's weights in the encoder."""
-    device = next(encoder.parameters()).device.type
+    device = str(encoder.cls.device)
     train = SplitRows(corpus, modality, replicate, "train", device)
     val = SplitRows(corpus, modality, replicate, "val", device)
     optimizer = torch.optim.AdamW(encoder.parameters(), options.lr, weight_decay=options.weight_decay, fused=True)

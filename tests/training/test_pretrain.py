@@ -109,6 +109,16 @@ def test_cls_and_positions_train_and_are_saved(tmp_path: Path, make_config: Make
         assert (np.abs(saved["short"][parameter] - saved["long"][parameter]).max(axis=1) > 1e-4).all()
 
 
+def test_input_dropout_acts_in_training_alone(tmp_path: Path, make_config: Make, write_corpus: Write) -> None:
+    corpus = write_corpus(tmp_path / "prepared")
+    pretrain(make_config(epochs=1, dropout=0.0, input_dropout=0.5), "audio", corpus, tmp_path / "out")
+    encoder, _ = load_encoder(tmp_path / "out" / "fold0_seed0.safetensors")
+    rows = torch.ones(400, 12)
+    assert len(encoder(rows).hidden.unique(dim=0)) == 1
+    dropped = encoder.train()(rows).hidden
+    assert len(dropped.unique(dim=0)) > 100
+
+
 def test_absent_modality(tmp_path: Path, make_config: Make, write_corpus: Write) -> None:
     pretrain(make_config(), "text", write_corpus(tmp_path / "prepared"), tmp_path / "out")
     assert set(files(tmp_path / "out")) == {"encoder.json", "history.csv"}
