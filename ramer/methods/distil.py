@@ -34,7 +34,7 @@ class DistilOptions(MethodOptions):
     input_dropouts: tuple[Dropout, ...] = Field(default=(0.0, 0.3), min_length=1, strict=False)
     weight: Annotated[float, Field(ge=0.0)] = 1.0
     temperature: Positive = 1.0
-    pool_rows: Count = 4
+    pool_rows: Count = 2
 
 
 class Distil(NeuralMethod):
