@@ -89,7 +89,7 @@ def load_method(path: str | Path, device: str = "cpu") -> Method:
         training = Training.model_validate(metadata["training"])
         labels = tuple(shape["label_names"])
         method = build_method(options, ModelShape(shape["feature_dims"], shape["state_dims"], labels), training, device)
-        method.prior_ = tensors.pop("prior_")
+        method.prior_, method.temperatures_ = tensors.pop("prior_"), tensors.pop("temperatures_")
         return method.restore(tensors)
     except (ConfigError, ModelError) as error:
         raise ModelError([f"{path}: {line}" for line in error.faults]) from None

@@ -18,7 +18,9 @@ from ramer.batches import Batch, LabelledRows, TrainingBatch
 from ramer.config import Section, Training
 from ramer.errors import ModelError
 from ramer.files import write_tensors
+from ramer.modalities import CONDITIONS
 from ramer.training.loop import Fitted, History
+from ramer.training.temperature import fit_temperatures, pattern_codes, scale
 
 
 class MethodOptions(Section):
@@ -75,6 +77,7 @@ class Method(ABC):
         self.training = training
         self.device = device
         self.prior_ = np.full(shape.classes, 1.0 / max(shape.classes, 1))
+        self.temperatures_ = np.ones(8)
 
     def fit(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
         """Learn from the training rows; selection reads validation rows only.
@@ -83,14 +86,31 @@ class Method(ABC):
             The chosen epoch (0 for a closed form) and its selection score on validation.
         """
         self.prior_ = train.prior
-        return self.learn(train, val, rng, log)
+        fitted = self.learn(train, val, rng, log)
+        self._calibrate(val)
+        return fitted
+
+    def _calibrate(self, val: LabelledRows) -> None:
+        self.temperatures_ = np.ones(8)
+        proba, labels, codes = [], [], []
+        for condition in CONDITIONS:
+            batch = val.under(condition)
+            some = batch.available.any(axis=1)
+            proba.append(self.predict_proba(batch)[some])
+            labels.append(val.labels[some])
+            codes.append(pattern_codes(batch.available[some]))
+        self.temperatures_ = fit_temperatures(*(np.concatenate(parts) for parts in (proba, labels, codes)))
 
     def predict_proba(self, batch: Batch) -> np.ndarray:
-        """Class probabilities, float64 [n, classes]; a row with nothing available gets the training prior."""
+        """Calibrated class probabilities, float64 [n, classes].
+
+        A row with nothing available gets the training prior. Temperatures are those of validation rows.
+        """
         proba = np.tile(self.prior_.astype(np.float64), (len(batch), 1))
         some = batch.available.any(axis=1)
         if some.any():
-            proba[some] = self.posterior(batch if some.all() else batch.take(some))
+            held = batch if some.all() else batch.take(some)
+            proba[some] = scale(self.posterior(held), self.temperatures_[pattern_codes(held.available)])
         return proba
 
     @abstractmethod
@@ -120,7 +140,7 @@ class Method(ABC):
             "shape": asdict(self.shape),
             "training": self.training.model_dump(mode="json"),
         }
-        write_tensors(path, {**self.tensors(), "prior_": self.prior_}, metadata)
+        write_tensors(path, {**self.tensors(), "prior_": self.prior_, "temperatures_": self.temperatures_}, metadata)
 
 
 def check_tensors(tensors: dict[str, np.ndarray], *names: str) -> None:
