@@ -24,7 +24,7 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
-PYTEST ?= -n 2
+PYTEST ?= -n 2 --dist loadgroup
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
@@ -50,11 +50,13 @@ ui: $(INSTALLED) ## Open the tracked experiments in MLflow on 127.0.0.1
 		--backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}"
 
 bench: $(INSTALLED) ## Measure speed and memory
-	python -m benchmarks
+	@for file in benchmarks/[a-z]*.py; do echo "$$file"; python -m "benchmarks.$$(basename "$$file" .py)"; done
 
+# Pins of what is not installed here (the CUDA parts of another build of torch) are kept.
 constraints: $(DEVELOPING) ## Write what is installed to constraints.txt
-	$(VENV)/bin/python -m pip freeze --exclude-editable --exclude ramer --exclude faiss-gpu \
-		| sed 's/+[A-Za-z0-9.]*$$//' > constraints.txt
+	{ $(VENV)/bin/python -m pip freeze --exclude-editable | sed 's/+[A-Za-z0-9.]*$$//'; cat constraints.txt; } \
+		| LC_ALL=C sort --ignore-case --unique --stable --field-separator='=' --key=1,1 > $(VENV)/pins
+	mv $(VENV)/pins constraints.txt
 
 clean: ## Remove .venv and caches; results and the DVC cache stay
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 import shutil
@@ -14,7 +15,7 @@ from ruamel.yaml import YAML
 
 from tests.pipeline.closure import ROOT
 
-METHODS = {"ramer": {"type": "ramer", "k": 5}, "zero_fill": {"type": "zero_fill"}, "prior": {"type": "prior"}}
+METHODS = {"ramer": {"type": "ramer", "k": 5}, "prior": {"type": "prior"}}
 ENCODER = {"model_dim": 8, "hidden_dim": 8, "layers": 1, "heads": 2, "ff_dim": 8, "classifier_dims": [8], "epochs": 2}
 SMALL = {
     "corpus": {"synthetic": {"rows": 150, "pool_rows": 30, "speakers": 12, "classes": 3}},
@@ -101,7 +102,7 @@ class Project:
         self.run("git", "commit", "-q", "--message", subject)
 
     def restore(self) -> None:
-        """Back to the last commit, outputs included."""
+        """Back to the last commit, cached outputs included."""
         self.run("git", "checkout", "-q", "--", ".")
         self.run("dvc", "checkout", "-q", "--force")
 
@@ -119,4 +120,4 @@ def _merge(tree: dict, changes: dict) -> None:
         if isinstance(value, dict):
             _merge(tree[key], value)
         else:
-            tree[key] = value
+            tree[key] = copy.deepcopy(value)  # one list under two keys would be written as a YAML alias

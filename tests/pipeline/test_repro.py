@@ -34,8 +34,11 @@ def clones(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Project]:
 @pytest.fixture
 def project(clones: tuple[Project, Project]) -> Iterator[Project]:
     """The first clone, with everything up to date; put back afterwards."""
+    receipt = clones[0].path / ".tracking" / "receipt.json"
+    content = receipt.read_bytes()
     yield clones[0]
     clones[0].restore()
+    receipt.write_bytes(content)  # DVC does not cache it
 
 
 def headline(project: Project) -> set[str]:
@@ -65,7 +68,7 @@ def test_the_run_is_tracked_with_one_child_per_method(project: Project) -> None:
 
 
 def test_the_command_line_prints_the_comparison(project: Project) -> None:
-    printed = project.run("ramer", "report").output
+    printed = project.run("python", "-m", "ramer.cli", "report").output
     assert set(METHODS) <= set(printed.split())
     assert "results/report.html" in printed
 
@@ -80,9 +83,9 @@ def test_an_option_of_a_method_reruns_that_method_only(project: Project) -> None
 
 
 def test_a_method_is_taken_out(project: Project) -> None:
-    ran = project.run("dvc", "exp", "run", "--set-param", "~methods.zero_fill")
+    ran = project.run("dvc", "exp", "run", "--set-param", "~methods.prior")
     assert ran.stages == {"check", "report", "track"}
-    assert headline(project) == set(METHODS) - {"zero_fill"}
+    assert headline(project) == set(METHODS) - {"prior"}
 
 
 def test_a_method_is_added_in_a_temporary_copy(project: Project) -> None:
@@ -106,19 +109,15 @@ def test_a_mistyped_key_is_refused_before_anything_runs(project: Project) -> Non
     assert "kk" in ran.output
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ("methods.ramer.k=many", "methods.ramer.k: input should be a valid integer, got 'many'"),
-        ("+methods.mine={type: rammer}", "methods.mine.type: unknown method type 'rammer', expected one of "),
-        ("prepare.folds=2", "prepare: folds must be 1 (the corpus' own split) or at least 3"),
-    ],
-)
-def test_a_bad_value_is_one_line_and_costs_no_results(project: Project, change: str, said: str) -> None:
-    ran = project.attempt("dvc", "exp", "run", "--set-param", change)
+def test_bad_values_are_one_line_each_and_cost_no_results(project: Project) -> None:
+    bad = ("--set-param", "methods.ramer.k=many", "--set-param", "+methods.mine={type: rammer}")
+    ran = project.attempt("dvc", "exp", "run", *bad)
     assert ran.code != 0
     assert ran.stages == {"check"}
-    assert sum(line.startswith(f"error: params.yaml: {said}") for line in ran.output.splitlines()) == 1
+    said = [line for line in ran.output.splitlines() if line.startswith("error: ")]
+    assert len(said) == 2
+    assert said[0].startswith("error: params.yaml: methods.ramer.k: input should be a valid integer")
+    assert said[1].startswith("error: params.yaml: methods.mine.type: unknown method type 'rammer', expected one of ")
     assert "Traceback" not in ran.output
     assert headline(project) == set(METHODS)
 
