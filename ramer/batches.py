@@ -97,7 +97,7 @@ class ReplicateData:
 
     @cached_property
     def database(self) -> Database:
-        """The rows that retrieval may return, by corpus row number; validation and test rows are marked as holding nothing."""
+        """What retrieval may return, by corpus row number; validation and test rows are marked as holding nothing."""
         codes = self.corpus.split_codes[self.replicate.index]
         allowed = np.isin(codes, (0, 3))
         return Database(

@@ -70,7 +70,7 @@ def prediction_table(
         ModelError: a probability is not finite or a row does not sum to one.
     """
     if not np.isfinite(proba).all() or not np.allclose(proba.sum(axis=1), 1.0, atol=1e-4):
-        raise ModelError(f"{data.replicate.name}, condition {condition}: predicted probabilities are not a distribution")
+        raise ModelError(f"{data.replicate.name}, condition {condition}: predictions are not probabilities")
     names = np.array(corpus.label_names, dtype=object)
     columns = {
         "id": corpus.ids[rows.rows],

@@ -30,4 +30,3 @@ def run(main: Callable[..., None], *, needs_item: bool = False, computes: bool =
         for line in error.faults:
             print(f"error: {line}", file=sys.stderr)
         sys.exit(2)
-

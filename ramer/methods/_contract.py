@@ -107,7 +107,7 @@ class Method(ABC):
         A row with nothing available gets the training prior. Temperatures are those of validation rows.
         """
         proba = np.tile(self.prior_.astype(np.float64), (len(batch), 1))
-        some = batch.available.any(axis=1)
+        some = np.asarray(batch.available.any(axis=1))
         if some.any():
             held = batch if some.all() else batch.take(some)
             proba[some] = scale(self.posterior(held), self.temperatures_[pattern_codes(held.available)])

@@ -96,7 +96,8 @@ class Ramer(ImputingMethod):
 
     def find(self, batch: Batch) -> Selected:
         """The neighbours that stand in for each missing modality."""
-        assert batch.lists is not None and batch.database is not None
+        assert batch.lists is not None
+        assert batch.database is not None
         return find(batch.lists, queries_of(batch), batch.database, self.rules, self.calibration_)
 
     def fill(self, batch: Batch) -> Filled:

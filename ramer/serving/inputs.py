@@ -68,9 +68,7 @@ def _read_packed(source: Path) -> tuple[list[str], Features]:
     ]
     if faults:
         raise RamerError(faults)
-    features: Features = {
-        m: mark_missing(arrays[key]) if key in arrays else None for m, key in PACKED_KEYS.items()
-    }
+    features: Features = {m: mark_missing(arrays[key]) if key in arrays else None for m, key in PACKED_KEYS.items()}
     return ids, features
 
 

@@ -26,8 +26,12 @@ MODEL_FILE = "model.json"
 class DatabaseTable:
     """The rows that retrieval may return.
 
-    rows: int64 [n], corpus row numbers, ascending; indexes name rows by these. ids: [n]. labels: class names or
-    None, [replicates, n]: a label that one replicate's budget hides is not that replicate's. available: bool [n, 3]. states: per modality float32 [replicates, n, hidden], may be memory-mapped.
+    Attributes:
+        rows: int64 [n], corpus row numbers, ascending; indexes name rows by these.
+        ids: [n].
+        labels: class names or None, [replicates, n]: a label that one replicate's budget hides is not that replicate's.
+        available: bool [n, 3].
+        states: per modality float32 [replicates, n, hidden], may be memory-mapped.
     """
 
     rows: np.ndarray

@@ -66,7 +66,7 @@ class _Replicate:
 
 
 class Predictor:
-    """All replicates of one method; probabilities are their mean. Reads nothing at prediction, keeps no state: thread-safe."""
+    """All replicates of one method; probabilities are their mean. Predicting changes nothing in it: thread-safe."""
 
     def __init__(self, files: ModelFiles) -> None:
         self.description = files.description

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ramer.config import Training
 from ramer.batches import LabelledRows, TrainingBatch
+from ramer.config import Training
 from ramer.metrics import selection_score
 from ramer.modalities import CONDITIONS
 
@@ -85,7 +85,7 @@ def fit_epochs(
         for positions in order.split(training.batch_size):
             optimizer.zero_grad(set_to_none=True)
             value = loss(positions, conditions[positions])
-            value.backward()  # type: ignore[no-untyped-call]
+            value.backward()
             nn.utils.clip_grad_norm_(module.parameters(), 1.0)
             optimizer.step()
             total += float(value.detach()) * len(positions)
