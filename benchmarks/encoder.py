@@ -21,7 +21,7 @@ from ramer.data.prepared import Scaler
 from ramer.nn.encoder import UnimodalEncoder
 from ramer.seeding import set_threads
 from ramer.training.dump import encode
-from ramer.training.pretrain import CLIP_NORM, train_step
+from ramer.training.pretrain import CLIP_NORM, make_optimizer, train_step
 
 LAYERS, HEADS, FF_DIM, HIDDEN, CLASSES, DROPOUT = 2, 8, 2048, 256, 6, 0.5
 DUMP_BATCH = 1024
@@ -82,7 +82,7 @@ def alternate(ours: Callable[[], object], stock: Callable[[], object], repeats: 
 def bench_training(width: int, batch: int, steps: int) -> dict[str, float]:
     """One training step: forward, backward, clipping, optimiser."""
     ours, stock = make_ours(width).train(), StockEncoder(width).train()
-    fused = torch.optim.AdamW(ours.parameters(), 1e-4, fused=True)
+    fused = make_optimizer(ours, 1e-4, 0.0)
     adam = torch.optim.Adam(stock.parameters(), 1e-4)
     x, labels = torch.randn(batch, width), torch.randint(CLASSES, (batch,))
 

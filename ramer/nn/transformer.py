@@ -5,7 +5,8 @@ The mathematics is that of ``nn.TransformerEncoderLayer`` (post-norm, ReLU), at 
 * a softmax over two keys is a sigmoid of the difference of their scores, so only the difference of the two
   tokens goes through the key projection (whose bias cancels, hence there is none);
 * in the first layer CLS is one row for the whole batch;
-* the last layer needs the CLS query alone, and mixes the tokens before the value projection instead of after it.
+* the last layer needs the CLS query alone, and without gradients mixes the tokens before the value projection
+  instead of after it (with them, the projection's gradient would have to be copied).
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import math
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from ramer.nn.linear import ReusingLinear
 
 
 class TwoTokenLayer(nn.Module):
@@ -30,12 +33,12 @@ class TwoTokenLayer(nn.Module):
     def __init__(self, width: int, heads: int, ff_dim: int, dropout: float) -> None:
         super().__init__()
         self.heads = heads
-        self.query = nn.Linear(width, width)
-        self.key = nn.Linear(width, width, bias=False)
-        self.value = nn.Linear(width, width)
-        self.out_proj = nn.Linear(width, width)
-        self.linear1 = nn.Linear(width, ff_dim)
-        self.linear2 = nn.Linear(ff_dim, width)
+        self.query = ReusingLinear(width, width)
+        self.key = ReusingLinear(width, width, bias=False)
+        self.value = ReusingLinear(width, width)
+        self.out_proj = ReusingLinear(width, width)
+        self.linear1 = ReusingLinear(width, ff_dim)
+        self.linear2 = ReusingLinear(ff_dim, width)
         self.norm1 = nn.LayerNorm(width)
         self.norm2 = nn.LayerNorm(width)
         self.dropout = nn.Dropout(dropout)
@@ -71,7 +74,7 @@ class TwoTokenLayer(nn.Module):
     def read_cls(self, cls: Float[Tensor, "m dim"], feature: Float[Tensor, "n dim"]) -> Float[Tensor, "n dim"]:
         """The CLS token alone after the layer; arguments as in ``forward``."""
         weights = self._weights(self.query(cls), self.key(cls - feature))
-        if len(cls) == len(feature):
+        if len(cls) == len(feature) and not torch.is_grad_enabled():
             attended = self.out_proj(self._value_of_mixture(weights, cls, feature))
         else:
             attended = self._attend([weights], self.value(torch.cat([cls, feature])))
@@ -97,10 +100,9 @@ class TwoTokenLayer(nn.Module):
         cls_weight, feature_weight = weights.transpose(1, 2)  # [heads, n, 1] each
         mixed = cls_weight * cls + feature_weight * feature  # [heads, n, dim]
         projection = self.value.weight.unflatten(0, (self.heads, -1))  # [heads, head_dim, dim]
-        # The weight comes first, so that its gradient has its own memory layout and is not copied.
-        values = torch.bmm(projection, mixed.transpose(1, 2)).permute(2, 0, 1)  # [n, heads, head_dim]
-        bias = self.value.bias.unflatten(0, (self.heads, -1))
-        return (values + (cls_weight + feature_weight).transpose(0, 1) * bias).flatten(-2)
+        values = torch.bmm(mixed, projection.transpose(1, 2))  # [heads, n, head_dim]
+        bias = self.value.bias.unflatten(0, (self.heads, 1, -1))
+        return (values + (cls_weight + feature_weight) * bias).transpose(0, 1).flatten(-2)
 
     def _finish(self, tokens: Tensor, attended: Tensor) -> Tensor:
         tokens = self.norm1(tokens + self.dropout(attended))

@@ -19,6 +19,7 @@ from ramer.files import atomic_directory, digest_file, write_json
 from ramer.metrics import weighted_f1
 from ramer.modalities import MODALITIES
 from ramer.nn.encoder import UnimodalEncoder
+from ramer.nn.linear import reuse_gradients
 from ramer.seeding import choose_device, generator, seed_torch
 from ramer.training.checkpoints import build_encoder, describe_encoder, load_encoder, save_encoder
 from ramer.training.early_stopping import EarlyStopping
@@ -133,7 +134,7 @@ def _train(
     device = str(encoder.cls.device)
     train = SplitRows(corpus, modality, replicate, "train", device)
     val = SplitRows(corpus, modality, replicate, "val", device)
-    optimizer = torch.optim.AdamW(encoder.parameters(), options.lr, weight_decay=options.weight_decay, fused=True)
+    optimizer = make_optimizer(encoder, options.lr, options.weight_decay)
     stopping = EarlyStopping(options.patience)
     best = {name: tensor.detach().clone() for name, tensor in encoder.state_dict().items()}
     history = []
@@ -166,6 +167,12 @@ def _train_epoch(
         loss = train_step(encoder, train.gather(batch), train.labels[batch], optimizer)
         total += loss.cpu() * len(batch)
     return float(total) / len(train)
+
+
+def make_optimizer(encoder: UnimodalEncoder, lr: float, weight_decay: float) -> torch.optim.AdamW:
+    """Fused AdamW over an encoder whose wide layers keep the memory of their gradients between steps."""
+    reuse_gradients(encoder)
+    return torch.optim.AdamW(encoder.parameters(), lr, weight_decay=weight_decay, fused=True)
 
 
 def train_step(encoder: UnimodalEncoder, x: Tensor, labels: Tensor, optimizer: torch.optim.Optimizer) -> Tensor:

@@ -69,14 +69,15 @@ class Stock(nn.Module):
 SHAPES = [(1, None), (2, None), (3, None), (1, 8), (2, 8), (3, 8)]
 
 
-@pytest.mark.parametrize("mode", ["train", "eval"])
+@pytest.mark.parametrize("mode", ["train", "eval", "inference"])
 @pytest.mark.parametrize(("layers", "model_dim"), SHAPES)
 def test_outputs_equal_stock_transformer(layers: int, model_dim: int | None, mode: str) -> None:
     encoder = make(layers, model_dim).train(mode == "train")
     stock = Stock(encoder).train(mode == "train")
     x = torch.randn(ROWS, INPUT)
-    hidden, logits = stock(x)
-    encoded = encoder(x)
+    with torch.inference_mode(mode == "inference"):
+        hidden, logits = stock(x)
+        encoded = encoder(x)
     torch.testing.assert_close(encoded.hidden, hidden, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(encoded.logits, logits, atol=1e-5, rtol=1e-5)
 

@@ -13,6 +13,7 @@ from ramer.data.prepared import PreparedCorpus
 from ramer.errors import ConfigError, CorpusError, ModelError
 from ramer.files import digest_file, read_json, read_tensors, write_tensors
 from ramer.metrics import weighted_f1
+from ramer.nn import linear
 from ramer.training import pretrain as pretrain_module
 from ramer.training.pretrain import load_encoder, pretrain
 
@@ -49,6 +50,19 @@ def test_gathering_from_the_memory_map_changes_nothing(
     monkeypatch.setattr(pretrain_module, "IN_MEMORY_BYTES", 0)
     pretrain(make_config(), "video", corpus, tmp_path / "map")
     assert files(tmp_path / "matrix") == files(tmp_path / "map")
+
+
+def test_reusing_gradient_memory_changes_nothing_but_rounding(
+    tmp_path: Path, make_config: Make, write_corpus: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = write_corpus(tmp_path / "prepared")
+    weights = {}
+    for name, worth in (("reused", 1), ("fresh", 2**20)):
+        monkeypatch.setattr(linear, "WORTH_REUSING", worth)
+        pretrain(make_config(epochs=2, lr=1e-4), "audio", corpus, tmp_path / name)
+        weights[name], _ = read_tensors(tmp_path / name / "fold0_seed0.safetensors")
+    for name, values in weights["fresh"].items():
+        np.testing.assert_allclose(weights["reused"][name], values, atol=1e-5)
 
 
 def test_the_saved_epoch_is_the_best_one(tmp_path: Path, make_config: Make, write_corpus: Write) -> None:
