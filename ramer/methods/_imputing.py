@@ -65,7 +65,7 @@ class ImputingMethod(Method):
     def fit_head(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
         """Train the head on inputs that are computed once: states and neighbours are constants."""
         inputs = torch.from_numpy(np.stack([self.fused(train.under(c)) for c in CONDITIONS])).to(self.device)
-        held_out = {c: torch.from_numpy(self.fused(val.under(c))).to(self.device) for c in CONDITIONS}
+        held_out = torch.from_numpy(np.stack([self.fused(val.under(c)) for c in CONDITIONS])).to(self.device)
         labels = torch.from_numpy(train.labels).to(self.device)
         seed_torch(int(rng.integers(2**31)), "head")
         self.head_ = self._new_head(inputs.shape[-1])
@@ -75,7 +75,8 @@ class ImputingMethod(Method):
             return torch.nn.functional.cross_entropy(scores, labels[positions])
 
         def validate() -> float:
-            return selection(lambda c: self.head_(held_out[c]).cpu().numpy(), val, self.prior_)
+            scores = dict(zip(CONDITIONS, self.head_(held_out).cpu().numpy(), strict=True))
+            return selection(scores.__getitem__, val, self.prior_)
 
         return fit_epochs(self.head_, loss, validate, train, self.training, rng, log)
 

@@ -26,5 +26,5 @@ class FusionClassifier(nn.Module):
             width = size
         self.layers = nn.Sequential(*layers, nn.Linear(width, classes))
 
-    def forward(self, inputs: Float[Tensor, "n width"]) -> Float[Tensor, "n classes"]:
+    def forward(self, inputs: Float[Tensor, "*n width"]) -> Float[Tensor, "*n classes"]:
         return self.layers(inputs)

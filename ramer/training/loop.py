@@ -13,6 +13,7 @@ from ramer.batches import LabelledRows, TrainingBatch
 from ramer.config import Training
 from ramer.metrics import selection_score
 from ramer.modalities import CONDITIONS
+from ramer.training.adamw import AdamW
 
 
 @dataclass
@@ -69,12 +70,7 @@ def fit_epochs(
         rng: order of the rows.
         log: receives one line per epoch.
     """
-    optimizer = torch.optim.AdamW(
-        [p for p in module.parameters() if p.requires_grad],
-        lr=training.lr,
-        weight_decay=training.weight_decay,
-        fused=True,
-    )
+    optimizer = AdamW(module.parameters(), training.lr, weight_decay=training.weight_decay)
     best = Fitted(-1, -np.inf)
     weights: Mapping[str, Tensor] = {}
     for epoch in range(training.epochs):
@@ -83,7 +79,7 @@ def fit_epochs(
         conditions = torch.from_numpy(train.conditions_at(epoch))
         total = 0.0
         for positions in order.split(training.batch_size):
-            optimizer.zero_grad(set_to_none=True)
+            optimizer.zero_grad()
             value = loss(positions, conditions[positions])
             value.backward()
             nn.utils.clip_grad_norm_(module.parameters(), 1.0)

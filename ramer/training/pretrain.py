@@ -21,6 +21,7 @@ from ramer.modalities import MODALITIES
 from ramer.nn.encoder import UnimodalEncoder
 from ramer.nn.linear import reuse_gradients
 from ramer.seeding import choose_device, generator, seed_torch
+from ramer.training.adamw import AdamW
 from ramer.training.checkpoints import build_encoder, describe_encoder, load_encoder, save_encoder
 from ramer.training.early_stopping import EarlyStopping
 from ramer.training.progress import track
@@ -159,7 +160,7 @@ def _batches(rows: int, size: int, rng: np.random.Generator) -> Iterator[Tensor]
 
 
 def _train_epoch(
-    encoder: UnimodalEncoder, train: SplitRows, optimizer: torch.optim.Optimizer, batches: Iterator[Tensor]
+    encoder: UnimodalEncoder, train: SplitRows, optimizer: AdamW, batches: Iterator[Tensor]
 ) -> float:
     encoder.train()
     total = torch.zeros(())
@@ -169,16 +170,16 @@ def _train_epoch(
     return float(total) / len(train)
 
 
-def make_optimizer(encoder: UnimodalEncoder, lr: float, weight_decay: float) -> torch.optim.AdamW:
+def make_optimizer(encoder: UnimodalEncoder, lr: float, weight_decay: float) -> AdamW:
     """Fused AdamW over an encoder whose wide layers keep the memory of their gradients between steps."""
     reuse_gradients(encoder)
-    return torch.optim.AdamW(encoder.parameters(), lr, weight_decay=weight_decay, fused=True)
+    return AdamW(encoder.parameters(), lr, weight_decay=weight_decay)
 
 
-def train_step(encoder: UnimodalEncoder, x: Tensor, labels: Tensor, optimizer: torch.optim.Optimizer) -> Tensor:
+def train_step(encoder: UnimodalEncoder, x: Tensor, labels: Tensor, optimizer: AdamW) -> Tensor:
     """One optimiser step on a mini-batch [n, dim] with its labels [n]; returns the detached loss."""
     loss = nn.functional.cross_entropy(encoder(x).logits, labels)
-    optimizer.zero_grad(set_to_none=True)
+    optimizer.zero_grad()
     loss.backward()
     _clip_gradients(list(encoder.parameters()))
     optimizer.step()
