@@ -86,7 +86,7 @@ def select(
     scores = np.full((n, len(MODALITIES), k), np.nan)
     real = candidates.rows >= 0
     gathered = held[np.where(real, candidates.rows, 0)] & real[:, :, None]  # [n, c, 3]
-    for target in range(len(MODALITIES)):
+    for target in np.flatnonzero(~available.all(axis=0)):
         counts = gathered[:, :, target] & ~available[:, target, None]
         rank = np.cumsum(counts, axis=1) - 1
         query, position = np.nonzero(counts & (rank < k))
@@ -141,10 +141,14 @@ def aggregate(selected: Selected, database: Database, rules: Rules) -> Retrieved
         hidden = database.states[modality].shape[1]
         out = np.zeros((len(weights), hidden), dtype=np.float32)
         members = np.flatnonzero(retrieved[:, target])
+        states[modality] = out
+        if not len(members):
+            continue
         for part in chunks(members, selected.rows.shape[2] * hidden):
             values = gather(database, modality, selected.rows[part, target], rules.normalize_values)
             out[part] = np.einsum("nk,nkh->nh", weights[part, target], values)
-        states[modality] = l2_normalise(out) if rules.normalize_output else out
+        if rules.normalize_output:
+            states[modality] = l2_normalise(out)
     return Retrieved(states, retrieved, selected, weights)
 
 

@@ -153,11 +153,12 @@ def combine(
     n, width = next(iter(lists.rows.values())).shape
     rows = np.full((n, 2 * width), -1, dtype=np.int64)
     scores = np.full((n, 2 * width), np.nan)
-    for held in np.unique(queries.available, axis=0):
-        names = [m for m, h in zip(MODALITIES, held, strict=True) if h]
+    patterns = queries.available @ np.array([1, 2, 4])
+    for pattern in sorted(set(patterns.tolist())):
+        names = [m for i, m in enumerate(MODALITIES) if pattern >> i & 1]
         if len(names) not in (1, 2):
             continue
-        members = np.flatnonzero((queries.available == held).all(axis=1))
+        members = np.flatnonzero(patterns == pattern)
         part, asked = lists.take(members), queries.take(members)
         if len(names) == 1:
             found = Candidates(part.rows[names[0]], part.scores[names[0]])

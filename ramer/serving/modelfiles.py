@@ -69,7 +69,7 @@ class ModelFiles:
         return DatabaseTable(
             rows=table["row"].to_numpy(dtype=np.int64),
             ids=table["id"].to_numpy(dtype=object),
-            labels=np.stack([table[f"label_{r}"].to_numpy(dtype=object) for r in self.replicates]),
+            labels=np.stack([_texts(table[f"label_{r}"]) for r in self.replicates]),
             available=table[[f"available_{m}" for m in MODALITIES]].to_numpy(dtype=bool),
             states={m: np.load(self.database / f"{m}.npy", mmap_mode="r") for m in MODALITIES},
         )
@@ -139,11 +139,16 @@ def _of_project(path: Path, method: str | None) -> ModelFiles:
         "dims": corpus.dims,
         "replicates": [r.name for r in corpus.replicates],
         "corpus": {"name": corpus.name, "digest": corpus.info.get("digest")},
-        "retrieval": {"width": config.retrieval.width, "scope": config.retrieval.scope},
+        "retrieval": {"width": config.retrieval.width, "scope": config.retrieval.scope, "rerank": config.index.rerank},
         "feature_folders": merbench.model_dump() if config.corpus.kind == "merbench" else {},
     }
     models = path / "models"
     return ModelFiles(description, models / "encoders", heads, models / "index", None, path)
+
+
+def _texts(column: pd.Series) -> np.ndarray:
+    """Strings, None where there is none."""
+    return column.astype(object).where(column.notna(), None).to_numpy(dtype=object)
 
 
 def _project_database(project: Path, description: dict[str, Any]) -> DatabaseTable:

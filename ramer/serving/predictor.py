@@ -10,25 +10,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ramer.batches import FEATURES, NEIGHBOURS, Batch
-from ramer.data.prepared import Scaler
+from ramer.batches import Arrays, Batch
 from ramer.errors import ModelError, RamerError
-from ramer.files import digest_file
+from ramer.files import digest_file, read_json
 from ramer.methods import Method, load_method
+from ramer.methods._imputing import ImputingMethod
 from ramer.modalities import LETTERS, MODALITIES
-from ramer.nn.encoder import UnimodalEncoder
 from ramer.retrieval.aggregation import Database, Lists
 from ramer.retrieval.index import DatabaseIndex, load_index
 from ramer.retrieval.search import search
+from ramer.serving.encoders import Encodings, StackedEncoders
 from ramer.serving.inputs import mark_missing
 from ramer.serving.modelfiles import DatabaseTable, ModelFiles, find_model
 from ramer.training.checkpoints import load_encoder
-from ramer.training.dump import encode
 
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A clip that stood in for ``target``: its id, the score it was chosen by, its weight, its label if it has one."""
+    """A clip that stood in for the modality ``target``: its id, the score it was chosen by, its label if it has one."""
 
     target: str
     id: str
@@ -59,7 +58,6 @@ class Prediction:
 
 @dataclass(frozen=True)
 class _Replicate:
-    encoders: dict[str, tuple[UnimodalEncoder, Scaler]]
     indexes: dict[str, DatabaseIndex]
     database: Database | None
     method: Method
@@ -73,16 +71,20 @@ class Predictor:
         self.label_names = tuple(files.description["label_names"])
         self.dims: dict[str, int] = files.description["dims"]
         self.feature_folders: dict[str, str | None] = files.description["feature_folders"]
-        self._width: int = files.description["retrieval"]["width"]
         self._table = files.read_database() if files.retrieves else None
-        self._replicates = [_load_replicate(files, i, name, self._table) for i, name in enumerate(files.replicates)]
+        self._encoders = {m: _load_encoders(files, m) for m in MODALITIES if self.dims[m]}
+        self._replicates = [_load_replicate(files, i, self._table) for i in range(len(files.replicates))]
 
     @classmethod
     def load(cls, path: str | Path, method: str | None = None) -> Predictor:
         """Load a project's model or an exported one.
 
+        Args:
+            path: a project whose pipeline has run, or a folder that ``export_model`` wrote.
+            method: a method of the project; its ``serve.method`` if None.
+
         Raises:
-            ModelError: nothing there, or its parts do not fit each other.
+            RamerError: nothing there, or its parts do not fit each other.
         """
         return cls(find_model(Path(path), method))
 
@@ -91,19 +93,23 @@ class Predictor:
 
         Args:
             features: per modality raw vectors [n, dim] (or [dim] for one clip); a NaN or all-zero row, None or an
-                absent key is missing.
+                absent key is missing. A clip that has nothing gets the training prior.
             neighbours: also say which clips stood in.
 
         Raises:
             RamerError: a matrix of another shape than the model's, or a row that is partly NaN or infinite.
         """
         raw = self._check(features)
-        n = len(next(iter(raw.values())))
-        available = np.stack([np.isfinite(raw[m]).all(axis=1) for m in MODALITIES], axis=1)
-        total = np.zeros((n, len(self.label_names)))
+        available = np.stack([np.isfinite(raw[m]).all(axis=1) & (self.dims[m] > 0) for m in MODALITIES], axis=1)
+        encoded = {
+            m: encoders.encode(raw[m][held])
+            for (m, encoders), held in zip(self._encoders.items(), self._held(available), strict=True)
+            if held.any()
+        }
+        total = np.zeros((len(available), len(self.label_names)))
         named: tuple[tuple[Neighbour, ...], ...] = ()
         for position, replicate in enumerate(self._replicates):
-            batch = self._batch(replicate, raw, available)
+            batch = self._batch(position, encoded, available)
             total += replicate.method.predict_proba(batch)
             if neighbours and position == 0:
                 named = self._name_neighbours(replicate.method, batch)
@@ -111,62 +117,78 @@ class Predictor:
         labels = np.array(self.label_names, dtype=object)[proba.argmax(axis=1)]
         return Prediction(labels, proba, self.label_names, available, named)
 
-    def _check(self, features: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        unknown = sorted(set(features) - set(MODALITIES))
-        if unknown:
-            raise RamerError(f"features: unknown modality {', '.join(unknown)}, expected {', '.join(MODALITIES)}")
-        given: dict[str, np.ndarray] = {}
+    def _held(self, available: np.ndarray) -> list[np.ndarray]:
+        return [available[:, MODALITIES.index(m)] for m in self._encoders]
+
+    def _check(self, features: Mapping[str, Any]) -> Arrays:
+        """Raw vectors [n, dim] of every modality, NaN rows where missing."""
+        faults = [
+            f"features: {name}: no such modality, expected {', '.join(MODALITIES)}"
+            for name in features
+            if name not in MODALITIES
+        ]
+        given: Arrays = {}
         for m in MODALITIES:
-            if features.get(m) is not None:
-                given[m] = np.atleast_2d(np.asarray(features[m], dtype=np.float32))
-        if not given:
-            raise RamerError("features: every modality is absent, expected at least one")
+            if features.get(m) is None:
+                continue
+            try:
+                with np.errstate(over="ignore"):
+                    given[m] = np.atleast_2d(np.asarray(features[m], dtype=np.float32))
+            except (ValueError, TypeError):
+                faults.append(f"{m}: expected vectors of {self.dims[m]} numbers, got {type(features[m]).__name__}")
+        if faults or not given:
+            raise RamerError(faults or "features: every modality is absent, expected at least one")
         n = len(next(iter(given.values())))
         raw = {m: np.full((n, self.dims[m]), np.nan, dtype=np.float32) for m in MODALITIES}
-        faults = []
         for m, vectors in given.items():
-            if vectors.shape != (n, self.dims[m]):
-                faults.append(f"{m}: expected {n} vectors of length {self.dims[m]}, got shape {vectors.shape}")
-                continue
-            raw[m] = mark_missing(vectors)
-            partly = np.flatnonzero(~np.isfinite(raw[m]).all(axis=1) & ~np.isnan(raw[m]).all(axis=1))
-            faults += [f"{m}: row {row}: holds NaN or infinite values beside finite ones" for row in partly[:5]]
+            if not self.dims[m]:
+                faults.append(f"{m}: the model was trained without it, expected None")
+            elif vectors.shape != (n, self.dims[m]):
+                faults.append(f"{m}: expected {n} x {self.dims[m]} numbers, got {' x '.join(map(str, vectors.shape))}")
+            else:
+                raw[m] = mark_missing(vectors)
+                partly = np.flatnonzero(~np.isfinite(raw[m]).all(axis=1) & ~np.isnan(raw[m]).all(axis=1))
+                faults += [f"{m}: row {row}: infinite or partly NaN, expected finite numbers" for row in partly[:5]]
         if faults:
             raise RamerError(faults)
         return raw
 
-    def _batch(self, replicate: _Replicate, raw: dict[str, np.ndarray], available: np.ndarray) -> Batch:
-        n = len(available)
-        inputs = replicate.method.inputs
-        features, states, posteriors = {}, {}, {}
-        for m in MODALITIES:
-            if m not in replicate.encoders:
-                features[m] = raw[m]
-                states[m] = np.full((n, replicate.method.shape.state_dims[m]), np.nan, dtype=np.float32)
-                posteriors[m] = np.full((n, len(self.label_names)), np.nan, dtype=np.float32)
-                continue
-            encoder, scaler = replicate.encoders[m]
-            if FEATURES in inputs:
-                features[m] = scaler.apply(raw[m])
-            if inputs - {FEATURES}:
-                states[m], posteriors[m] = encode(encoder, scaler, raw[m])
-        lists = self._lists(replicate, states, available) if NEIGHBOURS in inputs else None
-        rows = np.full(n, -1, dtype=np.int64)
+    def _batch(self, position: int, encoded: Mapping[str, Encodings], available: np.ndarray) -> Batch:
+        """The clips as one replicate's method sees them."""
+        replicate = self._replicates[position]
+        shape = replicate.method.shape
+        arrays: tuple[Arrays, Arrays, Arrays] = ({}, {}, {})
+        for i, m in enumerate(MODALITIES):
+            widths = (shape.feature_dims[m], shape.state_dims[m], shape.classes)
+            for kind, (filled, width) in enumerate(zip(arrays, widths, strict=True)):
+                filled[m] = np.full((len(available), width), np.nan, dtype=np.float32)
+                if m in encoded:
+                    filled[m][available[:, i]] = encoded[m][kind][position]
+        features, states, posteriors = arrays
+        lists = self._lists(replicate, states, available) if replicate.database is not None else None
+        rows = np.full(len(available), -1, dtype=np.int64)
         return Batch(rows, available, features, states, posteriors, lists, replicate.database)
 
-    def _lists(self, replicate: _Replicate, states: dict[str, np.ndarray], available: np.ndarray) -> Lists:
-        assert replicate.database is not None
-        n = len(available)
-        rows = {m: np.full((n, self._width), -1, dtype=np.int32) for m in MODALITIES}
-        scores = {m: np.full((n, self._width), np.nan, dtype=np.float32) for m in MODALITIES}
-        for i, m in enumerate(MODALITIES):
-            held = np.flatnonzero(available[:, i])
-            if m in replicate.indexes and len(held):
-                hits = search(replicate.indexes[m], replicate.database.states[m], states[m][held], self._width)
-                rows[m][held], scores[m][held] = hits
+    def _lists(self, replicate: _Replicate, states: Arrays, available: np.ndarray) -> Lists:
+        """Neighbours in the space of every available modality, as the stage ``retrieve`` finds them."""
+        settings = self.description["retrieval"]
+        shape = (len(available), settings["width"])
+        rows = {m: np.full(shape, -1, dtype=np.int32) for m in MODALITIES}
+        scores = {m: np.full(shape, np.nan, dtype=np.float32) for m in MODALITIES}
+        wanted = np.ones(len(available), dtype=bool)
+        if isinstance(replicate.method, ImputingMethod):  # nothing stands in where nothing is missing
+            wanted = ~np.all(self._held(available), axis=0)
+        for (m, index), held in zip(replicate.indexes.items(), self._held(available), strict=True):
+            asked = np.flatnonzero(held & wanted)
+            if len(asked):
+                assert replicate.database is not None
+                database = replicate.database.states[m]
+                hits = search(index, database, states[m][asked], settings["width"], rerank=settings["rerank"])
+                rows[m][asked], scores[m][asked] = hits
         return Lists(rows, scores)
 
     def _name_neighbours(self, method: Method, batch: Batch) -> tuple[tuple[Neighbour, ...], ...]:
+        """Of a method that can tell (``find``); what was found is by position in the database table."""
         find = getattr(method, "find", None)
         if find is None or self._table is None:
             return ((),) * len(batch)
@@ -198,33 +220,52 @@ def prediction_csv(ids: list[str], prediction: Prediction) -> pd.DataFrame:
     return table
 
 
-def _load_replicate(files: ModelFiles, position: int, name: str, table: DatabaseTable | None) -> _Replicate:
-    encoders, indexes, digests = {}, {}, {}
-    for m in MODALITIES:
-        path = files.encoders / m / f"{name}.safetensors"
-        if files.description["dims"][m]:
-            encoders[m] = load_encoder(path)
-            digests[m] = digest_file(path)
-    database = None
-    if table is not None:
-        labels = {label: i for i, label in enumerate(files.description["label_names"])}
-        codes = np.array([labels.get(label, -1) for label in table.labels[position]])
-        for m in encoders:
-            index = load_index(files.index / m / f"{name}.faiss", expected_encoder_digest=digests[m])
-            places = np.searchsorted(table.rows, index.rows)
-            if (places >= len(table.rows)).any() or (table.rows[places] != index.rows).any():
-                raise ModelError(f"{files.index / m / name}.faiss: names rows that the database does not hold")
-            indexes[m] = DatabaseIndex(index.faiss_index, places, index.sidecar)
-        states = {m: states[position] for m, states in table.states.items()}
-        database = Database(states, _allowed(table, indexes), codes)
-    method = load_method(files.heads / f"{name}.safetensors")
-    return _Replicate(encoders, indexes, database, method)
+def _load_encoders(files: ModelFiles, modality: str) -> StackedEncoders:
+    paths = [files.encoders / modality / f"{name}.safetensors" for name in files.replicates]
+    members = [load_encoder(path) for path in paths]
+    expected = files.description["dims"][modality]
+    faults = [
+        f"{path}: expected an encoder of {expected} features, got {encoder.input_dim}"
+        for path, (encoder, _) in zip(paths, members, strict=True)
+        if encoder.input_dim != expected
+    ]
+    if faults:
+        raise ModelError(faults)
+    return StackedEncoders(members)
 
 
-def _allowed(table: DatabaseTable, indexes: dict[str, DatabaseIndex]) -> np.ndarray:
-    """bool [n, 3]: what this replicate's own database holds, which its indexes say."""
-    allowed = np.zeros_like(table.available)
+def _load_replicate(files: ModelFiles, position: int, table: DatabaseTable | None) -> _Replicate:
+    name = files.replicates[position]
+    head = files.heads / f"{name}.safetensors"
+    trained = read_json(files.heads / "method.json")["replicates"]
+    if not head.is_file() or name not in trained or digest_file(head) != trained[name]["digest"]:
+        raise ModelError(f"{head}: not the checkpoint that method.json describes; train again")
+    method = load_method(head)
+    expected = (files.description["dims"], tuple(files.description["label_names"]))
+    if (method.shape.feature_dims, method.shape.label_names) != expected:
+        raise ModelError(f"{head}: was trained on other features or labels than {files.description['corpus']['name']}")
+    if table is None:
+        return _Replicate({}, None, method)
+    indexes = {m: _load_index(files, m, name, table) for m in MODALITIES if files.description["dims"][m]}
+    available = np.zeros_like(table.available)
     for i, m in enumerate(MODALITIES):
         if m in indexes:
-            allowed[indexes[m].rows, i] = True
-    return allowed
+            available[indexes[m].rows, i] = True
+    labels = {label: i for i, label in enumerate(files.description["label_names"])}
+    codes = np.array([labels.get(label, -1) for label in table.labels[position]], dtype=np.int64)
+    # Plain views of what is memory-mapped: taking rows of a memmap costs many times as much.
+    database = Database({m: np.asarray(states[position]) for m, states in table.states.items()}, available, codes)
+    _ = database.norms  # computed once and kept: no clip waits for it
+    return _Replicate(indexes, database, method)
+
+
+def _load_index(files: ModelFiles, modality: str, name: str, table: DatabaseTable) -> DatabaseIndex:
+    """An index whose rows are positions in the database table."""
+    path = files.index / modality / f"{name}.faiss"
+    digest = digest_file(files.encoders / modality / f"{name}.safetensors")
+    index = load_index(path, expected_encoder_digest=digest)
+    places = np.searchsorted(table.rows, index.rows)
+    known = np.append(table.rows, -1)[places] == index.rows
+    if not known.all() or (table.ids[places] != np.array(index.sidecar["ids"], dtype=object)).any():
+        raise ModelError(f"{path}: names rows that the database does not hold; build the index again")
+    return DatabaseIndex(index.faiss_index, places, index.sidecar)

@@ -1,0 +1,116 @@
+"""How long a prediction takes in a warm process, on a database of ten thousand clips made by the pipeline's functions.
+
+Prints JSON: the median milliseconds of one clip per condition, the seconds of a batch of a thousand (each clip under
+a condition of its own in turn) and how many times longer the same clips take one by one, all in one run.
+
+    python -m benchmarks.predict [--method ramer] [--rows 10000] [--threads 1]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from ramer.config import load_config, parse_config
+from ramer.data.prepare import prepare
+from ramer.fitting import Workspace, train_method
+from ramer.modalities import CONDITIONS, MODALITIES, condition_masks
+from ramer.retrieval.index import build_index
+from ramer.retrieval.neighbours import retrieve
+from ramer.seeding import set_threads
+from ramer.serving.predictor import Predictor
+from ramer.training.dump import dump
+from ramer.training.pretrain import pretrain
+
+PARAMS = Path(__file__).resolve().parents[1] / "params.yaml"
+LABELLED = 600  # rows; the others of the database are the pool
+
+
+def build_project(root: Path, method: str, rows: int) -> None:
+    """The default parameters with a pool of the wanted size; weights do not change how long anything takes."""
+    raw = load_config(PARAMS).model_dump(mode="json")
+    raw["corpus"]["synthetic"] |= {"rows": LABELLED, "pool_rows": rows - LABELLED // 2, "missing_rate": 0.0}
+    raw["retrieval"]["scope"] = "all"
+    raw["methods"] = {method: raw["methods"].get(method, {"type": method})}
+    raw["serve"]["method"] = method
+    raw["report"]["reference"] = "best_baseline"
+    for m in MODALITIES:
+        raw["pretrain"][m]["epochs"] = 2
+    raw["train"]["epochs"] = 2
+    config = parse_config(raw)
+    (root / "params.yaml").write_text(json.dumps(raw))
+    prepared, states, neighbours = root / "data/prepared", root / "data/states", root / "data/neighbours"
+    prepare(config, prepared)
+    for m in MODALITIES:
+        encoders, index = root / "models/encoders" / m, root / "models/index" / m
+        pretrain(config, m, prepared, encoders)
+        dump(config, m, prepared, encoders, states / m)
+        build_index(config, m, prepared, states / m, index)
+        retrieve(config, m, prepared, states / m, index, neighbours / m)
+    train_method(config, method, Workspace(prepared, states, neighbours), root / "models/methods" / method)
+
+
+def median_ms(predictor: Predictor, clips: dict[str, np.ndarray], held: np.ndarray, repeats: int) -> float:
+    """One clip at a time, each another one."""
+    seconds = []
+    for i in range(repeats):
+        one = {m: clips[m][i : i + 1] for m, h in zip(MODALITIES, held, strict=True) if h}
+        start = time.perf_counter()
+        predictor.predict(one)
+        seconds.append(time.perf_counter() - start)
+    return round(1000 * statistics.median(seconds[2:]), 3)
+
+
+def bench_batch(predictor: Predictor, clips: dict[str, np.ndarray], size: int) -> dict[str, float]:
+    """A batch at once, the best of three, and in a plain loop."""
+    masks = condition_masks()[np.arange(size) % len(CONDITIONS)]
+    batch = {m: np.where(masks[:, i, None], clips[m][:size], np.float32(np.nan)) for i, m in enumerate(MODALITIES)}
+    whole = []
+    for _ in range(3):
+        start = time.perf_counter()
+        predictor.predict(batch)
+        whole.append(time.perf_counter() - start)
+    start = time.perf_counter()
+    for i in range(size):
+        predictor.predict({m: vectors[i : i + 1] for m, vectors in batch.items()})
+    loop = time.perf_counter() - start
+    return {"batch_s": round(min(whole), 4), "loop_s": round(loop, 3), "loop_to_batch": round(loop / min(whole), 1)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--method", default="ramer")
+    for name, default in {"rows": 10_000, "batch": 1000, "repeats": 100, "threads": 1}.items():
+        parser.add_argument(f"--{name}", type=int, default=default)
+    options = parser.parse_args()
+    set_threads(options.threads)
+    with tempfile.TemporaryDirectory() as folder:
+        build_project(Path(folder), options.method, options.rows)
+        predictor = Predictor.load(folder)
+        rng = np.random.default_rng(0)
+        clips = {
+            m: rng.normal(size=(max(options.batch, options.repeats), dim)).astype(np.float32)
+            for m, dim in predictor.dims.items()
+        }
+        results = {
+            "settings": vars(options),
+            "replicates": len(predictor.description["replicates"]),
+            "one_clip_ms": {
+                condition: median_ms(predictor, clips, held, options.repeats)
+                for condition, held in zip(CONDITIONS, condition_masks(), strict=True)
+            },
+            "batch": bench_batch(predictor, clips, options.batch),
+            "load_average": round(os.getloadavg()[0], 2),
+        }
+    print(json.dumps(results, indent=2))
+
+
+if __name__ == "__main__":
+    main()
