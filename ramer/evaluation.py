@@ -29,6 +29,8 @@ def evaluate_method(config: Config, name: str, workspace: Workspace, models: Pat
     Raises:
         ModelError: a checkpoint is absent or is not the one that training described.
     """
+    if not (models / "method.json").is_file():
+        raise ModelError(f"{models / 'method.json'}: no such file, expected the output of train@{name}")
     description = read_json(models / "method.json")
     kind = method_class(description["type"])
     device = choose_device(config.runtime.device)

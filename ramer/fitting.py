@@ -10,6 +10,7 @@ import pandas as pd
 from ramer.batches import NEIGHBOURS, LabelledRows, ReplicateData, TrainingBatch
 from ramer.config import Config
 from ramer.data.prepared import PreparedCorpus, Replicate
+from ramer.errors import ConfigError
 from ramer.files import atomic_directory, digest_file, write_json
 from ramer.methods import Method, ModelShape, RetrievalOptions, build_method, method_class, method_options
 from ramer.modalities import MODALITIES
@@ -61,6 +62,8 @@ def train_method(config: Config, name: str, workspace: Workspace, out: Path) -> 
         ConfigError: an option is bad.
         RetrievalError: k exceeds a database or the lists.
     """
+    if name not in config.methods:
+        raise ConfigError(f"params.yaml: methods.{name}: no such method, expected one of {', '.join(config.methods)}")
     options = method_options(name, config.methods[name])
     kind = method_class(options.type)
     device = choose_device(config.runtime.device)
