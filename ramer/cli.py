@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import typer
 
+from ramer.commands.export import export
 from ramer.commands.extract import extract
+from ramer.commands.neighbours import neighbours
 from ramer.commands.predict import predict
 from ramer.commands.report import report
 from ramer.errors import RamerError
@@ -33,13 +36,17 @@ def plain_errors(command: Callable[..., Any]) -> Callable[..., Any]:
             for line in error.faults:
                 print(f"error: {line}", file=sys.stderr)
             raise typer.Exit(2) from None
-        except BrokenPipeError:
+        except BrokenPipeError:  # whoever reads has enough; Python would complain again as it leaves
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
+        except OSError as error:
+            print(f"error: {error.filename or 'input/output'}: {error.strerror or error}", file=sys.stderr)
+            raise typer.Exit(2) from None
 
     return wrapped
 
 
-for _command in (predict, report, extract):
+for _command in (predict, neighbours, report, export, extract):
     app.command()(plain_errors(_command))
 
 

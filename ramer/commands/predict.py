@@ -31,9 +31,11 @@ def predict(
     from ramer.serving.inputs import drop_modalities, read_features
     from ramer.serving.predictor import Predictor, prediction_csv
 
-    folders = {"audio": audio, "video": video, "text": text}
     predictor = Predictor.load(model or Path("."), method=method)
-    ids, features = read_features(source, folders if any(folders.values()) else predictor.feature_folders)
+    folders: dict[str, str | None] = {"audio": audio, "video": video, "text": text}
+    if not any(folders.values()):  # those of the corpus, as far as they are there
+        folders = {m: name for m, name in predictor.feature_folders.items() if name and (source / name).is_dir()}
+    ids, features = read_features(source, folders)
     table = prediction_csv(ids, predictor.predict(drop_modalities(features, drop)))
     if output is None:
         table.to_csv(sys.stdout, index=False)

@@ -29,8 +29,8 @@ class Filled(NamedTuple):
 
 def normalised(states: np.ndarray) -> np.ndarray:
     """Rows of unit length; NaN (missing) and zero rows become zeros."""
-    states = np.nan_to_num(states, nan=0.0)
-    length = np.linalg.norm(states, axis=1, keepdims=True)
+    states = np.where(np.isnan(states), np.float32(0), states)
+    length = np.sqrt((states * states).sum(axis=1, keepdims=True))
     return states / np.maximum(length, 1e-12)
 
 

@@ -46,14 +46,13 @@ class StackedEncoders:
         if len(shapes) != 1 or len({e.last.heads for e in encoders}) != 1:
             raise ModelError("encoders: expected one architecture in all replicates, got several")
         with torch.inference_mode():
-            self._project = (
-                None if isinstance(encoders[0].project, nn.Identity) else _linear(e.project for e in encoders)
-            )
+            projects = [e.project for e in encoders if isinstance(e.project, nn.Linear)]
+            self._project = _linear(projects) if projects else None
             self._cls = torch.stack([e.cls + e.position[:1] for e in encoders])  # [replicates, 1, width]
             self._position = torch.stack([e.position[1:] for e in encoders])
             layers = [[*e.body, e.last] for e in encoders]
             self._layers = [_StackedLayer(same) for same in zip(*layers, strict=True)]
-            self._to_hidden = _linear(e.to_hidden for e in encoders)
+            self._to_hidden = _linear([e.to_hidden for e in encoders])
             linear = [[part for part in e.classifier if isinstance(part, nn.Linear)] for e in encoders]
             self._classifier = [_linear(same) for same in zip(*linear, strict=True)]
 
@@ -90,7 +89,6 @@ class _Linear(NamedTuple):
 
 
 def _linear(layers: Sequence[nn.Linear]) -> _Linear:
-    layers = list(layers)
     return _Linear(
         torch.stack([layer.weight for layer in layers]).transpose(1, 2),
         torch.stack([layer.bias for layer in layers])[:, None],

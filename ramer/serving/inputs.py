@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
+from ramer.data.merbench_features import load_vector
 from ramer.errors import RamerError
 from ramer.modalities import LETTERS, MODALITIES
 
 PACKED_KEYS = {"audio": "A", "video": "V", "text": "L"}  # the field's letters: acoustic, visual, lexical
 
 Features = dict[str, np.ndarray | None]
+MOST_NAMED = 20  # faulty files named in one message
 
 
 def read_features(source: Path, folders: Mapping[str, str | None]) -> tuple[list[str], Features]:
@@ -38,10 +41,20 @@ def read_features(source: Path, folders: Mapping[str, str | None]) -> tuple[list
 
 def drop_modalities(features: Features, letters: str) -> Features:
     """Set the modalities that ``letters`` names to missing."""
+    check_letters(letters, "--drop")
+    kept: Features = {}
+    for m in MODALITIES:
+        vectors = features.get(m)
+        dropped = vectors is not None and LETTERS[m] in letters
+        kept[m] = np.full_like(vectors, np.nan) if dropped else vectors
+    return kept
+
+
+def check_letters(letters: str, option: str) -> None:
+    """Refuse letters that name no modality."""
     unknown = sorted(set(letters) - set(LETTERS.values()))
     if unknown:
-        raise RamerError(f"--drop: {''.join(unknown)!r} names no modality, expected letters of a, v, t")
-    return {m: None if LETTERS[m] in letters else features.get(m) for m in MODALITIES}
+        raise RamerError(f"{option}: {''.join(unknown)!r} names no modality, expected letters of a, v, t")
 
 
 def mark_missing(vectors: np.ndarray) -> np.ndarray:
@@ -53,14 +66,19 @@ def mark_missing(vectors: np.ndarray) -> np.ndarray:
 
 def _read_packed(source: Path) -> tuple[list[str], Features]:
     try:
-        with np.load(source, allow_pickle=False) as file:
+        file = np.load(source, allow_pickle=False)
+        if isinstance(file, np.ndarray):
+            raise ValueError("one array, not several")
+        with file:
             arrays = {key: file[key] for key in ("ids", *PACKED_KEYS.values()) if key in file.files}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise RamerError(f"{source}: not a readable npz ({' '.join(str(error).split())})") from None
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise RamerError(f"{source}: not a readable npz: {' '.join(str(error).split())}") from None
     held = [key for key in PACKED_KEYS.values() if key in arrays]
     if "ids" not in arrays or not held:
-        raise RamerError(f"{source}: expected the key ids and at least one of A, V, L, got {', '.join(arrays)}")
-    ids = [str(i) for i in arrays["ids"].tolist()]
+        raise RamerError(f"{source}: expected the key ids and at least one of A, V, L, got {list(arrays)}")
+    if arrays["ids"].ndim != 1:
+        raise RamerError(f"{source}: ids: expected a vector of names, got shape {arrays['ids'].shape}")
+    ids = [i.decode() if isinstance(i, bytes) else str(i) for i in arrays["ids"].tolist()]
     faults = [
         f"{source}: {key}: expected a numeric matrix of {len(ids)} rows, got {arrays[key].dtype} {arrays[key].shape}"
         for key in held
@@ -68,7 +86,8 @@ def _read_packed(source: Path) -> tuple[list[str], Features]:
     ]
     if faults:
         raise RamerError(faults)
-    features: Features = {m: mark_missing(arrays[key]) if key in arrays else None for m, key in PACKED_KEYS.items()}
+    with np.errstate(over="ignore"):  # what becomes infinite is refused by the model
+        features: Features = {m: mark_missing(arrays[key]) if key in arrays else None for m, key in PACKED_KEYS.items()}
     return ids, features
 
 
@@ -76,41 +95,40 @@ def _read_folders(source: Path, folders: Mapping[str, str | None]) -> tuple[list
     named = {m: source / name for m, name in folders.items() if name}
     if not named:
         raise RamerError(f"{source}: name at least one feature folder below it with --audio, --video or --text")
+    faults = [f"{f}: no such folder, expected one .npy file per clip" for f in named.values() if not f.is_dir()]
     # Clip names may hold dots, so only the ending is cut.
     files = {m: {p.name.removesuffix(".npy"): p for p in sorted(f.glob("*.npy"))} for m, f in named.items()}
-    empty = [f"{named[m]}: no .npy files there, expected one per clip" for m, found in files.items() if not found]
-    if len(empty) == len(files):
-        raise RamerError(empty)
+    if not faults and not any(files.values()):
+        faults = [f"{folder}: no .npy files there, expected one per clip" for folder in named.values()]
+    if faults:
+        raise RamerError(faults)
     ids = sorted(set().union(*files.values()))
     features: Features = dict.fromkeys(MODALITIES)
-    faults: list[str] = []
-    for m, found in files.items():
-        if found:
-            features[m] = _stack(ids, found, faults)
+    features |= {m: _stack(ids, found, faults) for m, found in files.items()}
     if faults:
-        raise RamerError(faults[:20])
+        raise RamerError(faults[:MOST_NAMED])
     return ids, features
 
 
 def _stack(ids: list[str], files: Mapping[str, Path], faults: list[str]) -> np.ndarray | None:
+    """float32 [clips, dim], NaN rows where a clip has no file or an empty one; None if no clip has anything."""
     vectors: dict[str, np.ndarray] = {}
     for clip, path in files.items():
         try:
-            vector = np.load(path, allow_pickle=False)
-            if vector.ndim not in (1, 2) or vector.dtype.kind not in "fiu" or vector.shape[-1] == 0:
-                raise ValueError(f"expected numbers of shape (D,) or (T, D), got {vector.dtype} {vector.shape}")
-        except (OSError, ValueError, EOFError) as error:
-            faults.append(f"{path}: not a feature file ({' '.join(str(error).split())})")
+            vector = load_vector(path)
+        except ValueError as error:
+            faults.append(f"{path}: {error}")
             continue
-        if vector.size:
-            vectors[clip] = vector.mean(axis=0) if vector.ndim == 2 else vector
-    widths = sorted({v.shape[0] for v in vectors.values()})
-    if len(widths) > 1:
-        faults.append(f"{next(iter(files.values())).parent}: expected one length for all clips, got {widths}")
-    if len(widths) != 1:
+        if vector is not None:
+            vectors[clip] = vector
+    if not vectors:
         return None
-    out = np.full((len(ids), widths[0]), np.nan, dtype=np.float32)
-    for i, clip in enumerate(ids):
-        if clip in vectors:
-            out[i] = vectors[clip]
+    dim = len(next(iter(vectors.values())))
+    out = np.full((len(ids), dim), np.nan, dtype=np.float32)
+    for row, clip in enumerate(ids):
+        vector = vectors.get(clip)
+        if vector is not None and len(vector) != dim:
+            faults.append(f"{files[clip]}: expected {dim} numbers as in the files before it, got {len(vector)}")
+        elif vector is not None:
+            out[row] = vector
     return mark_missing(out)

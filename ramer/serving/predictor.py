@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,19 +106,26 @@ class Predictor:
             for (m, encoders), held in zip(self._encoders.items(), self._held(available), strict=True)
             if held.any()
         }
+        arrays = self._arrays(encoded, available)
         total = np.zeros((len(available), len(self.label_names)))
         named: tuple[tuple[Neighbour, ...], ...] = ()
         for position, replicate in enumerate(self._replicates):
-            batch = self._batch(position, encoded, available)
+            own = [{m: a[position] for m, a in kind.items()} for kind in arrays]
+            batch = _batch(replicate, own, available, self._lists(replicate, own[1], available))
             total += replicate.method.predict_proba(batch)
             if neighbours and position == 0:
-                named = self._name_neighbours(replicate.method, batch)
+                named = self._named(replicate.method, batch)
         proba = total / len(self._replicates)
         labels = np.array(self.label_names, dtype=object)[proba.argmax(axis=1)]
         return Prediction(labels, proba, self.label_names, available, named)
 
     def _held(self, available: np.ndarray) -> list[np.ndarray]:
         return [available[:, MODALITIES.index(m)] for m in self._encoders]
+
+    def _named(self, method: Method, batch: Batch) -> tuple[tuple[Neighbour, ...], ...]:
+        if self._table is None:
+            return ((),) * len(batch)
+        return name_neighbours(method, batch, self._table.ids, self._table.labels[0])
 
     def _check(self, features: Mapping[str, Any]) -> Arrays:
         """Raw vectors [n, dim] of every modality, NaN rows where missing."""
@@ -153,24 +160,25 @@ class Predictor:
             raise RamerError(faults)
         return raw
 
-    def _batch(self, position: int, encoded: Mapping[str, Encodings], available: np.ndarray) -> Batch:
-        """The clips as one replicate's method sees them."""
-        replicate = self._replicates[position]
-        shape = replicate.method.shape
-        arrays: tuple[Arrays, Arrays, Arrays] = ({}, {}, {})
+    def _arrays(self, encoded: Mapping[str, Encodings], available: np.ndarray) -> list[Arrays]:
+        """Features, states and posteriors [replicates, n, width], NaN where a clip lacks the modality."""
+        shape = self._replicates[0].method.shape
+        arrays: list[Arrays] = [{}, {}, {}]
         for i, m in enumerate(MODALITIES):
-            widths = (shape.feature_dims[m], shape.state_dims[m], shape.classes)
-            for kind, (filled, width) in enumerate(zip(arrays, widths, strict=True)):
-                filled[m] = np.full((len(available), width), np.nan, dtype=np.float32)
+            for kind, width in enumerate((shape.feature_dims[m], shape.state_dims[m], shape.classes)):
+                if m in encoded and len(available) == encoded[m].states.shape[1]:
+                    arrays[kind][m] = encoded[m][kind]
+                    continue
+                size = (len(self._replicates), len(available), width)
+                arrays[kind][m] = np.full(size, np.nan, dtype=np.float32)
                 if m in encoded:
-                    filled[m][available[:, i]] = encoded[m][kind][position]
-        features, states, posteriors = arrays
-        lists = self._lists(replicate, states, available) if replicate.database is not None else None
-        rows = np.full(len(available), -1, dtype=np.int64)
-        return Batch(rows, available, features, states, posteriors, lists, replicate.database)
+                    arrays[kind][m][:, available[:, i]] = encoded[m][kind]
+        return arrays
 
-    def _lists(self, replicate: _Replicate, states: Arrays, available: np.ndarray) -> Lists:
+    def _lists(self, replicate: _Replicate, states: Arrays, available: np.ndarray) -> Lists | None:
         """Neighbours in the space of every available modality, as the stage ``retrieve`` finds them."""
+        if replicate.database is None:
+            return None
         settings = self.description["retrieval"]
         shape = (len(available), settings["width"])
         rows = {m: np.full(shape, -1, dtype=np.int32) for m in MODALITIES}
@@ -181,28 +189,38 @@ class Predictor:
         for (m, index), held in zip(replicate.indexes.items(), self._held(available), strict=True):
             asked = np.flatnonzero(held & wanted)
             if len(asked):
-                assert replicate.database is not None
-                database = replicate.database.states[m]
-                hits = search(index, database, states[m][asked], settings["width"], rerank=settings["rerank"])
+                keys = replicate.database.states[m]
+                hits = search(index, keys, states[m][asked], settings["width"], rerank=settings["rerank"])
                 rows[m][asked], scores[m][asked] = hits
         return Lists(rows, scores)
 
-    def _name_neighbours(self, method: Method, batch: Batch) -> tuple[tuple[Neighbour, ...], ...]:
-        """Of a method that can tell (``find``); what was found is by position in the database table."""
-        find = getattr(method, "find", None)
-        if find is None or self._table is None:
-            return ((),) * len(batch)
-        selected = find(batch)
-        named = []
-        for rows, scores in zip(selected.rows, selected.scores, strict=True):
-            near = [
-                Neighbour(m, str(self._table.ids[row]), float(score), self._table.labels[0, row])
-                for i, m in enumerate(MODALITIES)
-                for row, score in zip(rows[i], scores[i], strict=True)
-                if row >= 0
-            ]
-            named.append(tuple(near))
-        return tuple(named)
+
+def _batch(replicate: _Replicate, arrays: Sequence[Arrays], available: np.ndarray, lists: Lists | None) -> Batch:
+    """The clips as one replicate's method sees them."""
+    return Batch(np.full(len(available), -1, dtype=np.int64), available, *arrays, lists, replicate.database)
+
+
+def name_neighbours(
+    method: Method, batch: Batch, ids: np.ndarray, labels: np.ndarray
+) -> tuple[tuple[Neighbour, ...], ...]:
+    """Per row the clips that stand in for what it lacks, best first; empty for a method without ``find``.
+
+    Args:
+        ids, labels: of the database rows [rows].
+    """
+    find = getattr(method, "find", None)
+    if find is None:
+        return ((),) * len(batch)
+    selected = find(batch)
+    return tuple(
+        tuple(
+            Neighbour(m, str(ids[row]), float(score), labels[row])
+            for i, m in enumerate(MODALITIES)
+            for row, score in zip(rows[i], scores[i], strict=True)
+            if row >= 0
+        )
+        for rows, scores in zip(selected.rows, selected.scores, strict=True)
+    )
 
 
 def prediction_csv(ids: list[str], prediction: Prediction) -> pd.DataFrame:

@@ -1,0 +1,53 @@
+"""``ramer neighbours``: which clips stand in for what a clip lacks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def neighbours(
+    clip: Annotated[str, typer.Argument(help="Id of a clip of the project's corpus, or an npz with ids and A, V, L.")],
+    available: Annotated[
+        str, typer.Option(help="What the clip is taken to have, letters of a, v, t; all that it has by default.")
+    ] = "avt",
+    model: Annotated[
+        Path | None, typer.Option(help="A ramer project, or for an npz an exported model; the current directory else.")
+    ] = None,
+    method: Annotated[
+        str | None, typer.Option(help="A method that retrieves; serve.method of params.yaml by default.")
+    ] = None,
+) -> None:
+    """Show what is retrieved for a clip: ids, scores and labels, as the first replicate finds them."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from ramer.modalities import LETTERS
+    from ramer.serving.explain import explain_clip, explain_features
+    from ramer.serving.inputs import check_letters
+
+    check_letters(available, "--available")
+    path = model or Path(".")
+    if clip.endswith(".npz"):
+        found = explain_features(path, Path(clip), available, method)
+    else:
+        found = [explain_clip(path, clip, available, method)]
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in ("clip", "has", "for", "neighbour"):
+        table.add_column(name, overflow="fold")
+    table.add_column("score", justify="right")
+    table.add_column("label")
+    for asked in found:
+        has = "".join(LETTERS[m] for m in asked.available) or "nothing"
+        for near in asked.neighbours:
+            cells = (asked.id, has, near.target, near.id, f"{near.score:.4f}", near.label or "")
+            table.add_row(*(Text(cell) for cell in cells))
+        if not asked.neighbours:
+            table.add_row(*(Text(cell) for cell in (asked.id, has, "", "none", "", "")))
+    console = Console()
+    # Files and pipes get whole lines, whatever the width of a terminal would be.
+    (console if console.is_terminal else Console(width=200)).print(table)
