@@ -3,7 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import balanced_accuracy_score, f1_score
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    confusion_matrix,
+    f1_score,
+    recall_score,
+)
 
 from ramer import metrics
 from ramer.errors import RamerError
@@ -162,3 +168,23 @@ def test_a_table_that_cannot_be_scored_is_refused_in_one_line(change, message: s
         metrics.score_predictions(change(predictions()), NAMES, 15)
     assert message in caught.value.faults[0]
     assert "\n" not in caught.value.faults[0]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_every_score_is_that_of_scikit_learn(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    classes = int(rng.integers(2, 8))
+    labels, predicted = rng.integers(0, rng.integers(1, classes + 1), (2, int(rng.integers(1, 60))))
+    every = np.arange(classes)
+    assert metrics.accuracy(labels, predicted) == pytest.approx(accuracy_score(labels, predicted))
+    for ours, average in ((metrics.weighted_f1, "weighted"), (metrics.macro_f1, "macro")):
+        assert ours(labels, predicted) == pytest.approx(f1_score(labels, predicted, average=average, zero_division=0))
+    np.testing.assert_allclose(
+        metrics.f1_per_class(labels, predicted, classes),
+        f1_score(labels, predicted, labels=every, average=None, zero_division=0),
+    )
+    np.testing.assert_array_equal(
+        metrics.confusion(labels, predicted, classes), confusion_matrix(labels, predicted, labels=every)
+    )
+    recalls = recall_score(labels, predicted, labels=np.unique(labels), average="macro", zero_division=0)
+    assert metrics.uar(labels, predicted) == pytest.approx(recalls)
