@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
+
+import pytest
 
 import tests.typechecker  # noqa: F401  # named in pyproject.toml, by a hook that does not import it
 
@@ -13,3 +16,11 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["DO_NOT_TRACK"] = "true"
 for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME", "DVC_ROOT", "DVC_STAGE", "DVC_EXP_NAME"):
     os.environ.pop(name, None)
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny project whose pipeline has run; imported late, after the hook that checks shapes."""
+    from tests.serving.project import METHODS, build_project
+
+    return build_project(tmp_path_factory.mktemp("served"), METHODS)

@@ -66,10 +66,10 @@ def mark_missing(vectors: np.ndarray) -> np.ndarray:
 
 def _read_packed(source: Path) -> tuple[list[str], Features]:
     try:
-        file = np.load(source, allow_pickle=False)
-        if isinstance(file, np.ndarray):
-            raise ValueError("one array, not several")
-        with file:
+        with source.open("rb") as stream:  # numpy would leave a damaged file open
+            file = np.load(stream, allow_pickle=False)
+            if isinstance(file, np.ndarray):
+                raise ValueError("one array, not several")
             arrays = {key: file[key] for key in ("ids", *PACKED_KEYS.values()) if key in file.files}
     except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise RamerError(f"{source}: not a readable npz: {' '.join(str(error).split())}") from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,11 +107,13 @@ class Predictor:
             if held.any()
         }
         arrays = self._arrays(encoded, available)
+        nowhere = np.full(len(available), -1, dtype=np.int64)  # in the corpus
         total = np.zeros((len(available), len(self.label_names)))
         named: tuple[tuple[Neighbour, ...], ...] = ()
         for position, replicate in enumerate(self._replicates):
-            own = [{m: a[position] for m, a in kind.items()} for kind in arrays]
-            batch = _batch(replicate, own, available, self._lists(replicate, own[1], available))
+            features, states, posteriors = ({m: a[position] for m, a in kind.items()} for kind in arrays)
+            lists = self._lists(replicate, states, available)
+            batch = Batch(nowhere, available, features, states, posteriors, lists, replicate.database)
             total += replicate.method.predict_proba(batch)
             if neighbours and position == 0:
                 named = self._named(replicate.method, batch)
@@ -193,11 +195,6 @@ class Predictor:
                 hits = search(index, keys, states[m][asked], settings["width"], rerank=settings["rerank"])
                 rows[m][asked], scores[m][asked] = hits
         return Lists(rows, scores)
-
-
-def _batch(replicate: _Replicate, arrays: Sequence[Arrays], available: np.ndarray, lists: Lists | None) -> Batch:
-    """The clips as one replicate's method sees them."""
-    return Batch(np.full(len(available), -1, dtype=np.int64), available, *arrays, lists, replicate.database)
 
 
 def name_neighbours(

@@ -1,0 +1,83 @@
+"""A tiny project as `dvc repro` leaves it, and raw features of its test rows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ramer.config import Config
+from ramer.data.prepared import PreparedCorpus
+from ramer.evaluation import evaluate_method
+from ramer.fitting import train_method
+from ramer.modalities import CONDITIONS, MODALITIES, condition_masks
+from tests.methods.conftest import build_workspace, tiny_config
+
+METHODS: dict[str, dict[str, Any]] = {
+    "ramer": {"type": "ramer", "k": 3},
+    "literal": {
+        "type": "ramer",
+        "k": 3,
+        "aggregate": "sum",
+        "bimodal": "kth_score",
+        "drop_first": True,
+        "normalize_query": False,
+        "normalize_values": False,
+        "normalize_available": False,
+    },
+    "calibrated": {"type": "ramer", "k": 3, "bimodal": "calibrated"},
+    "zero_fill": {"type": "zero_fill"},
+    "late_product": {"type": "late_product"},
+    "modality_dropout": {"type": "modality_dropout"},
+    "unimodal_ensemble": {"type": "unimodal_ensemble"},
+    "prior": {"type": "prior"},
+    "oracle": {"type": "oracle"},
+}
+
+
+def build_project(root: Path, methods: dict[str, dict[str, Any]], **sections: Any) -> Path:
+    """Run all stages up to ``evaluate`` below ``root``."""
+    config: Config = tiny_config(methods, **{"prepare": {"seeds": [0, 1]}} | sections)
+    root.mkdir(exist_ok=True)
+    (root / "params.yaml").write_text(json.dumps(config.model_dump(mode="json")), "utf-8")
+    workspace = build_workspace(config, root)
+    for name in methods:
+        train_method(config, name, workspace, root / "models/methods" / name)
+        evaluate_method(config, name, workspace, root / "models/methods" / name, root / "results/methods" / name)
+    return root
+
+
+def corpus_of(project: Path) -> PreparedCorpus:
+    return PreparedCorpus.open(project / "data/prepared")
+
+
+def rows_of(project: Path, split: str = "test") -> np.ndarray:
+    corpus = corpus_of(project)
+    return corpus.rows_in(corpus.replicates[0], split)
+
+
+def raw_features(project: Path, rows: np.ndarray, condition: str = "avt") -> dict[str, np.ndarray]:
+    """Raw vectors of corpus rows, NaN where the condition or nature leaves nothing."""
+    corpus = corpus_of(project)
+    held = condition_masks()[list(CONDITIONS).index(condition)]
+    found = {m: np.array(corpus.features[m][rows]) for m in MODALITIES if corpus.dims[m]}
+    return {m: v if held[MODALITIES.index(m)] else np.full_like(v, np.nan) for m, v in found.items()}
+
+
+def prior_of(project: Path) -> np.ndarray:
+    """Class frequencies of the training rows, the mean over replicates."""
+    corpus = corpus_of(project)
+    labels = [corpus.labels(r)[corpus.rows_in(r, "train")] for r in corpus.replicates]
+    priors = [np.bincount(own, minlength=corpus.classes) / len(own) for own in labels]
+    return np.asarray(np.mean(priors, axis=0))
+
+
+def save_npz(path: Path, project: Path, rows: np.ndarray, **changes: Any) -> Path:
+    """Rows of the corpus as a packed file of clips to predict; a change of None leaves the key out."""
+    features = raw_features(project, rows)
+    arrays: dict[str, Any] = {"ids": corpus_of(project).ids[rows].astype(str)}
+    arrays |= {key: features[m] for key, m in zip("AVL", MODALITIES, strict=True) if m in features}
+    np.savez(path, **{key: value for key, value in (arrays | changes).items() if value is not None})
+    return path

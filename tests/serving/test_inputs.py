@@ -1,0 +1,105 @@
+"""Packed files and feature folders of clips to predict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ramer.errors import RamerError
+from ramer.serving.inputs import drop_modalities, read_features
+
+AUDIO = np.arange(6, dtype=np.float64).reshape(2, 3) + 1
+
+
+def packed(path: Path, **arrays: Any) -> Path:
+    np.savez(path, **arrays)
+    return path
+
+
+def faults_of(source: Path, folders: dict[str, str | None] | None = None) -> list[str]:
+    with pytest.raises(RamerError) as fault:
+        read_features(source, folders or {})
+    return [line.replace(str(source), "SOURCE") for line in fault.value.faults]
+
+
+def test_a_packed_file_may_lack_modalities_and_rows(tmp_path: Path) -> None:
+    text = np.array([[0.0, 0.0], [3.0, 4.0]])
+    ids, features = read_features(packed(tmp_path / "x.npz", ids=np.array([7, 8]), A=AUDIO, L=text), {})
+    assert ids == ["7", "8"]
+    assert features["video"] is None
+    np.testing.assert_array_equal(features["audio"], AUDIO)
+    np.testing.assert_array_equal(features["text"], [[np.nan, np.nan], [3, 4]])
+
+
+@pytest.mark.parametrize(
+    ("arrays", "line"),
+    [
+        ({"A": AUDIO}, "SOURCE: expected the key ids and at least one of A, V, L, got ['A']"),
+        ({"ids": ["x", "y"]}, "SOURCE: expected the key ids and at least one of A, V, L, got ['ids']"),
+        ({"ids": ["x"], "A": AUDIO}, "SOURCE: A: expected a numeric matrix of 1 rows, got float64 (2, 3)"),
+        ({"ids": ["x", "y"], "A": AUDIO[0]}, "SOURCE: A: expected a numeric matrix of 2 rows, got float64 (3,)"),
+        ({"ids": ["x"], "A": [["loud"]]}, "SOURCE: A: expected a numeric matrix of 1 rows, got <U4 (1, 1)"),
+        ({"ids": [["x"]], "A": AUDIO[:1]}, "SOURCE: ids: expected a vector of names, got shape (1, 1)"),
+    ],
+)
+def test_a_packed_file_of_another_shape_is_refused(tmp_path: Path, arrays: dict[str, Any], line: str) -> None:
+    assert faults_of(packed(tmp_path / "x.npz", **arrays)) == [line]
+
+
+@pytest.mark.parametrize("content", [b"", b"not an npz", b"PK\x03\x04 cut off"])
+def test_a_damaged_file_is_one_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.npz").write_bytes(content)
+    (line,) = faults_of(tmp_path / "x.npz")
+    assert line.startswith("SOURCE: not a readable npz: ")
+
+
+def test_pickles_and_single_arrays_are_refused(tmp_path: Path) -> None:
+    (line,) = faults_of(packed(tmp_path / "x.npz", ids=np.array([{}], dtype=object), A=AUDIO))
+    assert line.startswith("SOURCE: not a readable npz: Object arrays cannot be loaded")
+    np.save(tmp_path / "y.npy", AUDIO)
+    assert faults_of(tmp_path / "y.npy") == ["SOURCE: not a readable npz: one array, not several"]
+    assert faults_of(tmp_path / "z") == ["SOURCE: no such file or folder, expected an npz or a folder of features"]
+
+
+def folder(root: Path, name: str, **vectors: Any) -> None:
+    (root / name).mkdir()
+    for clip, vector in vectors.items():
+        np.save(root / name / f"{clip}.npy", np.asarray(vector))
+
+
+def test_folders_are_joined_by_clip_and_frames_averaged(tmp_path: Path) -> None:
+    folder(tmp_path, "hubert-UTT", **{"a.1": [1.0, 2.0], "b": np.zeros((0, 2))})
+    folder(tmp_path, "clip-FRA", c=[[1.0], [3.0]])
+    ids, features = read_features(tmp_path, {"audio": "hubert-UTT", "video": "clip-FRA", "text": None})
+    assert ids == ["a.1", "b", "c"]
+    np.testing.assert_array_equal(features["audio"], [[1, 2], [np.nan] * 2, [np.nan] * 2])
+    np.testing.assert_array_equal(features["video"], [[np.nan], [np.nan], [2]])
+    assert features["text"] is None
+
+
+def test_bad_folders_are_refused_line_by_line(tmp_path: Path) -> None:
+    assert "name at least one feature folder" in faults_of(tmp_path)[0]
+    folder(tmp_path, "audio", a=[1.0], b=[1.0, 2.0], c=[np.nan, 1.0], d=["x"])
+    assert faults_of(tmp_path, {"audio": "audio", "text": "txt"}) == [
+        "SOURCE/txt: no such folder, expected one .npy file per clip"
+    ]
+    assert faults_of(tmp_path, {"audio": "audio"}) == [
+        "SOURCE/audio/c.npy: infinite or partly NaN, expected finite numbers",
+        "SOURCE/audio/d.npy: expected an array of numbers",
+        "SOURCE/audio/b.npy: expected 1 numbers as in the files before it, got 2",
+    ]
+    folder(tmp_path, "empty")
+    assert faults_of(tmp_path, {"video": "empty"}) == ["SOURCE/empty: no .npy files there, expected one per clip"]
+
+
+def test_dropping_makes_missing_and_keeps_the_rows() -> None:
+    features: dict[str, np.ndarray | None] = {"audio": AUDIO, "video": None, "text": AUDIO}
+    kept = drop_modalities(features, "av")
+    assert np.isnan(kept["audio"]).all()
+    assert kept["video"] is None
+    np.testing.assert_array_equal(kept["text"], AUDIO)
+    with pytest.raises(RamerError, match="--drop: 'x' names no modality, expected letters of a, v, t"):
+        drop_modalities(features, "ax")

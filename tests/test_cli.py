@@ -1,0 +1,244 @@
+"""The command line as a user meets it: what is printed where, exit codes, and how soon help is there."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from ramer.cli import app
+from ramer.modalities import MODALITIES
+from ramer.serving.predictor import Predictor
+from tests.serving.project import corpus_of, raw_features, rows_of, save_npz
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDERS = {"audio": "hubert-UTT", "video": "clip-UTT", "text": "bert-UTT"}
+
+
+def call(*arguments: str | Path) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+def refused(*arguments: str | Path) -> str:
+    """The one line that a refused command gives."""
+    code, out, err = call(*arguments)
+    assert (code, out) == (2, "")
+    (line,) = err.splitlines()
+    assert line.startswith("error: ")
+    return line.removeprefix("error: ")
+
+
+def table_of(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+@pytest.fixture
+def clips(served: Path, tmp_path: Path) -> Path:
+    return save_npz(tmp_path / "clips.npz", served, rows_of(served))
+
+
+def test_predict_prints_a_csv_of_what_the_model_says(served: Path, clips: Path) -> None:
+    code, out, err = call("predict", clips, "--model", served)
+    assert (code, err) == (0, "")
+    rows = rows_of(served)
+    expected = Predictor.load(served).predict(raw_features(served, rows))
+    table = table_of(out)
+    labels = list(corpus_of(served).label_names)
+    assert list(table[0]) == ["id", "available", "predicted", *(f"p/{label}" for label in labels)]
+    assert [line["id"] for line in table] == list(corpus_of(served).ids[rows])
+    assert [line["predicted"] for line in table] == list(expected.labels)
+    assert {line["available"] for line in table} >= {"avt", "at"}
+    got = np.array([[float(line[f"p/{label}"]) for label in labels] for line in table])
+    np.testing.assert_array_equal(got, expected.probabilities)
+
+
+def test_predict_drops_what_it_is_told_to(served: Path, clips: Path) -> None:
+    code, out, _ = call("predict", clips, "--model", served, "--drop", "vt", "--method", "late_product")
+    assert code == 0
+    table = table_of(out)
+    assert {line["available"] for line in table} == {"a", ""}
+    expected = Predictor.load(served, "late_product").predict(raw_features(served, rows_of(served), "a"))
+    assert [line["predicted"] for line in table] == list(expected.labels)
+    everything = table_of(call("predict", clips, "--model", served, "--drop", "avt")[1])
+    assert len({tuple(line.values())[1:] for line in everything}) == 1
+
+
+def test_predict_writes_a_file_whole_or_not_at_all(served: Path, clips: Path, tmp_path: Path) -> None:
+    out = tmp_path / "made" / "out.csv"
+    code, said, _ = call("predict", clips, "--model", served, "-o", out)
+    assert code == 0
+    assert said == f"{len(rows_of(served))} clips -> {out}\n"
+    assert out.read_text("utf-8") == call("predict", clips, "--model", served)[1]
+    before = out.read_bytes()
+    bad = save_npz(tmp_path / "bad.npz", served, rows_of(served), A=np.ones((len(rows_of(served)), 3)))
+    assert refused("predict", bad, "--model", served, "-o", out).startswith("audio: expected ")
+    assert out.read_bytes() == before
+    assert [p.name for p in out.parent.iterdir()] == ["out.csv"]
+
+
+def test_predict_reads_feature_folders(served: Path, clips: Path, tmp_path: Path) -> None:
+    rows, features = rows_of(served), raw_features(served, rows_of(served))
+    for m, name in FOLDERS.items():
+        (tmp_path / "features" / name).mkdir(parents=True)
+        for clip, vector in zip(corpus_of(served).ids[rows], features[m], strict=True):
+            if np.isfinite(vector).all():
+                np.save(tmp_path / "features" / name / f"{clip}.npy", np.stack([vector, vector]))
+    options = [text for m in MODALITIES for text in (f"--{m}", FOLDERS[m])]
+    code, out, _ = call("predict", tmp_path / "features", "--model", served, *options)
+    assert code == 0
+    packed = {line["id"]: line for line in table_of(call("predict", clips, "--model", served)[1])}
+    for line in table_of(out):
+        assert line["available"] == packed[line["id"]]["available"]
+        assert line["predicted"] == packed[line["id"]]["predicted"]
+    assert "--audio, --video or --text" in refused("predict", tmp_path / "features", "--model", served)
+    absent = refused("predict", tmp_path / "features", "--model", served, "--audio", "absent")
+    assert absent == f"{tmp_path}/features/absent: no such folder, expected one .npy file per clip"
+
+
+def test_predict_takes_the_folders_of_the_models_corpus(served: Path, tmp_path: Path) -> None:
+    """A model of a MERBench corpus knows the names of its feature folders; one that is not there is missing."""
+    assert call("export", tmp_path / "model", "--project", served)[0] == 0
+    description = json.loads((tmp_path / "model/model.json").read_text("utf-8"))
+    description["feature_folders"] = {"audio": "features/hubert-UTT", "video": "features/clip-UTT", "text": None}
+    (tmp_path / "model/model.json").write_text(json.dumps(description), "utf-8")
+    (tmp_path / "new/features/hubert-UTT").mkdir(parents=True)
+    np.save(tmp_path / "new/features/hubert-UTT/one.v2.npy", np.ones(10))
+    code, out, _ = call("predict", tmp_path / "new", "--model", tmp_path / "model")
+    assert code == 0
+    (line,) = table_of(out)
+    assert (line["id"], line["available"]) == ("one.v2", "a")
+
+
+def test_export_then_predict_without_the_project(served: Path, clips: Path, tmp_path: Path) -> None:
+    code, said, _ = call("export", tmp_path / "model", "--project", served, "--method", "late_product")
+    assert code == 0
+    assert said.endswith(f" MB -> {tmp_path / 'model'}\n")
+    there = call("predict", clips, "--model", tmp_path / "model")
+    assert there == call("predict", clips, "--model", served, "--method", "late_product")
+    assert "'oracle' is not deployable" in refused("export", tmp_path / "no", "--project", served, "--method", "oracle")
+    assert not (tmp_path / "no").exists()
+
+
+def test_neighbours_of_a_clip_of_the_corpus(served: Path) -> None:
+    corpus = corpus_of(served)
+    train = corpus.rows_in(corpus.replicates[0], "train")
+    row = train[corpus.available[train].all(axis=1)][0]
+    code, out, err = call("neighbours", corpus.ids[row], "--available", "a", "--model", served)
+    assert (code, err) == (0, "")
+    lines = [line.split() for line in out.splitlines() if line.strip().startswith(corpus.ids[row])]
+    assert [line[2] for line in lines] == ["video"] * 3 + ["text"] * 3
+    numbers = {clip: i for i, clip in enumerate(corpus.ids)}
+    for clip, has, _, near, score, *label in lines:
+        assert (clip, has) == (corpus.ids[row], "a")
+        assert -1 <= float(score) <= 1
+        assert corpus.groups[numbers[near]] == -1 or corpus.groups[numbers[near]] != corpus.groups[row]
+        number = corpus.labels(corpus.replicates[0])[numbers[near]]
+        assert label == ([corpus.label_names[number]] if number >= 0 else [])
+
+
+def test_neighbours_of_new_clips(served: Path, clips: Path, tmp_path: Path) -> None:
+    call("export", tmp_path / "model", "--project", served)
+    code, out, _ = call("neighbours", clips, "--available", "at", "--model", tmp_path / "model")
+    assert code == 0
+    expected = Predictor.load(served).predict(raw_features(served, rows_of(served), "at"), neighbours=True)
+    said = [line.split() for line in out.splitlines()]
+    first = corpus_of(served).ids[rows_of(served)[0]]
+    near = [line[3] for line in said if line and line[0] == first]
+    assert near == [n.id for n in expected.neighbours[0]]
+
+
+def test_neighbours_refuses_what_it_cannot_show(served: Path, tmp_path: Path) -> None:
+    assert "'nobody' is no clip of" in refused("neighbours", "nobody", "--model", served)
+    assert "retrieves nothing" in refused("neighbours", "x", "--model", served, "--method", "zero_fill")
+    assert refused("neighbours", "x", "--available", "q", "--model", served) == (
+        "--available: 'q' names no modality, expected letters of a, v, t"
+    )
+    pool = corpus_of(served).ids[rows_of(served, "pool")[0]]
+    assert "it was not a query" in refused("neighbours", pool, "--model", served)
+    call("export", tmp_path / "model", "--project", served)
+    assert "an exported model has no corpus" in refused("neighbours", "x", "--model", tmp_path / "model")
+
+
+def test_faults_are_one_line_and_exit_code_2(served: Path, clips: Path, tmp_path: Path) -> None:
+    assert "no such file or folder" in refused("predict", tmp_path / "absent.npz", "--model", served)
+    assert "no model here" in refused("predict", clips, "--model", tmp_path)
+    assert "method 'mine' is not trained here" in refused("predict", clips, "--model", served, "--method", "mine")
+    assert "--drop: 'x' names no modality" in refused("predict", clips, "--model", served, "--drop", "x")
+    assert "run `dvc repro` first" in refused("report", "--workspace", tmp_path)
+    (tmp_path / "file").write_text("")
+    line = refused("predict", clips, "--model", served, "-o", tmp_path / "file" / "out.csv")
+    assert line.startswith(f"{tmp_path / 'file'}: ")
+
+
+def test_report_prints_the_comparison(served: Path, tmp_path: Path) -> None:
+    from ramer.config import load_config
+    from ramer.reporting.report import report
+
+    data, models = served / "data", served / "models"
+    report(
+        load_config(served / "params.yaml"),
+        results=served / "results/methods",
+        prepared=data / "prepared",
+        neighbours=data / "neighbours",
+        encoders=models / "encoders",
+        methods_models=models / "methods",
+        out=tmp_path / "results",
+    )
+    code, out, err = call("report", "--workspace", tmp_path)
+    assert (code, err) == (0, "")
+    assert "late_product" in out
+    assert out.splitlines()[-1] == f"report: {tmp_path / 'results/report.html'}"
+
+
+def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_help_imports_nothing_heavy() -> None:
+    heavy = ["numpy", "pandas", "torch", "pydantic", "faiss", "sklearn", "scipy", "matplotlib", "mlflow", "rich.table"]
+    ran = run("-c", f"import sys, ramer.cli; print([m for m in {heavy!r} if m in sys.modules])")
+    assert ran.stdout == "[]\n"
+    helped = run("-m", "ramer.cli", "--help")
+    assert helped.returncode == 0
+    for command in ("predict", "neighbours", "report", "export", "extract"):
+        assert command in helped.stdout
+
+
+def test_predict_runs_in_the_project_folder_as_a_process(served: Path, clips: Path, tmp_path: Path) -> None:
+    ran = run("-m", "ramer.cli", "predict", str(clips), cwd=served)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert len(table_of(ran.stdout)) == len(rows_of(served))
+    failed = run("-m", "ramer.cli", "predict", str(clips), cwd=tmp_path)
+    assert (failed.returncode, failed.stdout) == (2, "")
+    assert failed.stderr.startswith("error: ")
+    assert len(failed.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash to make a pipe with")
+def test_a_reader_that_leaves_early_is_no_fault(served: Path, tmp_path: Path) -> None:
+    many = np.resize(rows_of(served), 3000)
+    save_npz(tmp_path / "many.npz", served, many)
+    command = f"{sys.executable} -m ramer.cli predict {tmp_path}/many.npz --model {served} | head -n 1"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ran = subprocess.run(["bash", "-c", command], env=environment, capture_output=True, text=True, timeout=300)
+    assert ran.stdout.startswith("id,available,predicted,p/")
+    assert ran.stderr == ""
