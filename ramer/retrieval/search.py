@@ -85,10 +85,8 @@ def search(
     if not total or not len(queries):
         return hits
     unit = l2_normalise(queries, refuse="query", ids=ids)
-    largest = 0
-    if codes is None or query_codes is None:
-        entry_codes, query_codes = np.zeros(total, dtype=np.int64), np.full(len(queries), NEW_CLIP)
-    else:
+    largest, entry_codes = 0, None
+    if codes is not None and query_codes is not None:
         entry_codes = codes[index.rows]
         largest = int(np.unique(entry_codes, return_counts=True)[1].max())
     fetch = _fetcher(index, gpu)
@@ -98,7 +96,9 @@ def search(
         unsettled = []
         for part in _parts(pending, min(BATCH, max(1, MOST_FETCHED // wanted))):
             kernel, found = fetch(unit[part], wanted)
-            allowed = (found >= 0) & (entry_codes[np.maximum(found, 0)] != query_codes[part, None])
+            allowed = found >= 0
+            if entry_codes is not None and query_codes is not None:
+                allowed &= entry_codes[np.maximum(found, 0)] != query_codes[part, None]
             scored = allowed & (np.cumsum(allowed, axis=1) <= kept)
             cosines = np.where(scored, kernel, np.float32(np.nan))
             if rerank or index.exact:
@@ -118,8 +118,9 @@ def search(
 def _best(entries: np.ndarray, found: np.ndarray, cosines: np.ndarray, width: int) -> Hits:
     """The best hits by score, then row number; entries ascend, so their positions order as their rows do."""
     order = np.lexsort((found, -cosines), axis=-1)[:, :width]
-    scores = np.take_along_axis(cosines, order, axis=1)
-    near = entries[np.maximum(np.take_along_axis(found, order, axis=1), 0)]
+    line = np.arange(len(order))[:, None]
+    scores = cosines[line, order]
+    near = entries[np.maximum(found[line, order], 0)]
     return Hits(np.where(np.isnan(scores), -1, near).astype(np.int32), scores)
 
 
