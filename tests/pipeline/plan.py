@@ -7,11 +7,9 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from ramer.config import load_config
 from tests.pipeline.closure import ROOT
 
-METHOD_FILE = "ramer/methods/${item.type}.py"
-CORPUS = "${corpus.path}"
+METHOD_CODE = "data/code/methods/${item.type}.json"
 
 
 @dataclass(frozen=True)
@@ -75,10 +73,6 @@ def overlap(dep: str, out: str) -> bool:
 def method_files() -> set[str]:
     """Every file that may be the type of a method."""
     return {f.relative_to(ROOT).as_posix() for f in (ROOT / "ramer/methods").glob("[!_]*.py")}
-
-
-def default_corpus_path() -> str:
-    return load_config(ROOT / "params.yaml").corpus.path
 
 
 def _filled(stage: Stage, item: str, kind: str) -> Stage:
