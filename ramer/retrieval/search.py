@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import faiss
 import numpy as np
+import torch
 from jaxtyping import Float, Int
 
 from ramer.errors import RetrievalError
@@ -28,6 +29,7 @@ TIE = 1e-5  # single-precision scores of the kernel closer than this may be in a
 MOST_FETCHED = 4_000_000  # hits held at a time
 MOST_ON_GPU = 2048
 MOST_FLOATS = 8_000_000  # keys gathered at a time: 64 MB in double precision
+MANY = 32  # queries from which on a matrix product is faster than FAISS, twice as fast for hundreds
 
 Fetch = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]
 
@@ -164,7 +166,21 @@ def _fetcher(index: DatabaseIndex, gpu: int | None) -> Fetch:
     if "nprobe" in settings:
         probes = parameters.SearchParametersIVF(nprobe=settings["nprobe"])
         return lambda vectors, k: inner.search(vectors, k, params=probes)
+    if index.exact and isinstance(inner, faiss.IndexFlat):
+        memory = faiss.rev_swig_ptr(inner.get_xb(), inner.ntotal * inner.d)
+        keys = torch.from_numpy(memory.reshape(inner.ntotal, inner.d))
+        return lambda vectors, k: inner.search(vectors, k) if len(vectors) < MANY else _product(keys, vectors, k)
     return lambda vectors, k: inner.search(vectors, k)
+
+
+@torch.inference_mode()
+def _product(keys: torch.Tensor, vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """As ``search`` of a flat index: scores and positions [q, k], best first."""
+    scores, found = np.empty((len(vectors), k), dtype=np.float32), np.empty((len(vectors), k), dtype=np.int64)
+    for part in _parts(np.arange(len(vectors)), max(1, MOST_FLOATS // len(keys))):
+        best = torch.topk(torch.from_numpy(vectors[part]) @ keys.T, k)
+        scores[part], found[part] = best.values.numpy(), best.indices.numpy()
+    return scores, found
 
 
 def _cosines(unit: np.ndarray, states: np.ndarray, query: np.ndarray, rows: np.ndarray) -> np.ndarray:
