@@ -182,6 +182,7 @@ def test_faults_are_one_line_and_exit_code_2(served: Path, clips: Path, tmp_path
     assert line.startswith(f"{tmp_path / 'file'}: ")
 
 
+@pytest.mark.slow
 def test_report_prints_the_comparison(served: Path, tmp_path: Path) -> None:
     from ramer.config import load_config
     from ramer.reporting.report import report
