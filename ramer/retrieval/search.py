@@ -1,9 +1,9 @@
 """Batched search that never returns a query itself or, where asked, a row of its own speaker.
 
-Candidates come from FAISS (many queries of a flat index: from a product with its keys), which over-fetches. They are filtered by exclusion code, scored again in double
-precision (so that a score depends neither on the batch nor on the kernel) and ordered by score, then row number.
-Whatever the over-fetch could not settle, an excluded group larger than it or a tie across its edge, is fetched
-again with a larger width.
+Candidates come from FAISS, or for many queries of a flat index from the product with its keys, and more of them than
+are wanted. They are filtered by exclusion code, scored again in double precision (so that a score depends neither on
+the batch nor on the kernel) and ordered by score, then row number. Whatever the over-fetch could not settle, an
+excluded group larger than it or a tie across its edge, is fetched again with a larger width.
 """
 
 from __future__ import annotations
