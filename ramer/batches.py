@@ -12,10 +12,11 @@ from functools import cached_property
 
 import numpy as np
 
-from ramer.data.prepared import PreparedCorpus, Replicate
+from ramer.data.prepared import SPLITS, PreparedCorpus, Replicate
 from ramer.errors import RetrievalError
 from ramer.modalities import CONDITIONS, FULL_CONDITION, MODALITIES, condition_masks
 from ramer.retrieval.aggregation import Database, Lists
+from ramer.retrieval.index import SCOPES
 from ramer.retrieval.neighbours import NeighbourTable
 from ramer.retrieval.states import StatesTable
 from ramer.seeding import generator
@@ -97,14 +98,21 @@ class ReplicateData:
 
     @cached_property
     def database(self) -> Database:
-        """What retrieval may return, by corpus row number; validation and test rows are marked as holding nothing."""
+        """What retrieval may return, by corpus row number: all rows outside ``retrieval.scope`` hold nothing."""
         codes = self.corpus.split_codes[self.replicate.index]
-        allowed = np.isin(codes, (0, 3))
+        scope = SCOPES[self._scope()]
+        allowed = np.isin(codes, [SPLITS.index(split) for split in scope])
         return Database(
             states={m: self._states[m].states[self.replicate.index] for m in MODALITIES},
             available=self.corpus.available & allowed[:, None],
             labels=np.where(codes == 0, self.corpus.labels(self.replicate), -1),
         )
+
+    def _scope(self) -> str:
+        scopes = {table.info["scope"] for table in (self._neighbours or {}).values()} or {"all"}
+        if len(scopes) > 1:
+            raise RetrievalError(f"data/neighbours: lists of scopes {' and '.join(sorted(scopes))}; rerun retrieve")
+        return str(scopes.pop())
 
     def batch(self, rows: np.ndarray, mask: np.ndarray, inputs: frozenset[str], complete: bool = False) -> Batch:
         """Build a masked batch.
@@ -154,7 +162,7 @@ class ReplicateData:
             scores[m] = np.where(held, score, np.float32(np.nan))
             used = found[m][found[m] >= 0]
             if not self.database.available[used].any(axis=1).all():
-                raise RetrievalError(f"data/neighbours/{m}: a list holds a validation or test row; rerun retrieve")
+                raise RetrievalError(f"data/neighbours/{m}: a list holds a row outside the scope; rerun retrieve")
         return Lists(found, scores)
 
 
