@@ -26,6 +26,7 @@ from tests.methods.peers import build, data_for, fit, rows_of, training, trainin
 def test_the_ensemble_is_the_mean_over_what_is_there(workspace: Workspace) -> None:
     method, data = build("unimodal_ensemble", workspace), data_for("unimodal_ensemble", workspace)
     fit(method, data)
+    method.temperatures_[:] = 1.0  # as it is before calibration
     batch = rows_of("unimodal_ensemble", data, "test").under("at")
     proba = method.predict_proba(batch)
     for n in range(len(batch)):
@@ -84,6 +85,7 @@ def test_every_set_of_modalities_has_its_own_head(workspace: Workspace) -> None:
     assert isinstance(method, PerCondition)
     assert not method.deployable
     history = fit(method, data)
+    method.temperatures_[:] = 1.0  # as it is before calibration
     assert set(method.heads_) == {"a", "v", "t", "av", "at", "vt", "avt"}
     assert [line["epoch"] for line in history.lines] == list(range(len(history.lines)))
     test = rows_of("per_condition", data, "test")

@@ -1,0 +1,61 @@
+"""The one place that masks: the database is what ``retrieval.scope`` says, and the draws are the same for all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ramer.batches import NEIGHBOURS, STATES, ReplicateData, TrainingBatch, draw_conditions
+from ramer.data.prepared import SPLITS
+from ramer.errors import RetrievalError
+from ramer.fitting import Workspace
+from ramer.modalities import CONDITIONS, FULL_CONDITION
+from tests.methods.conftest import workspace, workspace_root  # noqa: F401
+
+
+def scoped(workspace: Workspace, scope: str) -> ReplicateData:  # noqa: F811
+    tables = {m: replace(t, info={**t.info, "scope": scope}) for m, t in workspace.neighbours.items()}
+    return ReplicateData(workspace.corpus, workspace.corpus.replicates[0], workspace.states, tables)
+
+
+@pytest.mark.parametrize(("scope", "splits"), [("train", {"train"}), ("pool", {"pool"}), ("all", {"train", "pool"})])
+def test_the_database_holds_the_scope_and_nothing_else(
+    workspace: Workspace,  # noqa: F811
+    scope: str,
+    splits: set[str],
+) -> None:
+    held = scoped(workspace, scope).database.available.any(axis=1)
+    codes = workspace.corpus.split_codes[0]
+    assert {SPLITS[code] for code in np.unique(codes[held])} == splits
+
+
+def test_pool_rows_of_the_database_carry_no_label(workspace: Workspace) -> None:  # noqa: F811
+    labels = scoped(workspace, "all").database.labels
+    codes = workspace.corpus.split_codes[0]
+    assert (labels[codes == SPLITS.index("train")] >= 0).all()
+    assert (labels[codes != SPLITS.index("train")] == -1).all()
+
+
+def test_a_list_that_leaves_the_scope_is_refused(workspace: Workspace) -> None:  # noqa: F811
+    data = scoped(workspace, "pool")  # the lists were made for train and pool rows
+    train = workspace.corpus.rows_in(data.replicate, "train")
+    with pytest.raises(RetrievalError, match="outside the scope"):
+        data.batch(train, np.ones(3, dtype=bool), frozenset({STATES, NEIGHBOURS}))
+
+
+def test_draws_leave_every_row_something_and_cover_all_conditions(workspace: Workspace) -> None:  # noqa: F811
+    data = scoped(workspace, "all")
+    train = TrainingBatch(data, frozenset({STATES}))
+    seen = set()
+    for epoch in range(5):
+        drawn = train.conditions_at(epoch)
+        np.testing.assert_array_equal(drawn, draw_conditions(data.corpus.available[train.rows], data.replicate, epoch))
+        names = np.array(list(CONDITIONS))[drawn]
+        seen |= set(names)
+        for name in set(names):
+            assert train.under(name).available[names == name].any(axis=1).all()
+    assert seen == set(CONDITIONS)
+    assert not np.array_equal(train.conditions_at(0), train.conditions_at(1))
+    assert train.under(FULL_CONDITION) is train.complete
