@@ -159,9 +159,7 @@ def _batches(rows: int, size: int, rng: np.random.Generator) -> Iterator[Tensor]
     return (batch.sort().values for batch in order.split(size))
 
 
-def _train_epoch(
-    encoder: UnimodalEncoder, train: SplitRows, optimizer: AdamW, batches: Iterator[Tensor]
-) -> float:
+def _train_epoch(encoder: UnimodalEncoder, train: SplitRows, optimizer: AdamW, batches: Iterator[Tensor]) -> float:
     encoder.train()
     total = torch.zeros(())
     for batch in batches:
