@@ -13,7 +13,7 @@ import pytest
 from ramer.modalities import MODALITIES
 from tests.pipeline.project import METHODS, Project, finish
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("repro")]
+pytestmark = pytest.mark.slow
 PER_MODALITY = {f"{stage}@{m}" for stage in ("pretrain", "dump", "index", "retrieve") for m in MODALITIES}
 PER_METHOD = {f"{stage}@{method}" for stage in ("train", "evaluate") for method in METHODS}
 EVERYTHING = {"check", "prepare", "report", "track"} | PER_MODALITY | PER_METHOD
