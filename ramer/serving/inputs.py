@@ -65,11 +65,11 @@ def mark_missing(vectors: np.ndarray) -> np.ndarray:
 
 
 def _read_packed(source: Path) -> tuple[list[str], Features]:
+    if not zipfile.is_zipfile(source):  # numpy would take it for a pickle and suggest to load it unsafely
+        raise RamerError(f"{source}: not a readable npz: not a zip archive of arrays")
     try:
         with source.open("rb") as stream:  # numpy would leave a damaged file open
             file = np.load(stream, allow_pickle=False)
-            if isinstance(file, np.ndarray):
-                raise ValueError("one array, not several")
             arrays = {key: file[key] for key in ("ids", *PACKED_KEYS.values()) if key in file.files}
     except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise RamerError(f"{source}: not a readable npz: {' '.join(str(error).split())}") from None

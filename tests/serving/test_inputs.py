@@ -60,7 +60,7 @@ def test_pickles_and_single_arrays_are_refused(tmp_path: Path) -> None:
     (line,) = faults_of(packed(tmp_path / "x.npz", ids=np.array([{}], dtype=object), A=AUDIO))
     assert line.startswith("SOURCE: not a readable npz: Object arrays cannot be loaded")
     np.save(tmp_path / "y.npy", AUDIO)
-    assert faults_of(tmp_path / "y.npy") == ["SOURCE: not a readable npz: one array, not several"]
+    assert faults_of(tmp_path / "y.npy") == ["SOURCE: not a readable npz: not a zip archive of arrays"]
     assert faults_of(tmp_path / "z") == ["SOURCE: no such file or folder, expected an npz or a folder of features"]
 
 
