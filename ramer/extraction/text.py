@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
@@ -101,9 +101,11 @@ def _positions(config: Any) -> int:
     return positions
 
 
-def _minilm() -> Distribution:
+def _minilm() -> tuple[Path, str]:
+    """Folder and version of the package; its metadata may come from the backport, whose class is another."""
     try:
-        return distribution(_MINILM_PACKAGE)
+        found = distribution(_MINILM_PACKAGE)
+        return Path(str(found.locate_file(_MINILM_FOLDER))), found.version
     except PackageNotFoundError:
         raise ModelError(f"text: the package {_MINILM_PACKAGE} is not installed, expected ramer[extract]") from None
 
@@ -112,7 +114,7 @@ def _source(settings: TextSettings, trust_remote_code: bool) -> Source:
     if settings.model is not None:
         return Source(settings.model, settings.revision, trust_remote_code)
     # The files are found through the package's metadata: its code is not run.
-    return Source(str(Path(str(_minilm().locate_file(_MINILM_FOLDER)))), None)
+    return Source(str(_minilm()[0]), None)
 
 
 def describe(settings: TextSettings) -> dict[str, Any]:
@@ -120,7 +122,7 @@ def describe(settings: TextSettings) -> dict[str, Any]:
     record = _source(settings, trust_remote_code=False).record
     if settings.model is None:
         named = {"name": "sentence-transformers/all-MiniLM-L6-v2", "package": _MINILM_PACKAGE}
-        return record | named | {"version": _minilm().version}
+        return record | named | {"version": _minilm()[1]}
     return record
 
 
