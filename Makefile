@@ -33,7 +33,7 @@ install: $(INSTALLED) ## Create .venv and install the pinned packages
 
 repro: $(INSTALLED) ## Run what is out of date in the pipeline and print the comparison
 	dvc repro
-	@if [ -t 1 ]; then ramer report; else COLUMNS=110 ramer report; fi
+	@ramer report
 
 test: $(DEVELOPING) lint ## Check style, types and layers, then run every test
 	pytest -q $(PYTEST)

@@ -200,6 +200,7 @@ def test_report_prints_the_comparison(served: Path, tmp_path: Path) -> None:
     code, out, err = call("report", "--workspace", tmp_path)
     assert (code, err) == (0, "")
     assert "late_product" in out
+    assert "…" not in out
     assert out.splitlines()[-1] == f"report: {tmp_path / 'results/report.html'}"
 
 

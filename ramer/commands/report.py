@@ -17,13 +17,15 @@ def report(
 
     from ramer.errors import RamerError
     from ramer.files import read_json
-    from ramer.reporting.tables import comparison_table
+    from ramer.reporting.tables import TABLE_WIDTH, comparison_table
 
     summary, page = workspace / "results" / "summary.json", workspace / "results" / "report.html"
     for path in (summary, page):
         if not path.is_file():
             raise RamerError(f"{path}: no such file; run `dvc repro` first, or name the project with --workspace")
-    Console().print(comparison_table(read_json(summary)))
+    # Off a terminal rich assumes 80 columns, which would cut the intervals off.
+    console = Console(width=None if Console().is_terminal else TABLE_WIDTH)
+    console.print(comparison_table(read_json(summary)))
     typer.echo(f"report: {page}")
     if open_page:
         typer.launch(str(page.resolve()))

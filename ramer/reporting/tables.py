@@ -12,6 +12,7 @@ from rich.text import Text
 from ramer.modalities import AVERAGE, FULL_CONDITION, MISSING_CONDITIONS
 
 METRIC = "weighted_f1"
+TABLE_WIDTH = 110  # columns that the whole table needs
 
 
 def comparison_table(summary: Mapping[str, Any]) -> Table:

@@ -20,8 +20,6 @@ CORPORA = ROOT.parent / "shared" / "corpora"
 PACKED = {"audio": "A", "video": "V", "text": "L"}
 NEURAL = ("ramer", "ramer_literal", "zero_fill", "mean_fill", "random_neighbours")
 pytestmark = pytest.mark.slow
-on_ravdess = pytest.mark.xdist_group("ravdess_meld")
-on_mosi = pytest.mark.xdist_group("mosi")
 
 
 class FullProject(Project):
@@ -88,17 +86,14 @@ def product_reference(path: Path) -> dict[str, float]:
     return scores
 
 
-@on_ravdess
 def test_ravdess_meld_gives_results_for_every_method_and_condition(ravdess: Project) -> None:
     assert_complete(ravdess)
 
 
-@on_mosi
 def test_mosi_gives_results_for_every_method_and_condition(mosi: Project) -> None:
     assert_complete(mosi)
 
 
-@on_ravdess
 def test_the_product_agrees_with_scikit_learn(ravdess: Project) -> None:
     expected = product_reference(CORPORA / "ravdess_meld.npz")
     ours = summary(ravdess)["methods"]["late_product"]
@@ -108,13 +103,11 @@ def test_the_product_agrees_with_scikit_learn(ravdess: Project) -> None:
     assert ours["avt"]["weighted_f1"]["mean"] == pytest.approx(expected["avt"], abs=0.02)
 
 
-@on_ravdess
 @pytest.mark.parametrize("method", NEURAL)
 def test_neural_methods_hold_up_with_every_modality(ravdess: Project, method: str) -> None:
     assert summary(ravdess)["methods"][method]["avt"]["weighted_f1"]["mean"] >= 0.62
 
 
-@on_ravdess
 def test_the_report_says_how_far_methods_are_from_the_product(ravdess: Project) -> None:
     page = ravdess.text("results/report.html")
     assert "late_product" in page
