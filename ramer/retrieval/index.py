@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 from ramer.config import Config, Index
 from ramer.data.prepared import PreparedCorpus, Replicate
 from ramer.errors import RetrievalError
-from ramer.files import atomic_directory, read_json, write_json
+from ramer.files import atomic_directory, atomic_file, read_json, write_json
 from ramer.modalities import MODALITIES
 from ramer.retrieval.states import StatesTable, l2_normalise
 from ramer.seeding import generator
@@ -75,7 +75,6 @@ def build_index(config: Config, modality: str, prepared: Path, states: Path, out
             rows = database_rows(corpus, replicate, modality, config.retrieval.scope)
             kind = choose_kind(config.index, len(rows), table.hidden_dim)
             index, settings = _fill(config.index, kind, table.of(replicate), rows, corpus.ids)
-            faiss.write_index(index, str(folder / f"{replicate.name}.faiss"))
             sidecar = {
                 "modality": modality,
                 "ids": list(corpus.ids[rows]),
@@ -85,18 +84,27 @@ def build_index(config: Config, modality: str, prepared: Path, states: Path, out
                 "metric": "inner_product",
                 "kind": kind,
                 "settings": settings,
-                "recall_at_5": _recall(index, kind, table.of(replicate), rows, config.index.seed),
+                "recall_at_5": measure_recall(index, kind, table.of(replicate), rows, config.index.seed),
                 "scope": config.retrieval.scope,
                 "encoder_digest": table.encoder_digest(replicate),
                 "ids_digest": corpus.ids_digest,
             }
-            write_json(folder / f"{replicate.name}.json", sidecar)
+            save_index(DatabaseIndex(index, rows, sidecar), folder / f"{replicate.name}.faiss")
             log.info("%s %s: %d rows in a %s index", modality, replicate.name, len(rows), kind)
+
+
+def save_index(index: DatabaseIndex, path: str | Path) -> None:
+    """Write an index and, beside it, its sidecar."""
+    path = Path(path)
+    with atomic_file(path) as temporary:
+        faiss.write_index(index.faiss_index, str(temporary))
+    write_json(path.with_suffix(".json"), index.sidecar)
 
 
 def load_index(
     path: str | Path,
     *,
+    mapped: bool = True,
     expected_encoder_digest: str | None = None,
     expected_ids_digest: str | None = None,
     ids: np.ndarray | None = None,
@@ -105,6 +113,8 @@ def load_index(
 
     Args:
         path: the ``.faiss`` file; the sidecar is beside it.
+        mapped: leave the keys on disk, where this FAISS can. Such an index is only searched: FAISS ends the whole
+            process that adds to one.
         expected_encoder_digest: of the encoder that makes the queries; keys of another one are refused.
         expected_ids_digest: of the corpus' ids in row order.
         ids: the corpus' ids by row number; each must be the sidecar's.
@@ -118,7 +128,7 @@ def load_index(
         if not file.exists():
             raise RetrievalError(f"{file}: no such file, expected the output of the stage index")
     sidecar = read_json(side)
-    index = faiss.read_index(str(path))
+    index = faiss.read_index(str(path), getattr(faiss, "IO_FLAG_MMAP_IFC", 0) if mapped else 0)
     rows = np.asarray(sidecar["rows"], dtype=np.int64)
     expected = {"encoder_digest": expected_encoder_digest, "ids_digest": expected_ids_digest}
     faults = [
@@ -212,35 +222,60 @@ def _fill(
         size = min(len(rows), TRAIN_PER_CENTROID * max(chosen["nlist"], 1 << chosen.get("bits", 0)))
         sample = np.sort(generator(settings.seed, "index", "sample").choice(rows, size, replace=False))
         index.train(l2_normalise(states[sample], refuse="key of row", ids=ids[sample]))
+    add_keys(index, kind, states, rows, ids[rows])
+    return index, chosen
+
+
+def add_keys(index: Any, kind: str, states: np.ndarray, rows: np.ndarray, names: Sequence[Any] | np.ndarray) -> None:
+    """Add the states of ``rows`` to a trained index as keys of length 1, block by block.
+
+    Args:
+        states: raw states by row number, may be memory-mapped.
+        names: of the rows [n], for messages.
+
+    Raises:
+        RetrievalError: a state is zero or not finite; the keys of blocks before it have been added.
+    """
     threads = faiss.omp_get_max_threads()
     if kind == "hnsw":
         faiss.omp_set_num_threads(1)  # the graph depends on the order in which threads insert
     try:
         for start in range(0, len(rows), BLOCK):
-            block = rows[start : start + BLOCK]
-            index.add(l2_normalise(states[block], refuse="key of row", ids=ids[block]))
+            block = slice(start, start + BLOCK)
+            index.add(l2_normalise(states[rows[block]], refuse="key of row", ids=names[block]))
     finally:
         faiss.omp_set_num_threads(threads)
-    return index, chosen
 
 
-def _recall(index: faiss.Index, kind: str, states: np.ndarray, rows: np.ndarray, seed: int) -> float | None:
-    """Share of the exact top 5 that an approximate index finds, for a sample of its own keys."""
-    if kind == "flat" or not len(rows):
+def measure_recall(index: faiss.Index, kind: str, states: np.ndarray, rows: np.ndarray, seed: int) -> float | None:
+    """Share of the exact five nearest that an approximate index finds, without re-ranking; None for a flat one.
+
+    For a sample of its own keys, each of which does not count as its own neighbour.
+    """
+    if kind == "flat" or len(rows) < 2:
         return None
-    sample = generator(seed, "index", "recall").choice(rows, min(RECALL_QUERIES, len(rows)), replace=False)
-    queries = l2_normalise(states[np.sort(sample)])
+    chosen = generator(seed, "index", "recall").choice(len(rows), min(RECALL_QUERIES, len(rows)), replace=False)
+    sample = np.sort(chosen)
+    queries = l2_normalise(states[rows[sample]])
     exact = faiss.IndexFlatIP(states.shape[1])
-    best_scores = np.full((len(queries), RECALL_K), -np.inf, dtype=np.float32)
-    best = np.full((len(queries), RECALL_K), -1, dtype=np.int64)
+    best_scores = np.full((len(queries), RECALL_K + 1), -np.inf, dtype=np.float32)
+    best = np.full((len(queries), RECALL_K + 1), -1, dtype=np.int64)
     for start in range(0, len(rows), BLOCK):
         exact.reset()
         exact.add(l2_normalise(states[rows[start : start + BLOCK]]))
-        scores, found = exact.search(queries, RECALL_K)
+        scores, found = exact.search(queries, RECALL_K + 1)
         scores = np.concatenate([best_scores, np.where(found < 0, -np.inf, scores)], axis=1)
         found = np.concatenate([best, np.where(found < 0, -1, found + start)], axis=1)
-        order = np.argsort(-scores, axis=1, kind="stable")[:, :RECALL_K]
+        order = np.argsort(-scores, axis=1, kind="stable")[:, : RECALL_K + 1]
         best_scores, best = np.take_along_axis(scores, order, axis=1), np.take_along_axis(found, order, axis=1)
-    _, near = index.search(queries, RECALL_K)
+    _, near = index.search(queries, RECALL_K + 1)
+    best, near = _others(best, sample), _others(near, sample)
     hits = (near[:, :, None] == best[:, None, :]) & (best[:, None, :] >= 0)
     return float(hits.sum() / max((best >= 0).sum(), 1))
+
+
+def _others(found: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """The first ``RECALL_K`` of every line without the query itself; -1 for none."""
+    order = np.argsort(found == own[:, None], axis=1, kind="stable")[:, :RECALL_K]
+    others = np.take_along_axis(found, order, axis=1)
+    return np.where(others == own[:, None], -1, others)

@@ -1,0 +1,108 @@
+"""Add rows to states and indexes that exist, without touching what they hold.
+
+Rows are added at the end: the new ones have higher numbers than all before them. A flat index and its sidecar are then,
+to the byte, what building them anew would give. An inverted-list index keeps the centroids (and codebooks) that it was
+trained with, which new rows of another kind wear out: the recall that the sidecar states is measured anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+from jaxtyping import Float, Int
+from numpy.lib.format import open_memmap
+
+from ramer.errors import RetrievalError
+from ramer.files import atomic_file
+from ramer.retrieval.index import DatabaseIndex, add_keys, measure_recall
+
+BLOCK = 16384  # rows copied at a time
+
+
+def append_table(
+    old: Float[np.ndarray, "replicates rows width"], new: Float[np.ndarray, "given added size"], out: Path
+) -> None:
+    """Write ``old`` with the rows of ``new`` after its own as one ``.npy``, block by block.
+
+    Args:
+        old, new: float32 [replicates, rows, width], may be memory-mapped; states or posteriors.
+        out: the file; it may be the one that ``old`` is mapped from.
+
+    Raises:
+        RetrievalError: the tables differ in replicates or width.
+    """
+    if old.shape[::2] != new.shape[::2]:
+        raise RetrievalError(
+            f"{out}: expected {old.shape[0]} replicates of {old.shape[2]} numbers a row, "
+            f"got {new.shape[0]} of {new.shape[2]}"
+        )
+    rows = old.shape[1]
+    with atomic_file(out) as temporary:
+        table = open_memmap(temporary, mode="w+", dtype=np.float32, shape=(len(old), rows + new.shape[1], old.shape[2]))
+        for replicate in range(len(old)):
+            for source, offset in ((old, 0), (new, rows)):
+                for start in range(0, source.shape[1], BLOCK):
+                    block = source[replicate, start : start + BLOCK]
+                    table[replicate, offset + start : offset + start + len(block)] = block
+        table.flush()
+
+
+def append_keys(
+    index: DatabaseIndex,
+    states: Float[np.ndarray, "all hidden"],
+    rows: Int[np.ndarray, " added"],
+    ids: Sequence[str] | np.ndarray,
+    *,
+    ids_digest: str,
+    seed: int = 0,
+) -> DatabaseIndex:
+    """The index with more keys; the one given must not be used afterwards, its keys move into the new one.
+
+    Args:
+        index: opened by ``load_index(..., mapped=False)``.
+        states: raw states by row number, of the rows that the index holds (to measure recall) and of the new ones.
+        rows: numbers of the new rows, ascending, all above those that the index holds.
+        ids: names of the new rows [added].
+        ids_digest: of all ids in row order, as it is with the new rows.
+        seed: of the sample that recall is measured on, ``index.seed``.
+
+    Raises:
+        RetrievalError: a row is not above those before it, its id is there already, or its state is zero or not finite.
+    """
+    _check_order(index, rows, ids)
+    inner = index.faiss_index
+    if not index.rows.size and index.exact and inner.d != states.shape[1]:
+        inner = faiss.IndexFlatIP(states.shape[1])  # a modality that no row held before
+    add_keys(inner, str(index.sidecar["kind"]), states, rows, list(ids))
+    every = np.concatenate([index.rows, rows])
+    kind = index.sidecar["kind"]
+    sidecar: dict[str, Any] = index.sidecar | {
+        "ids": [*index.sidecar["ids"], *(str(name) for name in ids)],
+        "rows": every.tolist(),
+        "count": len(every),
+        "dimension": states.shape[1],
+        "ids_digest": ids_digest,
+        "recall_at_5": measure_recall(inner, kind, states, every, seed),
+    }
+    return DatabaseIndex(inner, every, sidecar)
+
+
+def _check_order(index: DatabaseIndex, rows: np.ndarray, ids: Sequence[str] | np.ndarray) -> None:
+    before = int(index.rows[-1]) if len(index.rows) else -1
+    steps = np.diff(rows, prepend=before)
+    if len(rows) != len(ids):
+        raise RetrievalError(f"new rows: expected an id for each of {len(rows)}, got {len(ids)}")
+    if (steps <= 0).any():
+        at = int(np.flatnonzero(steps <= 0)[0])
+        raise RetrievalError(
+            f"new rows: row {int(rows[at])} ({ids[at]!r}): expected ascending numbers above {before}, "
+            "the last row of the index"
+        )
+    held = set(index.sidecar["ids"])
+    again = [str(name) for name in ids if str(name) in held]
+    if again:
+        raise RetrievalError(f"new rows: id {again[0]!r} is in the index already ({len(again)} such)")
