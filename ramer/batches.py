@@ -7,7 +7,7 @@ makes unavailable is NaN, and its neighbour lists are empty, before any method r
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -20,12 +20,15 @@ from ramer.retrieval.index import SCOPES
 from ramer.retrieval.neighbours import NeighbourTable
 from ramer.retrieval.states import StatesTable
 from ramer.seeding import generator
+from ramer.retrieval.search import exclusion_codes
+from ramer.retrieval.shuffle import Shuffle
 
 Arrays = dict[str, np.ndarray]
 
 FEATURES, STATES, POSTERIORS, NEIGHBOURS = "features", "states", "posteriors", "neighbours"
 
 
+SHUFFLED = "shuffled"  # with neighbours: the database hands out another row's contents
 @dataclass(frozen=True)
 class Batch:
     """n rows as a method sees them; NaN (and empty lists) where a modality is unavailable.
@@ -110,6 +113,15 @@ class ReplicateData:
 
     def _scope(self) -> str:
         scopes = {table.info["scope"] for table in (self._neighbours or {}).values()} or {"all"}
+    @cached_property
+    def shuffled_database(self) -> Database:
+        """The same rows, each handing out the contents of another one that a query may have."""
+        database = self.database
+        rules = sorted({str(table.info["exclude"]) for table in (self._neighbours or {}).values()})
+        codes = exclusion_codes(self.corpus.groups, rules[0]) if rules else None
+        shuffle = Shuffle.draw(self.replicate.name, database.available, database.labels >= 0, codes)
+        return replace(database, shuffle=shuffle)
+
         if len(scopes) > 1:
             raise RetrievalError(f"data/neighbours: lists of scopes {' and '.join(sorted(scopes))}; rerun retrieve")
         return str(scopes.pop())
@@ -120,7 +132,8 @@ class ReplicateData:
         Args:
             rows: corpus row numbers [n].
             mask: bool [n, 3] (or [3]), the modalities that the condition makes available.
-            inputs: which of ``features, states, posteriors, neighbours`` to fill.
+            inputs: which of ``features, states, posteriors, neighbours`` to fill, and whether the database that the
+                neighbours point into is ``shuffled``.
             complete: attach the unmasked rows too.
         """
         rows = np.asarray(rows, dtype=np.int64)
@@ -140,7 +153,9 @@ class ReplicateData:
                 table = self._states[m].posteriors
                 posteriors[m] = self._masked(lambda s, t=table: t[r, s], rows, held, table.shape[-1])
         lists = self._lists(rows, available) if NEIGHBOURS in inputs else None
-        database = self.database if NEIGHBOURS in inputs else None
+        database = None
+        if NEIGHBOURS in inputs:
+            database = self.shuffled_database if SHUFFLED in inputs else self.database
         whole = self.batch(rows, np.ones(3, dtype=bool), inputs) if complete else None
         return Batch(rows, available, features, states, posteriors, lists, database, whole)
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field
 
-from ramer.batches import Batch, LabelledRows, TrainingBatch
+from ramer.batches import SHUFFLED, Batch, LabelledRows, TrainingBatch
 from ramer.config import Section, Training
 from ramer.errors import ModelError
 from ramer.files import write_tensors
@@ -30,9 +30,14 @@ class MethodOptions(Section):
 
 
 class RetrievalOptions(MethodOptions):
-    """k: neighbours used per missing modality."""
+    """k: neighbours used per missing modality.
+
+    database: ``shuffled`` hands out another row's states and labels for each row found, a control
+    (``ramer.retrieval.shuffle``).
+    """
 
     k: int = Field(default=5, ge=1)
+    database: Literal["real", "shuffled"] = "real"
 
 
 @dataclass(frozen=True)
@@ -59,14 +64,15 @@ class Method(ABC):
 
     Class attributes:
         Options: pydantic model of the entry under ``methods``.
-        inputs: which of features, states, posteriors, neighbours the method reads.
+        inputs: which of features, states, posteriors, neighbours the method reads; an instance whose options ask for
+            a shuffled database adds ``shuffled``.
         retrieval: whether the method retrieves (it cannot be the reference baseline then).
         deployable: False for a method that uses what is not there at prediction.
         needs_complete: whether ``Batch.complete`` is attached (``oracle`` alone).
     """
 
     Options: ClassVar[type[MethodOptions]] = MethodOptions
-    inputs: ClassVar[frozenset[str]] = frozenset()
+    inputs: frozenset[str] = frozenset()
     retrieval: ClassVar[bool] = False
     deployable: ClassVar[bool] = True
     needs_complete: ClassVar[bool] = False
@@ -76,6 +82,8 @@ class Method(ABC):
         self.shape = shape
         self.training = training
         self.device = device
+        if isinstance(options, RetrievalOptions) and options.database == "shuffled":
+            self.inputs |= {SHUFFLED}
         self.prior_ = np.full(shape.classes, 1.0 / max(shape.classes, 1))
         self.temperatures_ = np.ones(8)
 

@@ -139,4 +139,4 @@ class Ramer(ImputingMethod):
 
 
 def queries_of(batch: Batch) -> Queries:
-    return Queries(batch.states, batch.available)
+    return Queries(batch.states, batch.available, batch.rows)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from ramer.batches import NEIGHBOURS, STATES, Batch
@@ -23,10 +25,16 @@ def scramble(numbers: np.ndarray) -> np.ndarray:
     return x ^ (x >> np.uint64(31))
 
 
+class RandomNeighboursOptions(RetrievalOptions):
+    """``database``: drawing at random from shuffled rows would be the same control again."""
+
+    database: Literal["real"] = "real"
+
+
 class RandomNeighbours(ImputingMethod):
     """The mean of k rows drawn at random from the database, never the row itself."""
 
-    Options = RetrievalOptions
+    Options = RandomNeighboursOptions
     inputs = frozenset({STATES, NEIGHBOURS})
 
     def fill(self, batch: Batch) -> Filled:

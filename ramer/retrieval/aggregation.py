@@ -99,8 +99,13 @@ def select(
 def find(
     lists: Lists, queries: Queries, database: Database, rules: Rules, calibration: ScoreCalibration | None = None
 ) -> Selected:
-    """Combine and select: the neighbours of every target modality, not aggregated."""
-    return select(combine(lists, queries, database, rules, calibration), queries.available, database.available, rules.k)
+    """Combine and select: the neighbours of every target modality, not aggregated.
+
+    Of a shuffled database the rows are those whose contents are handed out, the scores those of the rows found.
+    """
+    candidates = combine(lists, queries, database, rules, calibration)
+    found = select(candidates, queries.available, database.available, rules.k)
+    return Selected(database.contents(found.rows, queries.numbers), found.scores)
 
 
 def gather(
@@ -119,7 +124,7 @@ def gather(
     return values
 
 
-def weigh(scores: Float[np.ndarray, "n t k"], rules: Rules) -> Float[np.ndarray, "n t k"]:
+def weigh(scores: Float[np.ndarray, "*n k"], rules: Rules) -> Float[np.ndarray, "*n k"]:
     """Weights of the neighbours, 0 where the score is NaN: softmax(score / tau), 1 / count, or 1 for a sum."""
     real = np.isfinite(scores)
     if rules.aggregate == "sum":

@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 
 from ramer.errors import RetrievalError
 from ramer.modalities import MODALITIES
+from ramer.retrieval.shuffle import Shuffle
 from ramer.retrieval.states import l2_normalise, row_norms
 
 CHUNK_FLOATS = 8_000_000  # gathered states held at a time: 32 MB
@@ -46,17 +47,22 @@ class Database:
     """What a neighbour can give, by row number.
 
     states: per modality [rows, hidden], raw, may be memory-mapped. available: bool [rows, 3].
-    labels: int [rows], -1 for none.
+    labels: int [rows], -1 for none. shuffle: whose states and labels a found row hands out, None for its own.
     """
 
     states: dict[str, np.ndarray]
     available: np.ndarray
     labels: np.ndarray
+    shuffle: Shuffle | None = None
 
     @cached_property
     def norms(self) -> dict[str, np.ndarray]:
         """Length of every state, float64 [rows] per modality."""
         return {m: row_norms(self.states[m]) for m in self.states}
+
+    def contents(self, found: Int[np.ndarray, "n t k"], queries: Int[np.ndarray, " n"]) -> Int[np.ndarray, "n t k"]:
+        """The rows whose states and labels stand behind found rows: the same ones, unless the database is shuffled."""
+        return found if self.shuffle is None else self.shuffle.contents(found, queries)
 
 
 @dataclass(frozen=True)
@@ -75,13 +81,23 @@ class Lists:
 
 @dataclass(frozen=True)
 class Queries:
-    """states: raw [n, hidden] per modality, NaN where masked. available: bool [n, 3]."""
+    """states: raw [n, hidden] per modality, NaN where masked. available: bool [n, 3].
+
+    rows: int64 [n], corpus rows of the queries, -1 for a clip that is not in the corpus; None for such clips alone.
+    """
 
     states: dict[str, np.ndarray]
     available: np.ndarray
+    rows: np.ndarray | None = None
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """``rows``, int64 [n]."""
+        return np.full(len(self.available), -1) if self.rows is None else self.rows
 
     def take(self, index: np.ndarray | slice) -> Queries:
-        return Queries({m: s[index] for m, s in self.states.items()}, self.available[index])
+        states = {m: s[index] for m, s in self.states.items()}
+        return Queries(states, self.available[index], self.numbers[index])
 
 
 class Candidates(NamedTuple):

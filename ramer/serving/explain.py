@@ -45,8 +45,8 @@ def explain_clip(project: Path, clip: str, available: str, method: str | None = 
     replicate = (tested or corpus.replicates)[0]
     kind = method_class(files.description["type"])
     mask = np.array([LETTERS[m] in available for m in MODALITIES])
-    batch = workspace.replicate(replicate, kind).batch(row, mask, kind.inputs)
     head = load_method(files.heads / f"{replicate.name}.safetensors")
+    batch = workspace.replicate(replicate, kind).batch(row, mask, head.inputs)
     assert batch.database is not None
     labels = np.array([*corpus.label_names, None], dtype=object)[batch.database.labels]
     held = tuple(m for m, has in zip(MODALITIES, batch.available[0], strict=True) if has)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ramer.batches import Arrays, Batch
+from ramer.batches import SHUFFLED, Arrays, Batch
 from ramer.errors import ModelError, RamerError
 from ramer.files import digest_file, read_json
 from ramer.methods import Method, load_method
@@ -19,6 +19,7 @@ from ramer.modalities import LETTERS, MODALITIES
 from ramer.retrieval.aggregation import Database, Lists
 from ramer.retrieval.index import DatabaseIndex, load_index
 from ramer.retrieval.search import search
+from ramer.retrieval.shuffle import Shuffle
 from ramer.serving.encoders import Encodings, StackedEncoders
 from ramer.serving.inputs import mark_missing
 from ramer.serving.modelfiles import DatabaseTable, ModelFiles, find_model
@@ -269,7 +270,8 @@ def _load_replicate(files: ModelFiles, position: int, table: DatabaseTable | Non
     labels = {label: i for i, label in enumerate(files.description["label_names"])}
     codes = np.array([labels.get(label, -1) for label in table.labels[position]], dtype=np.int64)
     # Plain views of what is memory-mapped: taking rows of a memmap costs many times as much.
-    database = Database({m: np.asarray(states[position]) for m, states in table.states.items()}, available, codes)
+    shuffle = Shuffle.draw(name, available, codes >= 0) if SHUFFLED in method.inputs else None
+    database = Database({m: np.asarray(s[position]) for m, s in table.states.items()}, available, codes, shuffle)
     _ = database.norms  # computed once and kept: no clip waits for it
     return _Replicate(indexes, database, method)
 

@@ -28,6 +28,8 @@ METHODS: dict[str, dict[str, Any]] = {
         "normalize_available": False,
     },
     "calibrated": {"type": "ramer", "k": 3, "bimodal": "calibrated"},
+    "shuffled": {"type": "ramer", "k": 3, "database": "shuffled"},
+    "label_knn": {"type": "label_knn", "k": 8},
     "zero_fill": {"type": "zero_fill"},
     "late_product": {"type": "late_product"},
     "modality_dropout": {"type": "modality_dropout"},
