@@ -12,23 +12,25 @@ from functools import cached_property
 
 import numpy as np
 
+from ramer.config import MissingRates
 from ramer.data.prepared import SPLITS, PreparedCorpus, Replicate
 from ramer.errors import RetrievalError
+from ramer.missing import condition_probabilities
 from ramer.modalities import CONDITIONS, FULL_CONDITION, MODALITIES, condition_masks
 from ramer.retrieval.aggregation import Database, Lists
 from ramer.retrieval.index import SCOPES
 from ramer.retrieval.neighbours import NeighbourTable
-from ramer.retrieval.states import StatesTable
-from ramer.seeding import generator
 from ramer.retrieval.search import exclusion_codes
 from ramer.retrieval.shuffle import Shuffle
+from ramer.retrieval.states import StatesTable
+from ramer.seeding import generator
 
 Arrays = dict[str, np.ndarray]
 
 FEATURES, STATES, POSTERIORS, NEIGHBOURS = "features", "states", "posteriors", "neighbours"
-
-
 SHUFFLED = "shuffled"  # with neighbours: the database hands out another row's contents
+
+
 @dataclass(frozen=True)
 class Batch:
     """n rows as a method sees them; NaN (and empty lists) where a modality is unavailable.
@@ -111,8 +113,6 @@ class ReplicateData:
             labels=np.where(codes == 0, self.corpus.labels(self.replicate), -1),
         )
 
-    def _scope(self) -> str:
-        scopes = {table.info["scope"] for table in (self._neighbours or {}).values()} or {"all"}
     @cached_property
     def shuffled_database(self) -> Database:
         """The same rows, each handing out the contents of another one that a query may have."""
@@ -122,6 +122,8 @@ class ReplicateData:
         shuffle = Shuffle.draw(self.replicate.name, database.available, database.labels >= 0, codes)
         return replace(database, shuffle=shuffle)
 
+    def _scope(self) -> str:
+        scopes = {table.info["scope"] for table in (self._neighbours or {}).values()} or {"all"}
         if len(scopes) > 1:
             raise RetrievalError(f"data/neighbours: lists of scopes {' and '.join(sorted(scopes))}; rerun retrieve")
         return str(scopes.pop())
@@ -215,14 +217,22 @@ class TrainingBatch(LabelledRows):
     Attributes:
         prior: class frequencies of the labelled training rows, float64 [classes].
         pool_rows: corpus row numbers of the unlabelled pool.
+        missing_rates: of the modalities in the drawn masks; None draws the seven conditions alike.
     """
 
-    def __init__(self, data: ReplicateData, inputs: frozenset[str], complete: bool = False) -> None:
+    def __init__(
+        self,
+        data: ReplicateData,
+        inputs: frozenset[str],
+        complete: bool = False,
+        missing_rates: MissingRates | None = None,
+    ) -> None:
         train = data.corpus.rows_in(data.replicate, "train")
         labels = data.corpus.labels(data.replicate)[train]
         self.prior = np.bincount(labels, minlength=data.corpus.classes) / len(labels)
         super().__init__(data, train[data.corpus.available[train].any(axis=1)], inputs, complete)
         self.pool_rows = data.corpus.rows_in(data.replicate, "pool")
+        self.missing_rates = missing_rates
 
     @property
     def complete(self) -> Batch:
@@ -239,13 +249,18 @@ class TrainingBatch(LabelledRows):
 
         A draw that leaves a row with nothing is replaced by everything the row holds.
         """
-        return draw_conditions(self.data.corpus.available[self.rows], self.data.replicate, epoch)
+        return draw_conditions(self.data.corpus.available[self.rows], self.data.replicate, epoch, self.missing_rates)
 
 
-def draw_conditions(available: np.ndarray, replicate: Replicate, epoch: int) -> np.ndarray:
-    """Draw one condition per row, uniformly over the seven, from the replicate's own stream."""
+def draw_conditions(
+    available: np.ndarray, replicate: Replicate, epoch: int, missing_rates: MissingRates | None = None
+) -> np.ndarray:
+    """Draw one condition per row from the replicate's own stream, uniformly over the seven or by missing rates."""
     rng = generator(replicate.seed, "conditions", replicate.fold, epoch)
-    drawn = rng.integers(len(CONDITIONS), size=len(available))
+    if missing_rates is None:
+        drawn = rng.integers(len(CONDITIONS), size=len(available))
+    else:
+        drawn = rng.choice(len(CONDITIONS), size=len(available), p=condition_probabilities(missing_rates.values))
     nothing = ~(available & condition_masks()[drawn]).any(axis=1)
     drawn[nothing] = list(CONDITIONS).index(FULL_CONDITION)
     return drawn

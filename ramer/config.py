@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from ramer.errors import ConfigError
 
+Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Dropout = Annotated[float, Field(ge=0.0, lt=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
@@ -185,8 +186,23 @@ class Retrieval(Section):
     queries: Literal["labelled", "all"] = "labelled"
 
 
+class MissingRates(Section):
+    """Probability of each modality to be missing; at least one modality is kept."""
+
+    audio: Rate
+    video: Rate
+    text: Rate
+
+    @property
+    def values(self) -> tuple[float, float, float]:
+        return (self.audio, self.video, self.text)
+
+
 class Training(Section):
-    """The budget that every neural missing-modality head shares."""
+    """The budget that every neural missing-modality head shares.
+
+    missing_rates: of the modalities in the masks that training draws; null draws the seven conditions alike.
+    """
 
     hidden: Annotated[tuple[Count, ...], Field(strict=False)] = (256, 128)
     dropout: Dropout = 0.5
@@ -195,10 +211,25 @@ class Training(Section):
     epochs: Count = 60
     patience: Count = 12
     batch_size: Count = 128
+    missing_rates: MissingRates | None = None
 
 
 class Evaluate(Section):
+    """missing_rates: of modalities missing at random, for a curve and its area. imbalanced_rates: by a name."""
+
     ece_bins: Annotated[int, Field(ge=2)] = 15
+    missing_rates: Annotated[tuple[Rate, ...], Field(strict=False)] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+    imbalanced_rates: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], MissingRates] = {
+        "audio_scarce": MissingRates(audio=0.9, video=0.1, text=0.1),
+        "video_scarce": MissingRates(audio=0.1, video=0.9, text=0.1),
+        "text_scarce": MissingRates(audio=0.1, video=0.1, text=0.9),
+    }
+
+    @model_validator(mode="after")
+    def _check(self) -> Evaluate:
+        if len(set(self.missing_rates)) != len(self.missing_rates):
+            raise ValueError("missing_rates must differ from each other")
+        return self
 
 
 class Report(Section):
@@ -211,7 +242,14 @@ class Report(Section):
 
 
 class Serve(Section):
+    """method: what is predicted with and registered as a model. model: its name in MLflow's registry.
+
+    registration: auto registers, except from a temporary copy (``dvc exp run --temp`` and queued); always; never.
+    """
+
     method: str = "ramer"
+    model: Annotated[str, Field(pattern=r"^[^/:%@\\]+$")] = "ramer"
+    registration: Literal["auto", "always", "never"] = "auto"
 
 
 class Tracking(Section):

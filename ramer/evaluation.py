@@ -15,6 +15,7 @@ from ramer.files import atomic_directory, digest_file, read_json, write_json, wr
 from ramer.fitting import Workspace
 from ramer.methods import Method, load_method, method_class
 from ramer.metrics import confusion_by_condition, score_predictions
+from ramer.missing import scenarios
 from ramer.modalities import CONDITIONS
 from ramer.seeding import choose_device
 
@@ -47,7 +48,8 @@ def evaluate_method(config: Config, name: str, workspace: Workspace, models: Pat
     labels = list(workspace.corpus.label_names)
     with atomic_directory(out) as temporary:
         write_table(temporary / "predictions.parquet", predictions)
-        write_json(temporary / "metrics.json", score_predictions(predictions, labels, config.evaluate.ece_bins))
+        scores = score_predictions(predictions, labels, config.evaluate.ece_bins, scenarios(config.evaluate))
+        write_json(temporary / "metrics.json", scores)
         write_json(temporary / "confusion.json", confusion_by_condition(predictions, labels))
         write_json(temporary / "retrieval.json", {"by_condition": _mean_diagnostics(diagnostics)})
         keys = ("name", "type", "options", "deployable", "retrieval", "validation_selection")

@@ -93,7 +93,7 @@ def train_method(config: Config, name: str, workspace: Workspace, out: Path) -> 
 def fit_replicate(method: Method, data: ReplicateData, history: History) -> Fitted:
     """Fit a method on one replicate's rows with that replicate's own stream."""
     replicate = data.replicate
-    train = TrainingBatch(data, method.inputs, method.needs_complete)
+    train = TrainingBatch(data, method.inputs, method.needs_complete, method.training.missing_rates)
     val = LabelledRows(data, data.corpus.rows_in(replicate, "val"), method.inputs, method.needs_complete)
     # The method's name is no part of the stream: an entry that differs in one option starts from the same weights.
     rng = generator(replicate.seed, "fit", replicate.fold)

@@ -15,6 +15,7 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from ramer.errors import RamerError
+from ramer.missing import Scenario
 from ramer.modalities import AVERAGE, CONDITIONS, FULL_CONDITION, MISSING_CONDITIONS
 
 METRICS: tuple[str, ...] = ("accuracy", "uar", "weighted_f1", "macro_f1", "ece")
@@ -167,11 +168,14 @@ def retained(values: dict[str, float]) -> float:
     return avg6(values) / full if full else float("nan")
 
 
-def score_predictions(table: pd.DataFrame, label_names: Sequence[str], ece_bins: int) -> dict[str, float]:
-    """The content of ``metrics.json``: ``<condition or avg6>/<metric>`` and ``.../<metric>_std``.
+def score_predictions(
+    table: pd.DataFrame, label_names: Sequence[str], ece_bins: int, scenarios: Sequence[Scenario] = ()
+) -> dict[str, float]:
+    """The content of ``metrics.json``: ``<condition or avg6 or scenario>/<metric>`` and ``.../<metric>_std``.
 
     Per seed a metric is taken over all out-of-fold rows of that seed; then mean and spread over seeds
-    (ddof 1; 0 for one seed). ``avg6`` and ``retained`` are formed per seed.
+    (ddof 1; 0 for one seed). ``avg6`` and ``retained`` are formed per seed. A scenario has the metrics that follow
+    from counts.
 
     Args:
         table: rows of ``predictions.parquet`` (id, replicate, fold, seed, condition, label, predicted, p/<label>...).
@@ -180,7 +184,7 @@ def score_predictions(table: pd.DataFrame, label_names: Sequence[str], ece_bins:
         RamerError: a column is absent, a name unknown, a probability not finite, or a condition has no rows in a seed.
     """
     check_predictions(table, label_names)
-    per_seed = [_score_seed(rows, label_names, ece_bins) for _, rows in table.groupby("seed", sort=True)]
+    per_seed = [_score_seed(rows, label_names, ece_bins, scenarios) for _, rows in table.groupby("seed", sort=True)]
     scores: dict[str, float] = {}
     for key in per_seed[0]:
         values = np.array([scored[key] for scored in per_seed])
@@ -228,8 +232,11 @@ def check_predictions(table: pd.DataFrame, label_names: Sequence[str], source: s
         raise RamerError(faults)
 
 
-def _score_seed(rows: pd.DataFrame, label_names: Sequence[str], ece_bins: int) -> dict[str, float]:
+def _score_seed(
+    rows: pd.DataFrame, label_names: Sequence[str], ece_bins: int, scenarios: Sequence[Scenario]
+) -> dict[str, float]:
     by_metric: dict[str, dict[str, float]] = {}
+    counts = []
     for condition, labels, predicted, probabilities in _by_condition(rows, label_names):
         values = {
             "accuracy": accuracy(labels, predicted),
@@ -242,9 +249,13 @@ def _score_seed(rows: pd.DataFrame, label_names: Sequence[str], ece_bins: int) -
             values[f"f1_{name}"] = float(score)
         for metric, value in values.items():
             by_metric.setdefault(metric, {})[condition] = value
+        counts.append(_counts(labels, predicted, len(label_names)))
     scores = {f"{c}/{metric}": value for metric, values in by_metric.items() for c, value in values.items()}
     scores |= {f"{AVERAGE}/{metric}": avg6(values) for metric, values in by_metric.items()}
     scores[f"retained/{SELECTION_METRIC}"] = retained(by_metric[SELECTION_METRIC])
+    tables = [np.stack(parts) for parts in zip(*counts, strict=True)]
+    for scenario in scenarios:
+        scores |= {f"{scenario.name}/{m}": float(scenario.score(f, *tables)) for m, f in COUNT_METRICS.items()}
     return scores
 
 

@@ -18,12 +18,12 @@ from jaxtyping import Float, Int
 
 from ramer.errors import RamerError
 from ramer.metrics import COUNT_METRICS, condition_positions
+from ramer.missing import Scenario
 from ramer.modalities import AVERAGE, CONDITIONS, MISSING_CONDITIONS
 from ramer.seeding import generator
 
 FEWEST_CLUSTERS = 10
 COLUMNS: tuple[str, ...] = (*CONDITIONS, AVERAGE)
-FAMILIES: tuple[tuple[str, str], ...] = (*(("weighted_f1", c) for c in COLUMNS), ("uar", AVERAGE))
 
 
 @dataclass(frozen=True)
@@ -140,22 +140,27 @@ def count_table(table: pd.DataFrame, clusters: Clusters, label_names: Sequence[s
 
 
 def score_draws(
-    counts: Counts, weights: Float[np.ndarray, "draws clusters"], metrics: Sequence[str]
+    counts: Counts,
+    weights: Float[np.ndarray, "draws clusters"],
+    metrics: Sequence[str],
+    scenarios: Sequence[Scenario] = (),
 ) -> dict[str, np.ndarray]:
     """Scores of every draw, averaged over seeds.
 
     Returns:
-        Per metric float64 [draws, 8]: the conditions in order, then their avg6.
+        Per metric float64 [draws, 8 + scenarios]: the conditions in order, their avg6, the scenarios.
     """
     clusters = len(counts.hits)
     flat = np.concatenate([a.reshape(clusters, -1) for a in (counts.hits, counts.predicted, counts.support)], axis=1)
     summed = (weights.astype(np.float32) @ flat).reshape(len(weights), 3, *counts.hits.shape[1:])
+    tables = (summed[:, 0], summed[:, 1], summed[:, 2])
     missing = [i for i, c in enumerate(CONDITIONS) if c in MISSING_CONDITIONS]
     scores = {}
     for metric in metrics:
-        per_seed = COUNT_METRICS[metric](summed[:, 0], summed[:, 1], summed[:, 2]).astype(np.float64)
+        per_seed = COUNT_METRICS[metric](*tables).astype(np.float64)
         means = per_seed.mean(axis=1)
-        scores[metric] = np.concatenate([means, means[:, missing].mean(axis=1, keepdims=True)], axis=1)
+        mixed = [s.score(COUNT_METRICS[metric], *tables).mean(axis=1) for s in scenarios]
+        scores[metric] = np.column_stack([means, means[:, missing].mean(axis=1), *mixed])
     return scores
 
 
@@ -207,6 +212,7 @@ class Bootstrap:
         tables: rows of ``predictions.parquet`` per method. All must hold the same test rows.
         groups: speaker, video or dialogue per id; see ``find_clusters``.
         draws, confidence, seed: number of draws, coverage of the intervals, seed of the draws.
+        scenarios: ways of going missing at random that are compared beside the conditions.
 
     Raises:
         RamerError: two methods were scored on different rows, or a row was scored twice.
@@ -222,8 +228,11 @@ class Bootstrap:
         draws: int = 2000,
         confidence: float = 0.95,
         seed: int = 0,
+        scenarios: Sequence[Scenario] = (),
     ) -> None:
         _check_paired(tables)
+        self.columns = (*COLUMNS, *(s.name for s in scenarios))
+        self.families = (*(("weighted_f1", c) for c in self.columns), ("uar", AVERAGE))
         self.confidence = confidence
         self.clusters = find_clusters(next(iter(tables.values())), groups, unit)
         weights = draw_weights(self.clusters.folds, draws, generator(seed, "bootstrap"))
@@ -232,17 +241,22 @@ class Bootstrap:
         self._observed: dict[str, dict[str, np.ndarray]] = {}
         for name, table in tables.items():
             counts = count_table(table, self.clusters, label_names)
-            self._drawn[name] = score_draws(counts, weights, list(COUNT_METRICS))
-            self._observed[name] = score_draws(counts, once, list(COUNT_METRICS))
+            self._drawn[name] = score_draws(counts, weights, list(COUNT_METRICS), scenarios)
+            self._observed[name] = score_draws(counts, once, list(COUNT_METRICS), scenarios)
 
     def compare(
-        self, reference: str, families: Sequence[tuple[str, str]] = FAMILIES, methods: Sequence[str] | None = None
+        self, reference: str, families: Sequence[tuple[str, str]] = (), methods: Sequence[str] | None = None
     ) -> list[Comparison]:
-        """Compare methods (default: all others) with the reference; Holm within each (metric, condition)."""
+        """Compare methods (default: all others) with the reference; Holm within each (metric, condition).
+
+        Args:
+            families: metric and condition (or scenario); none: ``self.families``.
+        """
+        families = families or self.families
         names = [n for n in (methods or self._drawn) if n != reference]
         comparisons = []
         for metric, condition in families:
-            place = COLUMNS.index(condition)
+            place = self.columns.index(condition)
             drawn = {n: self._drawn[n][metric][:, place] - self._drawn[reference][metric][:, place] for n in names}
             p = {n: p_value(d) for n, d in drawn.items()}
             adjusted = dict(zip(names, holm(list(p.values())), strict=True))

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from ramer.batches import NEIGHBOURS, STATES, ReplicateData, TrainingBatch, draw_conditions
+from ramer.config import MissingRates
 from ramer.data.prepared import SPLITS
 from ramer.errors import RetrievalError
 from ramer.fitting import Workspace
+from ramer.missing import condition_probabilities
 from ramer.modalities import CONDITIONS, FULL_CONDITION
 from tests.methods.conftest import workspace, workspace_root  # noqa: F401
 
@@ -59,3 +61,15 @@ def test_draws_leave_every_row_something_and_cover_all_conditions(workspace: Wor
     assert seen == set(CONDITIONS)
     assert not np.array_equal(train.conditions_at(0), train.conditions_at(1))
     assert train.under(FULL_CONDITION) is train.complete
+
+
+def test_conditions_follow_missing_rates_where_they_are_asked_for(workspace: Workspace) -> None:  # noqa: F811
+    data = scoped(workspace, "all")
+    available = np.ones((20_000, 3), dtype=bool)
+    rates = MissingRates(audio=0.8, video=0.2, text=0.5)
+    drawn = draw_conditions(available, data.replicate, 0, rates)
+    shares = np.bincount(drawn, minlength=7) / len(drawn)
+    np.testing.assert_allclose(shares, condition_probabilities(rates.values), atol=0.015)
+    train = TrainingBatch(data, frozenset({STATES}), missing_rates=rates)
+    held = data.corpus.available[train.rows]
+    np.testing.assert_array_equal(train.conditions_at(3), draw_conditions(held, data.replicate, 3, rates))

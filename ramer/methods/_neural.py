@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ramer.batches import FEATURES, STATES, Batch, LabelledRows, TrainingBatch
 from ramer.methods._contract import Method
 from ramer.methods._imputing import normalised
+from ramer.missing import condition_probabilities
 from ramer.modalities import CONDITIONS, FULL_CONDITION, MODALITIES, condition_masks
 from ramer.nn.masked import Masked
 from ramer.seeding import seed_torch
@@ -129,8 +130,13 @@ class Course:
         return fit_epochs(module, masked_loss, validate, self._train, self.method.training, self._rng, log)
 
     def draw_masks(self, rows: Masked, generator: torch.Generator) -> Tensor:
-        """One of the seven conditions for each row, bool [n, 3]; the full one where a draw would leave nothing."""
-        drawn = torch.randint(len(CONDITIONS), (len(rows.available),), generator=generator)
+        """A drawn condition for each row as a mask, bool [n, 3]; the full one where a draw would leave nothing."""
+        rates = self._train.missing_rates
+        if rates is None:
+            drawn = torch.randint(len(CONDITIONS), (len(rows.available),), generator=generator)
+        else:
+            chances = torch.from_numpy(condition_probabilities(rates.values))
+            drawn = torch.multinomial(chances, len(rows.available), replacement=True, generator=generator)
         keep = self.masks[drawn]
         nothing = ~(rows.available & keep).any(dim=1)
         return keep | nothing[:, None]

@@ -12,6 +12,7 @@ import pandas as pd
 
 from ramer.config import Config
 from ramer.metrics import METRICS
+from ramer.missing import AREA, IMBALANCED, scenarios
 from ramer.modalities import AVERAGE, CONDITIONS, FULL_CONDITION, MISSING_CONDITIONS, MODALITIES
 from ramer.reporting import words
 from ramer.reporting.findings import SCORE, Findings, neighbour_purity
@@ -55,6 +56,8 @@ def render_page(
         product_words=words.product_paragraph(results, findings),
         methods=_method_rows(results, summary, findings),
         columns=TABLE_COLUMNS,
+        random=_random_columns(config),
+        rates=config.evaluate.missing_rates,
         comparisons=[c for c in summary["comparisons"] if (c["metric"], c["condition"]) == (SCORE, AVERAGE)],
         by_condition=_differences(summary),
         reference=summary["reference"],
@@ -100,6 +103,7 @@ def _method_rows(results: Results, summary: Mapping[str, Any], findings: Finding
             }
             for c in TABLE_COLUMNS
         }
+        random = {s: summary["methods"][name][s][SCORE] for s in summary["scenarios"]}
         full = method.metrics[f"{FULL_CONDITION}/{SCORE}"]
         rows.append(
             {
@@ -110,11 +114,21 @@ def _method_rows(results: Results, summary: Mapping[str, Any], findings: Finding
                 "validation": float(method.description["validation_selection"]),
                 "chosen": name == findings.best,
                 "cells": cells,
+                "random": random,
                 "retained": method.metrics.get(f"retained/{SCORE}", method.metrics[f"{AVERAGE}/{SCORE}"] / (full or 1)),
                 "others": {m: method.metrics[f"{AVERAGE}/{m}"] for m in METRICS if m != SCORE},
             }
         )
     return sorted(rows, key=lambda r: -r["cells"][AVERAGE]["mean"])
+
+
+def _random_columns(config: Config) -> dict[str, str]:
+    """Heading of each column about modalities missing at random: the area, then the imbalanced rates."""
+    return {
+        way.name: "area under the curve" if way.name == AREA else way.name.removeprefix(IMBALANCED).replace("_", " ")
+        for way in scenarios(config.evaluate)
+        if not way.on_curve
+    }
 
 
 def _differences(summary: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from ramer.missing import point_name
 from ramer.modalities import AVERAGE, CONDITIONS, FULL_CONDITION, MISSING_CONDITIONS
 
 # Okabe and Ito's palette without its yellow, then the colours of Tol's muted scheme that differ from it.
@@ -120,6 +121,25 @@ def _forest_range(comparisons: Sequence[Mapping[str, Any]]) -> tuple[float, floa
     right = min(max([100 * c["high"] for c in comparisons] + [1.0]), furthest)
     margin = 0.05 * (right - left)
     return left - margin, right + margin
+
+
+def rate_curves(
+    summary: Mapping[str, Any], rates: Sequence[float], order: Sequence[str], colors: Mapping[str, str]
+) -> bytes:
+    """Weighted F1 over the rate at which every modality goes missing at random; bounds are dashed."""
+    with rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 3.4 + 0.08 * len(order)), layout="constrained")
+        axis = figure.subplots()
+        for name in order:
+            method = summary["methods"][name]
+            values = [100 * method[point_name(rate)]["weighted_f1"]["mean"] for rate in rates]
+            style = "-" if method["deployable"] else "--"
+            axis.plot(rates, values, style, color=colors[name], linewidth=1.8, label=name)
+        axis.set_xlabel("probability of a modality to be missing (at least one is kept)")
+        axis.set_ylabel("weighted F1, points")
+        axis.grid(axis="y", color="#e6e8eb", linewidth=0.8)
+        figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+        return _png(figure)
 
 
 def confusions(matrices: Mapping[str, Mapping[str, np.ndarray]], label_names: Sequence[str]) -> bytes:

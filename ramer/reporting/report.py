@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ramer.config import Config
 from ramer.files import atomic_directory, atomic_file, write_json
+from ramer.missing import scenarios
 from ramer.modalities import AVERAGE
 from ramer.reporting import plots
 from ramer.reporting.findings import SCORE, Findings, find, neighbour_purity
@@ -37,7 +38,9 @@ def report(
     Raises:
         RamerError: a file is absent, torn or does not fit the others; one line per fault.
     """
-    found = read_results(config.methods, results, prepared, neighbours, encoders, methods_models)
+    ways = scenarios(config.evaluate)
+    names = [way.name for way in ways]
+    found = read_results(config.methods, results, prepared, neighbours, encoders, methods_models, names)
     bootstrap = Bootstrap(
         {name: method.predictions for name, method in found.methods.items()},
         found.groups,
@@ -46,11 +49,12 @@ def report(
         draws=config.report.draws,
         confidence=config.report.confidence,
         seed=config.report.seed,
+        scenarios=[way for way in ways if not way.on_curve],
     )
     asked = config.report.reference
     reference = choose_reference(found.descriptions) if asked == "best_baseline" else asked
     logger.info("reference: %s; resampled: %d %ss", reference, bootstrap.clusters.size, bootstrap.clusters.unit)
-    summary = build_summary(found, reference, bootstrap.compare(reference))
+    summary = build_summary(found, reference, bootstrap.compare(reference), names)
     findings = find(found, bootstrap)
     colors = plots.method_colors(list(config.methods))
     figures = draw_figures(config, found, summary, findings, colors)
@@ -76,6 +80,9 @@ def draw_figures(
     }
     if len(order) > 1:
         figures["differences"] = plots.forest(summary["comparisons"], summary["reference"], order, colors)
+    rates = sorted(config.evaluate.missing_rates)
+    if len(rates) > 1:
+        figures["rates"] = plots.rate_curves(summary, rates, order, colors)
     encoders = trained_by_epochs(results.encoders, "val_weighted_f1")
     if encoders:
         figures["encoders"] = plots.encoder_curves(encoders)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from ramer.errors import RamerError
 from ramer.files import read_json, read_table
-from ramer.metrics import METRICS, check_predictions
+from ramer.metrics import COUNT_METRICS, METRICS, check_predictions
 from ramer.modalities import AVERAGE, CONDITIONS, MODALITIES
 
 DESCRIPTION_KEYS = ("name", "type", "deployable", "retrieval", "validation_selection")
@@ -60,20 +60,36 @@ class Results:
         return {name: m.description for name, m in self.methods.items()}
 
 
+def scored_keys(scenarios: Iterable[str]) -> list[str]:
+    """The keys ``<condition, avg6 or scenario>/<metric>`` that every method's ``metrics.json`` must hold."""
+    keys = [f"{c}/{m}" for c in (*CONDITIONS, AVERAGE) for m in METRICS]
+    return keys + [f"{s}/{m}" for s in scenarios for m in COUNT_METRICS]
+
+
 def read_results(
-    names: Iterable[str], results: Path, prepared: Path, neighbours: Path, encoders: Path, methods_models: Path
+    names: Iterable[str],
+    results: Path,
+    prepared: Path,
+    neighbours: Path,
+    encoders: Path,
+    methods_models: Path,
+    scenarios: Iterable[str] = (),
 ) -> Results:
     """Read the named methods' results and what surrounds them; other folders are never looked at.
+
+    Args:
+        scenarios: names of the ways of going missing at random that must have been scored.
 
     Raises:
         RamerError: a file is absent, torn or lacks what it must hold; one line per fault.
     """
     faults: list[str] = []
     corpus, groups = _read_corpus(prepared)
+    keys = [f"{key}{s}" for key in scored_keys(scenarios) for s in ("", "_std")]
     methods = {}
     for name in names:
         try:
-            methods[name] = _read_method(name, results / name, methods_models / name, list(corpus["label_names"]))
+            methods[name] = _read_method(name, results / name, methods_models / name, list(corpus["label_names"]), keys)
         except RamerError as error:
             faults += error.faults
     if faults:
@@ -102,15 +118,14 @@ def _read_corpus(prepared: Path) -> tuple[dict[str, Any], dict[str, str | None]]
     return corpus, dict(zip(rows["id"].astype(str), speakers, strict=True))
 
 
-def _read_method(name: str, folder: Path, trained: Path, label_names: list[str]) -> MethodResults:
+def _read_method(name: str, folder: Path, trained: Path, label_names: list[str], keys: list[str]) -> MethodResults:
     stage = f"evaluate@{name}"
     description = _read_mapping(folder / "method.json", stage)
     raw = _read_mapping(folder / "metrics.json", stage)
     matrices = _read_mapping(folder / "confusion.json", stage)
     predictions = _read_table(folder / "predictions.parquet", stage)
-    keys = [f"{c}/{m}{s}" for c in (*CONDITIONS, AVERAGE) for m in METRICS for s in ("", "_std")]
     faults = [
-        f"{folder / file}: expected the keys {', '.join(absent)}; rerun {stage}"
+        f"{folder / file}: expected the keys {_few(absent)}; rerun {stage}"
         for file, absent in (
             ("method.json", [k for k in DESCRIPTION_KEYS if k not in description]),
             ("metrics.json", [k for k in keys if k not in raw]),
@@ -170,6 +185,10 @@ def _read_history(path: Path, stage: str) -> pd.DataFrame:
     if absent:
         raise RamerError(f"{path}: expected the columns {', '.join(absent)}; rerun {stage}")
     return history
+
+
+def _few(keys: list[str]) -> str:
+    return ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
 
 
 def _one_line(error: Exception) -> str:

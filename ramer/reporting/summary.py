@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from ramer.metrics import METRICS
 from ramer.modalities import AVERAGE, CONDITIONS, FULL_CONDITION
-from ramer.reporting.results import Results
+from ramer.reporting.results import Results, scored_keys
 from ramer.statistics import Comparison
 
 
-def build_summary(results: Results, reference: str, comparisons: list[Comparison]) -> dict[str, Any]:
-    """The content of ``summary.json``: reference, conditions, methods with mean and std, comparisons."""
+def build_summary(
+    results: Results, reference: str, comparisons: list[Comparison], scenarios: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The content of ``summary.json``: reference, conditions, scenarios, methods with mean and std, comparisons."""
     methods: dict[str, Any] = {}
     for name, method in results.methods.items():
         methods[name] = {"deployable": bool(method.description["deployable"])}
-        for condition in (*CONDITIONS, AVERAGE):
-            methods[name][condition] = {
-                metric: {
-                    "mean": method.metrics[f"{condition}/{metric}"],
-                    "std": method.metrics[f"{condition}/{metric}_std"],
-                }
-                for metric in METRICS
-            }
+        for key in scored_keys(scenarios):
+            condition, metric = key.split("/")
+            score = {"mean": method.metrics[key], "std": method.metrics[f"{key}_std"]}
+            methods[name].setdefault(condition, {})[metric] = score
     return {
         "reference": reference,
         "conditions": list(CONDITIONS),
+        "scenarios": list(scenarios),
         "methods": methods,
         "comparisons": [c.as_dict() for c in comparisons],
     }

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ramer.config import Config, parse_config
+from ramer.config import Config, Evaluate, parse_config
 from ramer.files import write_json, write_table
 from ramer.metrics import confusion_by_condition, score_predictions
+from ramer.missing import scenarios
 from ramer.modalities import CONDITIONS, MODALITIES
 from ramer.reporting.report import report
 
@@ -125,7 +126,7 @@ class Project:
         folder.mkdir(parents=True)
         table = self._predict(skill, rng)
         write_table(folder / "predictions.parquet", table)
-        write_json(folder / "metrics.json", score_predictions(table, LABELS, 15))
+        write_json(folder / "metrics.json", score_predictions(table, LABELS, 15, scenarios(Evaluate())))
         write_json(folder / "confusion.json", confusion_by_condition(table, LABELS))
         write_json(folder / "retrieval.json", {})
         about = {"name": name, "type": kind, "deployable": deployable, "retrieval": retrieval}

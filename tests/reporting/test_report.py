@@ -58,7 +58,7 @@ def test_summary_headline_and_page_of_eight_methods(make_project: Make) -> None:
     project = make_project()
     out = project.run()
     summary, headline = read_json(out / "summary.json"), read_json(out / "headline.json")
-    assert set(summary) == {"reference", "conditions", "methods", "comparisons"}
+    assert set(summary) == {"reference", "conditions", "scenarios", "methods", "comparisons"}
     assert summary["reference"] == "late_product"
     assert summary["conditions"] == list(CONDITIONS)
     assert list(summary["methods"]) == sorted(METHODS)
@@ -71,16 +71,20 @@ def test_summary_headline_and_page_of_eight_methods(make_project: Make) -> None:
         "avg6_weighted_f1": metrics["avg6/weighted_f1"],
         "avt_weighted_f1": metrics["avt/weighted_f1"],
     }
+    at_random = ("random_area", "imbalanced_audio_scarce", "imbalanced_video_scarce", "imbalanced_text_scarce")
+    assert set(at_random) < set(summary["scenarios"])
+    area = {"mean": metrics["random_area/weighted_f1"], "std": metrics["random_area/weighted_f1_std"]}
+    assert summary["methods"]["ramer"]["random_area"]["weighted_f1"] == area
     families = {(c["metric"], c["condition"]) for c in summary["comparisons"]}
-    assert families == {("weighted_f1", c) for c in (*CONDITIONS, "avg6")} | {("uar", "avg6")}
-    assert len(summary["comparisons"]) == 9 * 7
+    assert families == {("weighted_f1", c) for c in (*CONDITIONS, "avg6", *at_random)} | {("uar", "avg6")}
+    assert len(summary["comparisons"]) == 13 * 7
     text = read_page(out).text
     for words in ("Methods by condition", "What retrieval does", "What is mistaken for what", "Caveats", "avg6"):
         assert words in text
     for name in METHODS:
         assert name in text
-    plots = {path.name for path in (out / "plots").iterdir()}
-    assert plots == {f"{n}.png" for n in ("conditions", "differences", "confusion", "encoders", "training", "purity")}
+    plots = {path.stem for path in (out / "plots").iterdir()}
+    assert plots == {"conditions", "differences", "confusion", "encoders", "rates", "training", "purity"}
 
 
 @pytest.mark.usefixtures("words_only")
