@@ -18,9 +18,19 @@ from ramer.nn.encoder import UnimodalEncoder
 from ramer.seeding import choose_device
 from ramer.training.checkpoints import load_described_encoder
 from ramer.training.progress import track
+from ramer.training.reuse import Earlier
 
 
-def dump(config: Config, modality: str, prepared: str | Path, encoders: str | Path, out: str | Path) -> None:
+def dump(
+    config: Config,
+    modality: str,
+    prepared: str | Path,
+    encoders: str | Path,
+    out: str | Path,
+    *,
+    reuse: Path | None = None,
+    code: str = "",
+) -> None:
     """Run every row through each replicate's encoder; write ``states.npy``, ``posteriors.npy`` and ``states.json``.
 
     Args:
@@ -28,6 +38,9 @@ def dump(config: Config, modality: str, prepared: str | Path, encoders: str | Pa
         prepared: directory that the stage ``prepare`` wrote.
         encoders: directory that the stage ``pretrain`` wrote for the modality.
         out: directory to write, whole or not at all. States are not normalised; NaN rows lack the modality.
+        reuse: directory in which blocks of rows are kept for the next run, which takes over those whose features,
+            encoder and code are the same; the bytes of ``out`` do not depend on it. Nothing is kept if None.
+        code: digest of the code that computes states.
 
     Raises:
         ModelError: an encoder is missing, damaged, or belongs to another corpus.
@@ -37,6 +50,7 @@ def dump(config: Config, modality: str, prepared: str | Path, encoders: str | Pa
     summary = _read_summary(encoders / "encoder.json", corpus, modality)
     device = choose_device(config.runtime.device)
     digests: dict[str, str] = {}
+    earlier = None if reuse is None else Earlier(reuse, _recipe(config, device, code))
     with atomic_directory(out) as directory:
         states = _create(directory / "states.npy", corpus, summary["hidden_dim"])
         posteriors = _create(directory / "posteriors.npy", corpus, corpus.classes)
@@ -51,13 +65,24 @@ def dump(config: Config, modality: str, prepared: str | Path, encoders: str | Pa
             starts = range(0, corpus.rows, config.dump.batch_size)
             for start in track(starts, f"dump {modality} {replicate.name}"):
                 rows = slice(start, start + config.dump.batch_size)
-                encoded = encode(encoder, scaler, corpus.features[modality][rows])
+                raw = corpus.features[modality][rows]
+                known = earlier.take(rows, raw, digests[replicate.name]) if earlier else None
+                encoded = encode(encoder, scaler, raw) if known is None else known
+                if earlier:
+                    earlier.add(rows, encoded, digests[replicate.name])
                 states[replicate.index, rows], posteriors[replicate.index, rows] = encoded
         states.flush()
         posteriors.flush()
         description = {"modality": modality, "absent": summary["absent"], "hidden_dim": summary["hidden_dim"]}
         digest = {"ids_digest": corpus.ids_digest, "encoder_digests": digests}
         write_json(directory / "states.json", description | digest)
+    if earlier is not None:
+        earlier.keep(Path(out), {digests[r.name]: r.index for r in corpus.replicates if r.name in digests})
+
+
+def _recipe(config: Config, device: str, code: str) -> str:
+    parts = (code, torch.__version__, device, config.runtime.threads, config.dump.batch_size)
+    return " ".join(str(part) for part in parts)
 
 
 @torch.inference_mode()
