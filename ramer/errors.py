@@ -12,6 +12,9 @@ class RamerError(Exception):
         self.faults = [faults] if isinstance(faults, str) else list(faults)
         super().__init__("\n".join(self.faults))
 
+    def __reduce__(self) -> tuple[type[RamerError], tuple[list[str]]]:
+        return type(self), (self.faults,)
+
 
 class ConfigError(RamerError):
     """A key of ``params.yaml`` is unknown, ill-typed or out of range."""

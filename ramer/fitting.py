@@ -19,6 +19,7 @@ from ramer.retrieval.neighbours import NeighbourTable
 from ramer.retrieval.states import StatesTable
 from ramer.seeding import choose_device, generator
 from ramer.training.loop import Fitted, History
+from ramer.training.parallel import map_replicates
 
 _log = logging.getLogger(__name__)
 
@@ -67,24 +68,30 @@ def train_method(config: Config, name: str, workspace: Workspace, out: Path) -> 
     options = method_options(name, config.methods[name])
     kind = method_class(options.type)
     device = choose_device(config.runtime.device)
-    lines, chosen = [], {}
+    shape, replicates = workspace.shape(), workspace.corpus.replicates
+    if isinstance(options, RetrievalOptions) and NEIGHBOURS in kind.inputs:
+        for replicate in replicates:
+            _check_k(name, options, workspace, replicate)
     with atomic_directory(out) as temporary:
-        for replicate in workspace.corpus.replicates:
-            data = workspace.replicate(replicate, kind)
-            if isinstance(options, RetrievalOptions) and NEIGHBOURS in kind.inputs:
-                _check_k(name, options, workspace, replicate)
-            method = build_method(options, workspace.shape(), config.train, device)
+
+        def fit(replicate: Replicate) -> tuple[Fitted, list[dict[str, float]], str]:
+            method = build_method(options, shape, config.train, device)
             history = History()
-            fitted = fit_replicate(method, data, history)
+            fitted = fit_replicate(method, workspace.replicate(replicate, kind), history)
             path = temporary / f"{replicate.name}.safetensors"
             method.save(path)
-            lines += [{"replicate": replicate.name, **line} for line in history.lines]
+            _log.info("%s %s: selection on validation %.4f", name, replicate.name, fitted.val_selection)
+            return fitted, history.lines, digest_file(path)
+
+        done = map_replicates(fit, replicates, f"train {name}", threads=config.runtime.threads, device=device)
+        lines, chosen = [], {}
+        for replicate, (fitted, history, digest) in zip(replicates, done, strict=True):
+            lines += [{"replicate": replicate.name, **line} for line in history]
             chosen[replicate.name] = {
                 "epoch": fitted.best_epoch,
                 "val_selection": fitted.val_selection,
-                "digest": digest_file(path),
+                "digest": digest,
             }
-            _log.info("%s %s: selection on validation %.4f", name, replicate.name, fitted.val_selection)
         columns = ["replicate", "epoch", "train_loss", "val_selection"]
         pd.DataFrame(lines, columns=columns).to_csv(temporary / "history.csv", index=False)
         write_json(temporary / "method.json", _description(name, kind, options, chosen))

@@ -24,6 +24,7 @@ from ramer.seeding import choose_device, generator, seed_torch
 from ramer.training.adamw import AdamW
 from ramer.training.checkpoints import build_encoder, describe_encoder, load_encoder, save_encoder
 from ramer.training.early_stopping import EarlyStopping
+from ramer.training.parallel import map_replicates
 from ramer.training.progress import track
 
 logger = logging.getLogger(__name__)
@@ -95,22 +96,28 @@ def pretrain(config: Config, modality: str, prepared: str | Path, out: str | Pat
     summary: dict[str, Any] = description | {"absent": absent, "replicates": {}, "parameters": 0}
     history: list[dict[str, Any]] = []
     device = choose_device(config.runtime.device)
+    replicates = () if absent else corpus.replicates
     with atomic_directory(out) as directory:
-        for replicate in () if absent else corpus.replicates:
+
+        def fit(replicate: Replicate) -> tuple[EarlyStopping, list[dict[str, Any]], int, str]:
             path = directory / f"{replicate.name}.safetensors"
             seed_torch(replicate.seed, "pretrain", "torch", modality, replicate.fold)
             encoder = _build(modality, description).to(device)
             rng = generator(replicate.seed, "pretrain", modality, replicate.fold)
             best, epochs = _train(encoder, corpus, modality, replicate, options, rng)
             save_encoder(path, encoder.state_dict(), corpus.scaler(modality, replicate), description)
+            logger.info("%s %s: epoch %d, %.3f", modality, replicate.name, best.best_epoch, best.best_score)
+            return best, epochs, sum(p.numel() for p in encoder.parameters()), digest_file(path)
+
+        done = map_replicates(fit, replicates, f"pretrain {modality}", threads=config.runtime.threads, device=device)
+        for replicate, (best, epochs, parameters, digest) in zip(replicates, done, strict=True):
             history += [{"replicate": replicate.name, **epoch} for epoch in epochs]
-            summary["parameters"] = sum(p.numel() for p in encoder.parameters())
+            summary["parameters"] = parameters
             summary["replicates"][replicate.name] = {
                 "epoch": best.best_epoch,
                 "val_weighted_f1": best.best_score,
-                "digest": digest_file(path),
+                "digest": digest,
             }
-            logger.info("%s %s: epoch %d, %.3f", modality, replicate.name, best.best_epoch, best.best_score)
         write_json(directory / "encoder.json", summary)
         table = pd.DataFrame(history, columns=HISTORY_COLUMNS)
         table.to_csv(directory / "history.csv", index=False, float_format="%.9g", lineterminator="\n")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import multiprocessing
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
 import rich.progress
@@ -11,8 +12,18 @@ from rich.console import Console
 T = TypeVar("T")
 
 
-def track(steps: Sequence[T], description: str) -> Iterator[T]:
-    """Iterate over ``steps`` with a bar on stderr that goes away when done."""
+def in_worker() -> bool:
+    """Whether this process is one of several: the terminal then belongs to its parent."""
+    return multiprocessing.parent_process() is not None
+
+
+def track(steps: Sequence[T] | Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
+    """Iterate over ``steps`` with a bar on stderr that goes away when done; one process alone draws.
+
+    Args:
+        total: number of steps, where ``steps`` has no length.
+    """
     console = Console(stderr=True)
-    bar = rich.progress.track(steps, description, console=console, transient=True, disable=not console.is_terminal)
+    hidden = in_worker() or not console.is_terminal
+    bar = rich.progress.track(steps, description, total, console=console, transient=True, disable=hidden)
     return iter(bar)
