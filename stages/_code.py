@@ -35,7 +35,8 @@ def import_closure(*sources: str, root: Path) -> set[str]:
     """Project files that these files import, directly or through one another, themselves included.
 
     Imports inside functions count; those under ``if TYPE_CHECKING`` do not. A package's ``__init__.py`` that holds
-    nothing but its docstring and names like ``__version__`` cannot change a result and is left out.
+    nothing but its docstring, names like ``__version__`` and names that wait to be asked for cannot change a result
+    and is left out.
     """
     waiting, found = list(sources), set()
     while waiting:
@@ -83,8 +84,17 @@ def _files_of(name: str, root: Path) -> set[str]:
 def _is_marker(path: Path) -> bool:
     if path.name != "__init__.py":
         return False
-    return all(
-        (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
-        or (isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant))
-        for node in _parse(path).body
-    )
+    return all(_says_nothing(node) for node in _parse(path).body)
+
+
+def _says_nothing(node: ast.stmt) -> bool:
+    """A docstring, a constant, or a name that is imported only when somebody asks the package for it."""
+    if isinstance(node, ast.Expr | ast.Assign):
+        return isinstance(node.value, ast.Constant | ast.List)
+    if isinstance(node, ast.ImportFrom | ast.Import):
+        names = [node.module] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
+        relative = isinstance(node, ast.ImportFrom) and node.level > 0
+        return not relative and not {str(name).split(".")[0] for name in names} & set(PACKAGES)
+    if isinstance(node, ast.FunctionDef):
+        return node.name == "__getattr__"
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)

@@ -29,7 +29,8 @@ def predict(
 
     from ramer.files import atomic_file
     from ramer.serving.inputs import drop_modalities, read_features
-    from ramer.serving.predictor import Predictor, prediction_csv
+    from ramer.serving.predictor import Predictor
+    from ramer.serving.tables import prediction_csv
 
     predictor = Predictor.load(model or Path("."), method=method)
     folders: dict[str, str | None] = {"audio": audio, "video": video, "text": text}

@@ -12,7 +12,7 @@ from ramer.fitting import Workspace
 from ramer.methods import load_method, method_class
 from ramer.modalities import LETTERS, MODALITIES
 from ramer.serving.inputs import drop_modalities, read_features
-from ramer.serving.modelfiles import ModelFiles, find_model
+from ramer.serving.modelfiles import ModelFiles, find_model, open_model
 from ramer.serving.predictor import Neighbour, Predictor, name_neighbours
 
 
@@ -33,7 +33,7 @@ def explain_clip(project: Path, clip: str, available: str, method: str | None = 
     Raises:
         RamerError: no such clip or project, a method that does not retrieve, or the clip was not a query.
     """
-    files = _retrieving(project, method)
+    files = _retrieving(find_model(project, method), project)
     if files.project is None:
         raise ModelError(f"{project}: an exported model has no corpus; give an npz, or the project as --model")
     workspace = Workspace(project / "data" / "prepared", project / "data" / "states", project / "data" / "neighbours")
@@ -59,7 +59,8 @@ def explain_features(path: Path, source: Path, available: str, method: str | Non
     Raises:
         RamerError: as ``Predictor.predict``, or a method that does not retrieve.
     """
-    predictor = Predictor(_retrieving(path, method))
+    with open_model(path, method) as files:
+        predictor = Predictor(_retrieving(files, path))
     ids, features = read_features(source, {})
     dropped = "".join(letter for letter in LETTERS.values() if letter not in available)
     predicted = predictor.predict(drop_modalities(features, dropped), neighbours=True)
@@ -69,8 +70,7 @@ def explain_features(path: Path, source: Path, available: str, method: str | Non
     ]
 
 
-def _retrieving(path: Path, method: str | None) -> ModelFiles:
-    files = find_model(path, method)
+def _retrieving(files: ModelFiles, path: Path) -> ModelFiles:
     if not hasattr(method_class(files.description["type"]), "find"):
         raise ModelError(f"{path}: method {files.description['method']!r} retrieves nothing; name one with --method")
     return files

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +17,13 @@ from ramer.errors import ModelError
 from ramer.files import atomic_directory, read_json, read_table, write_json, write_table
 from ramer.methods import method_class
 from ramer.modalities import MODALITIES
+from ramer.registry import fetch_model, names_version
 from ramer.retrieval.index import database_rows
 from ramer.retrieval.states import StatesTable
 
 FORMAT = 1
 MODEL_FILE = "model.json"
+IN_MLFLOW = Path("artifacts", "model")  # where MLflow keeps an exported model that it was given as artifact "model"
 
 
 @dataclass(frozen=True)
@@ -75,12 +79,24 @@ class ModelFiles:
         )
 
 
+@contextlib.contextmanager
+def open_model(path: str | Path, method: str | None = None) -> Iterator[ModelFiles]:
+    """``find_model``, also for a registered model (``models:/name@alias``), whose files last as long as the context."""
+    if not names_version(path):
+        yield find_model(Path(path), method)
+        return
+    with fetch_model(str(path)) as folder:
+        yield find_model(folder, method)
+
+
 def find_model(path: Path, method: str | None = None) -> ModelFiles:
     """The model in ``path``: an exported folder, or a project (its ``serve.method`` unless named).
 
     Raises:
         ModelError: neither, or the method has not been trained there.
     """
+    if (path / IN_MLFLOW / MODEL_FILE).is_file():
+        path = path / IN_MLFLOW
     if (path / MODEL_FILE).is_file():
         return _exported(path, method)
     if not (path / "models" / "methods").is_dir():
@@ -112,7 +128,8 @@ def _exported(path: Path, method: str | None) -> ModelFiles:
         raise ModelError(f"{path / MODEL_FILE}: format: expected {FORMAT}, got {description.get('format')!r}")
     if method not in (None, description["method"]):
         raise ModelError(f"{path}: holds the method {description['method']}, not {method}")
-    return ModelFiles(description, path / "encoders", path / "heads", path / "index", path / "database", None)
+    index, database = (path / description.get("folders", {}).get(part, part) for part in ("index", "database"))
+    return ModelFiles(description, path / "encoders", path / "heads", index, database, None)
 
 
 def _of_project(path: Path, method: str | None) -> ModelFiles:

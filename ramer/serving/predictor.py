@@ -8,21 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from ramer.batches import SHUFFLED, Arrays, Batch
 from ramer.errors import ModelError, RamerError
 from ramer.files import digest_file, read_json
 from ramer.methods import Method, load_method
 from ramer.methods._imputing import ImputingMethod
-from ramer.modalities import LETTERS, MODALITIES
+from ramer.modalities import MODALITIES
 from ramer.retrieval.aggregation import Database, Lists
 from ramer.retrieval.index import DatabaseIndex, load_index
 from ramer.retrieval.search import search
 from ramer.retrieval.shuffle import Shuffle
 from ramer.serving.encoders import Encodings, StackedEncoders
 from ramer.serving.inputs import mark_missing
-from ramer.serving.modelfiles import DatabaseTable, ModelFiles, find_model
+from ramer.serving.modelfiles import DatabaseTable, ModelFiles, open_model
 from ramer.training.checkpoints import load_encoder
 
 
@@ -78,16 +77,17 @@ class Predictor:
 
     @classmethod
     def load(cls, path: str | Path, method: str | None = None) -> Predictor:
-        """Load a project's model or an exported one.
+        """Load a project's model, an exported or a registered one.
 
         Args:
-            path: a project whose pipeline has run, or a folder that ``export_model`` wrote.
+            path: a project whose pipeline has run, a folder that ``export_model`` wrote, or ``models:/name@alias``.
             method: a method of the project; its ``serve.method`` if None.
 
         Raises:
             RamerError: nothing there, or its parts do not fit each other.
         """
-        return cls(find_model(Path(path), method))
+        with open_model(path, method) as files:
+            return cls(files)
 
     def predict(self, features: Mapping[str, Any], neighbours: bool = False) -> Prediction:
         """Emotions of n clips.
@@ -219,21 +219,6 @@ def name_neighbours(
         )
         for rows, scores in zip(selected.rows, selected.scores, strict=True)
     )
-
-
-def prediction_csv(ids: list[str], prediction: Prediction) -> pd.DataFrame:
-    """One row per clip: id, available (letters), predicted, ``p/<label>``."""
-    letters = np.array(list(LETTERS.values()), dtype=object)
-    table = pd.DataFrame(
-        {
-            "id": ids,
-            "available": ["".join(letters[held]) for held in prediction.available],
-            "predicted": prediction.labels,
-        }
-    )
-    for i, name in enumerate(prediction.label_names):
-        table[f"p/{name}"] = prediction.probabilities[:, i]
-    return table
 
 
 def _load_encoders(files: ModelFiles, modality: str) -> StackedEncoders:

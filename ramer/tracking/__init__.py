@@ -8,20 +8,16 @@ every earlier stage came from the cache. MLflow itself is imported by ``ramer.tr
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from ramer.config import Config
 from ramer.files import write_json
+from ramer.registry import is_server, tracking_uri  # sets what MLflow reads when it is imported
 from ramer.tracking.provenance import Provenance
 from ramer.tracking.record import digest_inputs
 
 log = logging.getLogger(__name__)
-
-# Read by MLflow when it is imported: whatever in this package imports it, this file runs first.
-os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-os.environ["DO_NOT_TRACK"] = "true"
 
 
 def track(config: Config, root: Path, receipt: Path, *, environment: Mapping[str, str]) -> None:
@@ -47,7 +43,7 @@ def track(config: Config, root: Path, receipt: Path, *, environment: Mapping[str
         outcome["reason"] = "tracking.enabled is false"
     else:
         from ramer.tracking.runs import log_experiment
-        from ramer.tracking.store import StoreError, open_store, tracking_uri
+        from ramer.tracking.store import StoreError, open_store
 
         provenance = Provenance.read(root, environment)
         try:
@@ -76,7 +72,7 @@ def experiment_link(experiment: str, environment: Mapping[str, str], root: Path,
     Raises:
         StoreError: the store cannot be reached.
     """
-    from ramer.tracking.store import is_server, open_store, tracking_uri
+    from ramer.tracking.store import open_store
 
     uri = tracking_uri(environment, root)
     with open_store(experiment, environment, root) as store:

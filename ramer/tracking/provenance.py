@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+from ramer.registry import main_workspace
+
 # The pipeline itself rewrites these, and both are logged: they do not make the code unknown.
 _WRITTEN_BY_RUNS = ("dvc.lock", "params.yaml")
 _UNKNOWN = "unknown"
@@ -61,11 +63,6 @@ class Provenance:
         if self.modified:
             tags["dvc.modified"] = ", ".join(self.modified)[:5000]
         return tags
-
-
-def main_workspace(environment: Mapping[str, str], root: Path) -> Path:
-    """``DVC_ROOT``, which even in a temporary copy is the main workspace, else ``root``; absolute."""
-    return Path(environment.get("DVC_ROOT") or root).resolve()
 
 
 def dvc_remote(main: Path) -> dict[str, str] | None:

@@ -64,7 +64,19 @@ def log_experiment(store: Store, config: Config, root: Path, provenance: Provena
             if child.info.status != _FINISHED:
                 with _finishing(store, child):
                     writer.write(child, part)
+            children[method] = child
+        if _wants_version(config, provenance, root):
+            from ramer.tracking.registration import register_run  # imports torch and FAISS
+
+            register_run(store, config, root, children[config.serve.method], provenance)
     log.info("logged to MLflow: %s with %d methods", provenance.run_name, len(record.methods))
+
+
+def _wants_version(config: Config, provenance: Provenance, root: Path) -> bool:
+    """Whether ``serve.registration`` asks for a version of this run; ``auto`` leaves temporary copies out."""
+    if config.serve.registration == "auto":
+        return provenance.main == root.resolve()
+    return config.serve.registration == "always"
 
 
 def _find_parent(store: Store, identity: Mapping[str, str], provenance: Provenance) -> Run | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,9 +17,11 @@ from mlflow.entities import LifecycleStage
 from mlflow.exceptions import MlflowException
 
 from ramer.errors import RamerError
-from ramer.tracking.provenance import main_workspace
+from ramer.registry import defaults, is_server, main_workspace, tracking_uri
 
 log = logging.getLogger(__name__)
+
+__all__ = ["Store", "StoreError", "is_server", "open_store", "tracking_uri"]
 
 _SQLITE = "sqlite:///"
 _LOCK_SECONDS = 600.0
@@ -54,22 +55,6 @@ class Store:
     experiment_id: str
 
 
-def tracking_uri(environment: Mapping[str, str], root: Path) -> str:
-    """``MLFLOW_TRACKING_URI``, else a SQLite file in the main workspace.
-
-    A relative SQLite path is taken from the main workspace: a temporary copy, which is deleted
-    with everything in it, must not hold the store.
-    """
-    uri = environment.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}mlflow.db"
-    if not uri.startswith(_SQLITE):
-        return uri
-    return f"{_SQLITE}{main_workspace(environment, root) / uri.removeprefix(_SQLITE)}"
-
-
-def is_server(uri: str) -> bool:
-    return uri.startswith(("http://", "https://"))
-
-
 @contextlib.contextmanager
 def open_store(experiment: str, environment: Mapping[str, str], root: Path) -> Iterator[Store]:
     """A client and the experiment's id, for one process of this workspace at a time.
@@ -86,9 +71,9 @@ def open_store(experiment: str, environment: Mapping[str, str], root: Path) -> I
     try:
         with _lock(main):
             # MLflow names relative folders after the directory it starts in.
-            with _defaults(_FIRST_CONTACT), contextlib.chdir(main):
+            with defaults(_FIRST_CONTACT), contextlib.chdir(main):
                 store = _connect(uri, experiment, main)
-            with _defaults(_AFTERWARDS):
+            with defaults(_AFTERWARDS):
                 yield store
     except _FAULTS as error:
         raise StoreError(_one_line(error)) from error
@@ -128,18 +113,6 @@ def _lock(main: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-@contextlib.contextmanager
-def _defaults(values: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables that the user has left unset; MLflow reads them at every request."""
-    added = [name for name in values if name not in os.environ]
-    os.environ.update({name: values[name] for name in added})
-    try:
-        yield
-    finally:
-        for name in added:
-            os.environ.pop(name, None)
 
 
 def _quieten(*names: str) -> None:

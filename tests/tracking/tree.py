@@ -29,7 +29,8 @@ EPOCHS = 4
 def build(root: Path, methods: dict[str, dict[str, Any]] | None = None, seeds: int = 3, rows: int = 12) -> Config:
     """Write params, results, models and a git repository with one commit under ``root``."""
     methods = METHODS if methods is None else methods
-    params = {"prepare": {"seeds": list(range(seeds))}, "methods": methods, "serve": {"method": next(iter(methods))}}
+    serve = {"method": next(iter(methods)), "registration": "never"}  # nothing here could be loaded
+    params = {"prepare": {"seeds": list(range(seeds))}, "methods": methods, "serve": serve}
     root.mkdir(parents=True, exist_ok=True)
     (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), "utf-8")
     (root / ".gitignore").write_text("/data/\n/models/\n/results/\n/.tracking/\n/mlflow.db*\n/mlartifacts/\n", "utf-8")

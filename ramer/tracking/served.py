@@ -1,0 +1,32 @@
+"""The model that MLflow loads and serves, as code: this file goes into the model, no pickle does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from mlflow.exceptions import MlflowException
+from mlflow.models import set_model
+from mlflow.pyfunc import PythonModel, PythonModelContext
+
+from ramer.errors import RamerError
+from ramer.serving.predictor import Predictor
+from ramer.serving.tables import predict_table
+
+
+class ServedModel(PythonModel):
+    """Features in, null where missing; probabilities, what was missing and, if asked for, neighbours out."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        self.predictor = Predictor.load(context.artifacts["model"])
+
+    def predict(
+        self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+    ) -> pd.DataFrame:
+        try:
+            return predict_table(self.predictor, model_input, neighbours=bool((params or {}).get("neighbours")))
+        except RamerError as error:  # what the server answers with 400 and this text
+            raise MlflowException.invalid_parameter_value("; ".join(error.faults)) from None
+
+
+set_model(ServedModel())

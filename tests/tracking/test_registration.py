@@ -1,0 +1,258 @@
+"""The registered model: which runs become one, what it answers over HTTP, and when it becomes champion."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
+
+from ramer import Predictor
+from ramer.config import load_config
+from ramer.errors import RamerError
+from ramer.modalities import CONDITIONS, MODALITIES
+from ramer.reporting.report import report
+from ramer.tracking import track
+from tests.serving.project import corpus_of, prior_of, raw_features, rows_of
+from tests.tracking.conftest import runs
+from tests.tracking.test_store import free_port
+
+# MLflow warns of its own type hints when mlflow.pyfunc is imported.
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*type hint.*:UserWarning")]
+
+
+@pytest.fixture(scope="module")
+def tracked(served: Path, new_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project after ``track``: its model is in the registry."""
+    root = tmp_path_factory.mktemp("tracked") / "project"
+    shutil.copytree(served, root)
+    shutil.copy(new_store, root / "mlflow.db")
+    data, models = root / "data", root / "models"
+    report(
+        load_config(root / "params.yaml"),
+        results=root / "results/methods",
+        prepared=data / "prepared",
+        neighbours=data / "neighbours",
+        encoders=models / "encoders",
+        methods_models=models / "methods",
+        out=root / "results",
+    )
+    run_track(root)
+    return root
+
+
+def run_track(root: Path, main: Path | None = None, **changes: dict[str, Any]) -> None:
+    """Track a project, with changed sections of its parameters."""
+    params = json.loads((root / "params.yaml").read_text("utf-8"))
+    for section, values in changes.items():
+        params[section] |= values
+    (root / "params.yaml").write_text(json.dumps(params), "utf-8")
+    environment = {"DVC_ROOT": str(main or root)}
+    track(load_config(root / "params.yaml"), root, root / ".tracking/receipt.json", environment=environment)
+
+
+@pytest.fixture
+def copied(tracked: Path, new_store: Path, tmp_path: Path) -> Path:
+    """The same project with an empty store."""
+    root = tmp_path / "copy"
+    shutil.copytree(tracked, root, ignore=shutil.ignore_patterns("mlflow.db*", "mlartifacts"))
+    shutil.copy(new_store, root / "mlflow.db")
+    return root
+
+
+def client_of(root: Path) -> MlflowClient:
+    return MlflowClient(f"sqlite:///{root}/mlflow.db")
+
+
+def versions(root: Path) -> list[ModelVersion]:
+    return sorted(client_of(root).search_model_versions("name = 'ramer'"), key=lambda v: int(v.version))
+
+
+@pytest.fixture
+def in_project(tracked: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tracked)
+    return tracked
+
+
+def test_the_served_method_is_a_version_called_candidate(tracked: Path) -> None:
+    (version,) = versions(tracked)
+    assert client_of(tracked).get_model_version_by_alias("ramer", "candidate").version == version.version
+    assert version.tags["ramer.corpus_digest"] == corpus_of(tracked).info["digest"]
+    assert version.tags["ramer.method"] == "ramer"
+    scores = json.loads((tracked / "results/methods/ramer/metrics.json").read_text("utf-8"))
+    assert float(version.tags["ramer.avg6_weighted_f1"]) == scores["avg6/weighted_f1"]
+    (run,) = [run for run in runs(client_of(tracked), "method") if run.info.run_id == version.run_id]
+    assert run.data.tags["method"] == "ramer"
+
+
+def test_a_registered_model_predicts_as_the_project_does(in_project: Path) -> None:
+    here, there = Predictor.load(in_project), Predictor.load("models:/ramer@candidate")
+    for condition in CONDITIONS:
+        features = raw_features(in_project, rows_of(in_project), condition)
+        one, two = here.predict(features, neighbours=True), there.predict(features, neighbours=True)
+        np.testing.assert_array_equal(one.probabilities, two.probabilities)
+        assert one.neighbours == two.neighbours
+
+
+@pytest.mark.parametrize("uri", ["models:/ramer@nobody", "models:/other/1", "models:/ramer/99"])
+def test_a_version_that_is_not_there_is_one_line(in_project: Path, uri: str) -> None:
+    with pytest.raises(RamerError) as fault:
+        Predictor.load(uri)
+    (line,) = fault.value.faults
+    assert line.startswith(f"{uri}: not in the registry at sqlite:///")
+
+
+def test_a_registry_that_is_not_there_is_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RamerError, match="no MLflow store at "):
+        Predictor.load("models:/ramer@candidate")
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_pickle_is_in_the_model_and_no_clip_in_its_example(tracked: Path) -> None:
+    (version,) = versions(tracked)
+    model = next(tracked.glob(f"mlartifacts/**/{version.run_id}/artifacts/model"))
+    endings = {path.suffix for path in model.rglob("*") if path.is_file()}
+    assert endings <= {"", ".yaml", ".txt", ".json", ".py", ".csv", ".npy", ".parquet", ".faiss", ".safetensors"}
+    example = json.loads((model / "serving_input_example.json").read_text("utf-8"))["dataframe_split"]
+    (row,) = example["data"]
+    corpus = corpus_of(tracked)
+    assert row[example["columns"].index("video")] is None
+    mean = corpus.scaler("audio", corpus.replicates[0]).mean
+    np.testing.assert_array_equal(np.float32(row[example["columns"].index("audio")]), mean)
+
+
+def test_tracking_again_adds_no_version(tracked: Path) -> None:
+    run_track(tracked)
+    assert len(versions(tracked)) == 1
+
+
+@pytest.mark.parametrize(
+    ("registration", "temporary", "registered"),
+    [("auto", True, False), ("always", True, True), ("never", False, False)],
+)
+def test_temporary_copies_register_nothing_unless_told(
+    copied: Path, new_store: Path, tmp_path: Path, registration: str, temporary: bool, registered: bool
+) -> None:
+    main = tmp_path / "main" if temporary else copied
+    main.mkdir(exist_ok=True)
+    shutil.copy(new_store, main / "mlflow.db")
+    run_track(copied, main, serve={"registration": registration})
+    assert len(versions(main)) == registered
+    assert len(runs(client_of(main), "experiment")) == 1
+
+
+def test_a_model_above_the_size_limit_is_logged_but_not_registered(
+    copied: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run_track(copied, tracking={"max_artifact_mb": 0.001})
+    assert not versions(copied)
+    assert {run.info.status for run in runs(client_of(copied), "experiment")} == {"FINISHED"}
+    (line,) = [r.getMessage() for r in caplog.records if "NOT registered" in r.getMessage()]
+    assert line.endswith("tracking.max_artifact_mb is 0.001")
+
+
+@pytest.fixture(scope="module")
+def server(tracked: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """``mlflow models serve`` on loopback, as a user starts it."""
+    folder, port = tmp_path_factory.mktemp("server"), free_port()
+    command = ["-m", "mlflow", "models", "serve", "--model-uri", "models:/ramer@candidate", "--env-manager", "local"]
+    with open(folder / "log", "w", encoding="utf-8") as log:
+        process = subprocess.Popen(
+            [sys.executable, *command, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"],
+            cwd=folder,
+            env={
+                **os.environ,
+                "MLFLOW_TRACKING_URI": f"sqlite:///{tracked}/mlflow.db",
+                "PYTHONPATH": str(Path(__file__).parents[2]),
+                "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            },
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        try:
+            deadline = time.monotonic() + 180
+            while not _answers(f"http://127.0.0.1:{port}/ping"):
+                said = (folder / "log").read_text("utf-8")
+                assert process.poll() is None, said
+                assert time.monotonic() < deadline, said
+                time.sleep(0.3)
+            yield f"http://127.0.0.1:{port}/invocations"
+        finally:
+            os.killpg(process.pid, 15)
+            process.wait(timeout=30)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def ask(url: str, **body: Any) -> Any:
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.load(answer)["predictions"]
+
+
+def records(features: dict[str, np.ndarray]) -> list[dict[str, list[float] | None]]:
+    """Rows as JSON writes them: null for what is missing."""
+    rows = range(len(next(iter(features.values()))))
+    return [{m: None if np.isnan(v[row]).all() else v[row].tolist() for m, v in features.items()} for row in rows]
+
+
+def probabilities(answers: list[dict[str, Any]], labels: tuple[str, ...]) -> np.ndarray:
+    return np.array([[answer[f"p/{label}"] for label in labels] for answer in answers])
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_the_server_answers_as_python_does(tracked: Path, server: str, condition: str) -> None:
+    features = raw_features(tracked, rows_of(tracked), condition)
+    expected = Predictor.load(tracked).predict(features, neighbours=True)
+    answers = ask(server, dataframe_records=records(features), params={"neighbours": True})
+    np.testing.assert_allclose(probabilities(answers, expected.label_names), expected.probabilities, atol=1e-6)
+    for row, answer in enumerate(answers):
+        assert answer["predicted"] == expected.labels[row]
+        assert answer["missing"] == list(expected.missing(row))
+        near = [(n["target"], n["id"], n["label"]) for n in answer["neighbours"]]
+        assert near == [(n.target, n.id, n.label) for n in expected.neighbours[row]]
+
+
+def test_the_server_takes_a_request_without_a_column_and_a_clip_with_nothing(tracked: Path, server: str) -> None:
+    features = raw_features(tracked, rows_of(tracked)[:1], "a")
+    expected = Predictor.load(tracked).predict(features)
+    (answer,) = ask(server, dataframe_records=[{"audio": features["audio"][0].tolist()}])
+    np.testing.assert_allclose(probabilities([answer], expected.label_names), expected.probabilities, atol=1e-6)
+    (nothing,) = ask(server, dataframe_records=[dict.fromkeys(MODALITIES)])
+    np.testing.assert_allclose(probabilities([nothing], expected.label_names)[0], prior_of(tracked), atol=1e-6)
+    assert (nothing["available"], nothing["missing"]) == ("", list(MODALITIES))
+
+
+def test_the_server_answers_the_example_of_the_model(tracked: Path, server: str) -> None:
+    model = next(tracked.glob(f"mlartifacts/**/{versions(tracked)[0].run_id}/artifacts/model"))
+    (answer,) = ask(server, **json.loads((model / "serving_input_example.json").read_text("utf-8")))
+    assert answer["missing"] == ["video"]
+    assert "neighbours" not in answer
+
+
+def test_the_server_says_what_is_wrong_with_a_request(server: str) -> None:
+    with pytest.raises(urllib.error.HTTPError) as fault:
+        ask(server, dataframe_records=[{"audio": [1.0, 2.0], "video": None, "text": None}])
+    with fault.value as refused:
+        assert refused.code == 400
+        assert "audio: row 0: expected 10 numbers or null, got 2" in refused.read().decode()
