@@ -163,7 +163,8 @@ class Dump(Section):
 class Index(Section):
     """kind: flat is exact; auto decides by size. null sizes are chosen from the number of keys.
 
-    nlist, nprobe: inverted lists made and visited. m: bytes per compressed key (ivf_pq) or links per key (hnsw).
+    nlist, nprobe: inverted lists made and visited (null: as many as recall on a sample asks for).
+    m: bytes per compressed key (ivf_pq) or links per key (hnsw).
     ef_construction, ef: candidates held while an hnsw graph is built and searched.
     """
 

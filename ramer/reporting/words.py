@@ -209,6 +209,12 @@ def caveats(results: Results, clusters: Clusters, draws: int, alpha: float) -> l
         )
     if all(m["retrieval"] for m in results.descriptions.values() if m["deployable"]):
         found.append("No deployable method without retrieval was run, so the reference is not a baseline.")
+    recalls = {m: d.get("mean", {}).get("index_recall_at_5") for m, d in results.purity.items()}
+    if any(recalls.values()):
+        said = ", ".join(f"{m} {100 * r:.1f} %" for m, r in recalls.items() if r is not None)
+        found.append(
+            f"Neighbours come from approximate indexes, which find this share of the exact five nearest: {said}."
+        )
     smallest = 2 * (len(results.methods) - 1) / (draws + 1)
     if smallest >= alpha:
         found.append(

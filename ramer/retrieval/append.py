@@ -18,7 +18,8 @@ from numpy.lib.format import open_memmap
 
 from ramer.errors import RetrievalError
 from ramer.files import atomic_file
-from ramer.retrieval.index import DatabaseIndex, add_keys, measure_recall
+from ramer.retrieval.index import DatabaseIndex, add_keys
+from ramer.retrieval.recall import RecallSample
 
 BLOCK = 16384  # rows copied at a time
 
@@ -59,6 +60,7 @@ def append_keys(
     *,
     ids_digest: str,
     seed: int = 0,
+    rerank: bool = True,
 ) -> DatabaseIndex:
     """The index with more keys; the one given must not be used afterwards, its keys move into the new one.
 
@@ -69,6 +71,7 @@ def append_keys(
         ids: names of the new rows [added].
         ids_digest: of all ids in row order, as it is with the new rows.
         seed: of the sample that recall is measured on, ``index.seed``.
+        rerank: whether recall is that of candidates which are scored again, ``index.rerank``.
 
     Raises:
         RetrievalError: a row is not above those before it, its id is there already, or its state is zero or not finite.
@@ -80,13 +83,14 @@ def append_keys(
     add_keys(inner, str(index.sidecar["kind"]), states, rows, list(ids))
     every = np.concatenate([index.rows, rows])
     kind = index.sidecar["kind"]
+    sample = None if kind == "flat" else RecallSample.draw(states, every, seed)
     sidecar: dict[str, Any] = index.sidecar | {
         "ids": [*index.sidecar["ids"], *(str(name) for name in ids)],
         "rows": every.tolist(),
         "count": len(every),
         "dimension": states.shape[1],
         "ids_digest": ids_digest,
-        "recall_at_5": measure_recall(inner, kind, states, every, seed),
+        "recall_at_5": sample.recall(inner, rerank) if sample else None,
     }
     return DatabaseIndex(inner, every, sidecar)
 

@@ -30,7 +30,8 @@ def diagnose(
 
     ``label_purity``: share of the labelled among the top 5 that have the query's label. Encoders have seen the labels
     of train rows, so train far above test means that training neighbours are better than a new clip's.
-    ``same_speaker``: share of the top 5 from the query's own speaker, over named train rows.
+    ``same_speaker``: share of the top 5 from the query's own speaker, over named train rows. ``index_recall_at_5``:
+    what the sidecar of an approximate index says.
 
     Args:
         states: raw states [rows, hidden]. queries: row numbers [Q]. rows, scores: their lists [Q, width].
@@ -48,7 +49,9 @@ def diagnose(
         first = np.asarray(scores[members, 0])
         nearest[split] = _mean(first[np.isfinite(first)])
     named = of_split["train"] & (corpus.groups[queries] >= 0)
+    recall = index.sidecar.get("recall_at_5")
     return {
+        **({} if recall is None else {"index_recall_at_5": recall}),
         "database_rows": len(index.rows),
         "label_purity": purity,
         "top_score": nearest,

@@ -16,6 +16,7 @@ from ramer.data.prepared import PreparedCorpus, Replicate
 from ramer.errors import RetrievalError
 from ramer.files import atomic_directory, atomic_file, read_json, write_json
 from ramer.modalities import MODALITIES
+from ramer.retrieval.recall import RecallSample
 from ramer.retrieval.states import StatesTable, l2_normalise
 from ramer.seeding import generator
 
@@ -26,8 +27,6 @@ BLOCK = 16384  # keys normalised and added at a time
 FLAT_ROWS = 200_000  # auto: up to here exact search takes milliseconds a query
 IVF_BYTES = 4 << 30  # auto: beyond this many bytes of keys they are compressed
 TRAIN_PER_CENTROID = 64  # rows of the training sample per inverted list or code
-RECALL_QUERIES = 256
-RECALL_K = 5
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ def build_index(config: Config, modality: str, prepared: Path, states: Path, out
         for replicate in corpus.replicates:
             rows = database_rows(corpus, replicate, modality, config.retrieval.scope)
             kind = choose_kind(config.index, len(rows), table.hidden_dim)
-            index, settings = _fill(config.index, kind, table.of(replicate), rows, corpus.ids)
+            index, settings, recall = fill_index(config.index, kind, table.of(replicate), rows, corpus.ids)
             sidecar = {
                 "modality": modality,
                 "ids": list(corpus.ids[rows]),
@@ -84,7 +83,7 @@ def build_index(config: Config, modality: str, prepared: Path, states: Path, out
                 "metric": "inner_product",
                 "kind": kind,
                 "settings": settings,
-                "recall_at_5": measure_recall(index, kind, table.of(replicate), rows, config.index.seed),
+                "recall_at_5": recall,
                 "scope": config.retrieval.scope,
                 "encoder_digest": table.encoder_digest(replicate),
                 "ids_digest": corpus.ids_digest,
@@ -164,7 +163,7 @@ def _flat(settings: Index, count: int, dimension: int) -> tuple[faiss.Index, dic
 
 def _lists(settings: Index, count: int) -> dict[str, int]:
     nlist = min(settings.nlist or max(1, round(4 * count**0.5)), max(count, 1))
-    return {"nlist": nlist, "nprobe": min(settings.nprobe or max(1, nlist // 8), nlist)}
+    return {"nlist": nlist, "nprobe": min(settings.nprobe or nlist, nlist)}
 
 
 def _ivf_flat(settings: Index, count: int, dimension: int) -> tuple[faiss.Index, dict[str, int]]:
@@ -212,18 +211,31 @@ def _seeded(index: Any, settings: Index, chosen: dict[str, int]) -> Any:
     return index
 
 
-def _fill(
+def fill_index(
     settings: Index, kind: str, states: np.ndarray, rows: np.ndarray, ids: np.ndarray
-) -> tuple[faiss.Index, dict[str, int]]:
+) -> tuple[faiss.Index, dict[str, int], float | None]:
+    """An index over the states of ``rows``, its settings and its recall on a sample (None for an exact one).
+
+    Where ``index.nprobe`` is null as many lists are visited as the recall of the sample asks for.
+
+    Args:
+        states: raw states by row number, may be memory-mapped. ids: names by row number.
+    """
     if not len(rows):
-        return faiss.IndexFlatIP(max(states.shape[1], 1)), {}
+        return faiss.IndexFlatIP(max(states.shape[1], 1)), {}, None
     index, chosen = KINDS[kind](settings, len(rows), states.shape[1])
     if not index.is_trained:
         size = min(len(rows), TRAIN_PER_CENTROID * max(chosen["nlist"], 1 << chosen.get("bits", 0)))
         sample = np.sort(generator(settings.seed, "index", "sample").choice(rows, size, replace=False))
         index.train(l2_normalise(states[sample], refuse="key of row", ids=ids[sample]))
     add_keys(index, kind, states, rows, ids[rows])
-    return index, chosen
+    asked = RecallSample.draw(states, rows, settings.seed) if kind != "flat" else None
+    if asked is None:
+        return index, chosen, None
+    if "nprobe" in chosen and settings.nprobe is None:
+        chosen["nprobe"] = asked.fewest_lists(index, chosen["nlist"], settings.rerank)
+        faiss.ParameterSpace().set_index_parameter(index, "nprobe", chosen["nprobe"])
+    return index, chosen, asked.recall(index, settings.rerank)
 
 
 def add_keys(index: Any, kind: str, states: np.ndarray, rows: np.ndarray, names: Sequence[Any] | np.ndarray) -> None:
@@ -245,37 +257,3 @@ def add_keys(index: Any, kind: str, states: np.ndarray, rows: np.ndarray, names:
             index.add(l2_normalise(states[rows[block]], refuse="key of row", ids=names[block]))
     finally:
         faiss.omp_set_num_threads(threads)
-
-
-def measure_recall(index: faiss.Index, kind: str, states: np.ndarray, rows: np.ndarray, seed: int) -> float | None:
-    """Share of the exact five nearest that an approximate index finds, without re-ranking; None for a flat one.
-
-    For a sample of its own keys, each of which does not count as its own neighbour.
-    """
-    if kind == "flat" or len(rows) < 2:
-        return None
-    chosen = generator(seed, "index", "recall").choice(len(rows), min(RECALL_QUERIES, len(rows)), replace=False)
-    sample = np.sort(chosen)
-    queries = l2_normalise(states[rows[sample]])
-    exact = faiss.IndexFlatIP(states.shape[1])
-    best_scores = np.full((len(queries), RECALL_K + 1), -np.inf, dtype=np.float32)
-    best = np.full((len(queries), RECALL_K + 1), -1, dtype=np.int64)
-    for start in range(0, len(rows), BLOCK):
-        exact.reset()
-        exact.add(l2_normalise(states[rows[start : start + BLOCK]]))
-        scores, found = exact.search(queries, RECALL_K + 1)
-        scores = np.concatenate([best_scores, np.where(found < 0, -np.inf, scores)], axis=1)
-        found = np.concatenate([best, np.where(found < 0, -1, found + start)], axis=1)
-        order = np.argsort(-scores, axis=1, kind="stable")[:, : RECALL_K + 1]
-        best_scores, best = np.take_along_axis(scores, order, axis=1), np.take_along_axis(found, order, axis=1)
-    _, near = index.search(queries, RECALL_K + 1)
-    best, near = _others(best, sample), _others(near, sample)
-    hits = (near[:, :, None] == best[:, None, :]) & (best[:, None, :] >= 0)
-    return float(hits.sum() / max((best >= 0).sum(), 1))
-
-
-def _others(found: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """The first ``RECALL_K`` of every line without the query itself; -1 for none."""
-    order = np.argsort(found == own[:, None], axis=1, kind="stable")[:, :RECALL_K]
-    others = np.take_along_axis(found, order, axis=1)
-    return np.where(others == own[:, None], -1, others)

@@ -241,6 +241,17 @@ def test_purity_says_that_training_neighbours_are_too_good(make_project: Make) -
 
 
 @pytest.mark.usefixtures("words_only")
+def test_what_approximate_indexes_miss_is_said(make_project: Make) -> None:
+    project = make_project(PAIR, seeds=1)
+    assert "approximate" not in read_page(project.run()).text
+    path = project.root / "data/neighbours/video/diagnostics.json"
+    report = read_json(path)
+    report["mean"]["index_recall_at_5"] = 0.973
+    write_json(path, report)
+    assert "find this share of the exact five nearest: video 97.3 %." in read_page(project.run()).text
+
+
+@pytest.mark.usefixtures("words_only")
 def test_method_names_cannot_inject_markup(make_project: Make) -> None:
     project = make_project(PAIR, seeds=1)
     path = project.root / "data/prepared/corpus.json"

@@ -10,6 +10,7 @@ from ramer.config import Index
 from ramer.errors import ConfigError, RetrievalError
 from ramer.files import digest_file, read_json, write_json
 from ramer.retrieval import index as index_module
+from ramer.retrieval import recall as recall_module
 from ramer.retrieval.index import build_index, choose_kind, load_index
 from ramer.retrieval.states import l2_normalise
 from tests.retrieval.conftest import Tiny, tiny_config, write_tiny
@@ -62,9 +63,9 @@ def test_an_approximate_index_reports_its_recall(tiny: Tiny, kind: str) -> None:
 
 
 def test_recall_is_that_of_a_plain_count(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index_module, "BLOCK", 7)
-    monkeypatch.setattr(index_module, "RECALL_QUERIES", 1000)
-    build(tiny, index={"kind": "ivf_flat", "nlist": 8, "nprobe": 2})
+    monkeypatch.setattr(recall_module, "BLOCK", 7)
+    monkeypatch.setattr(recall_module, "QUERIES", 1000)
+    build(tiny, index={"kind": "ivf_flat", "nlist": 8, "nprobe": 2, "rerank": False})
     loaded = load_index(tiny.index("audio") / "fold0_seed0.faiss")
     keys = l2_normalise(tiny.read_states("audio")[0][loaded.rows])
     _, near = loaded.faiss_index.search(keys, 6)
@@ -75,6 +76,26 @@ def test_recall_is_that_of_a_plain_count(tiny: Tiny, monkeypatch: pytest.MonkeyP
         hits.append(len(set(others) & set([row for row in found if row != own][:5])) / 5)
     assert loaded.sidecar["recall_at_5"] == pytest.approx(np.mean(hits))
     assert loaded.sidecar["recall_at_5"] < 1
+
+
+def test_re_ranking_counts_what_is_among_the_candidates(tiny: Tiny) -> None:
+    recalls = []
+    for rerank in (False, True):
+        build(tiny, index={"kind": "ivf_pq", "nlist": 2, "nprobe": 2, "m": 2, "rerank": rerank})
+        recalls.append(read_json(tiny.index("audio") / "fold0_seed0.json")["recall_at_5"])
+    assert recalls[0] < recalls[1]
+
+
+def test_as_few_lists_are_visited_as_recall_allows(tiny: Tiny) -> None:
+    path = tiny.index("audio") / "fold0_seed0.json"
+    build(tiny, index={"kind": "ivf_flat", "nlist": 8})
+    chosen = read_json(path)
+    assert chosen["settings"]["nprobe"] < 8
+    assert chosen["recall_at_5"] >= recall_module.WANTED
+    build(tiny, index={"kind": "ivf_flat", "nlist": 8, "nprobe": chosen["settings"]["nprobe"] // 2})
+    assert read_json(path)["recall_at_5"] < recall_module.WANTED
+    build(tiny, index={"kind": "ivf_flat", "nlist": 8, "nprobe": 3})
+    assert read_json(path)["settings"]["nprobe"] == 3
 
 
 def test_auto_is_decided_by_size() -> None:

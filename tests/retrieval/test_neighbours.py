@@ -16,8 +16,8 @@ from ramer.retrieval.states import StatesTable
 from tests.retrieval.conftest import LABELS, Tiny, tiny_config, write_tiny
 
 
-def run(tiny: Tiny, modality: str = "audio", **retrieval: Any) -> NeighbourTable:
-    config = tiny_config(retrieval={"width": 20} | retrieval)
+def run(tiny: Tiny, modality: str = "audio", index: dict[str, Any] | None = None, **retrieval: Any) -> NeighbourTable:
+    config = tiny_config(retrieval={"width": 20} | retrieval, index=index or {})
     build_index(config, modality, tiny.prepared, tiny.states(modality), tiny.index(modality))
     retrieve(config, modality, tiny.prepared, tiny.states(modality), tiny.index(modality), tiny.neighbours(modality))
     return NeighbourTable.open(tiny.neighbours(modality))
@@ -137,6 +137,15 @@ def speaker_states(tiny: Tiny) -> None:
     states = centres[corpus.groups] + rng.standard_normal((2, corpus.rows, 6))
     states[:, ~corpus.available[:, 0]] = np.nan
     tiny.write_states("audio", states)
+
+
+def test_an_approximate_index_hands_its_recall_to_the_report(tiny: Tiny) -> None:
+    run(tiny)
+    assert "index_recall_at_5" not in read_json(tiny.neighbours("audio") / "diagnostics.json")["mean"]
+    run(tiny, index={"kind": "ivf_flat", "nlist": 8, "nprobe": 1})
+    stated = [read_json(tiny.index("audio") / f"fold0_seed{seed}.json")["recall_at_5"] for seed in (0, 1)]
+    mean = read_json(tiny.neighbours("audio") / "diagnostics.json")["mean"]
+    assert mean["index_recall_at_5"] == pytest.approx(sum(stated) / 2)
 
 
 def test_the_same_speakers_share_is_measured_with_and_without_exclusion(tiny: Tiny) -> None:
