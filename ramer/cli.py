@@ -14,6 +14,7 @@ from ramer.commands.export import export
 from ramer.commands.extract import extract
 from ramer.commands.neighbours import neighbours
 from ramer.commands.predict import predict
+from ramer.commands.promote import promote
 from ramer.commands.report import report
 from ramer.errors import RamerError
 
@@ -47,7 +48,7 @@ def plain_errors(command: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-for _command in (predict, neighbours, report, export, extract):
+for _command in (predict, neighbours, report, export, promote, extract):
     app.command()(plain_errors(_command))
 
 

@@ -1,0 +1,34 @@
+"""``ramer promote``: the candidate becomes champion, unless it is worse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def promote(
+    version: Annotated[
+        str | None, typer.Argument(help="Number of a version; the one called candidate by default.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Name in the registry; serve.model of params.yaml by default.")
+    ] = None,
+    project: Annotated[Path, typer.Option(help="The ramer project whose store holds the registry.")] = Path("."),
+) -> None:
+    """Move the alias champion to the candidate if its avg6 is not worse, on the same corpus."""
+    import os
+
+    from ramer.config import load_config
+    from ramer.tracking.promotion import promote
+
+    config = load_config(project / "params.yaml")
+    done = promote(config, project, os.environ, version, model)
+    told = f"models:/{done.name}@champion is version {done.version}"
+    if done.comparison is None:
+        typer.echo(f"{told}; there was none before")
+        return
+    c = done.comparison
+    points = f"{c.difference * 100:+.1f} points [{c.low * 100:+.1f}, {c.high * 100:+.1f}]"
+    typer.echo(f"{told}, before version {done.previous}: avg6 weighted F1 {points}")

@@ -1,0 +1,83 @@
+"""Who becomes champion: the first, then whoever is not worse on the same corpus."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from ramer import Predictor
+from ramer.cli import app
+from tests.serving.project import raw_features, rows_of
+from tests.tracking.test_registration import (  # noqa: F401  # fixtures
+    client_of,
+    copied,
+    run_track,
+    tracked,
+    versions,
+)
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*type hint.*:UserWarning")]
+
+
+def promote(root: Path, *arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["promote", *arguments, "--project", str(root)])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.stdout + result.stderr
+
+
+def champion(root: Path) -> str:
+    return str(client_of(root).get_model_version_by_alias("ramer", "champion").version)
+
+
+@pytest.fixture
+def crowned(copied: Path) -> Path:  # noqa: F811
+    """A project whose first version is champion."""
+    run_track(copied)
+    assert promote(copied) == (0, "models:/ramer@champion is version 1; there was none before\n")
+    return copied
+
+
+def test_the_first_candidate_becomes_champion_and_is_loaded_by_that_name(
+    crowned: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert champion(crowned) == "1"
+    monkeypatch.chdir(crowned)
+    features = raw_features(crowned, rows_of(crowned)[:3], "av")
+    expected = Predictor.load(crowned).predict(features).probabilities
+    assert (Predictor.load("models:/ramer@champion").predict(features).probabilities == expected).all()
+
+
+def test_an_equal_candidate_is_promoted_and_a_worse_one_is_not(crowned: Path) -> None:
+    assert promote(crowned) == (2, "error: models:/ramer: version 1 is champion already\n")
+    run_track(crowned, report={"draws": 500})  # the same predictions
+    code, said = promote(crowned)
+    assert (code, champion(crowned)) == (0, "2")
+    assert said == (
+        "models:/ramer@champion is version 2, before version 1: avg6 weighted F1 +0.0 points [+0.0, +0.0]\n"
+    )
+    assert client_of(crowned).get_model_version("ramer", "2").tags["ramer.promoted_over"] == "1"
+    run_track(crowned, serve={"method": "prior"})
+    code, said = promote(crowned)
+    assert (code, champion(crowned)) == (2, "2")
+    assert said.startswith("error: models:/ramer: not promoted: version 3 is worse than version 2, avg6 weighted F1 -")
+    assert promote(crowned, "1")[0] == 0
+    assert champion(crowned) == "1"
+
+
+def test_versions_of_two_corpora_are_not_compared(crowned: Path) -> None:
+    run_track(crowned, report={"draws": 500})
+    client_of(crowned).set_model_version_tag("ramer", "2", "ramer.corpus_digest", "f" * 64)
+    code, said = promote(crowned)
+    assert (code, champion(crowned)) == (2, "1")
+    assert "not promoted: scored on different corpora (version 2 on ffffffffffffffff, version 1 on " in said
+
+
+def test_what_is_not_there_is_one_line(copied: Path) -> None:  # noqa: F811
+    code, said = promote(copied)
+    assert code == 2
+    assert said.startswith("error: models:/ramer@candidate: no such version")
+    assert promote(copied, "7") == (2, "error: models:/ramer/7: no such version in the registry\n")
+    assert len(versions(copied)) == 0
