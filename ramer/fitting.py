@@ -121,7 +121,8 @@ def _description(name: str, kind: type[Method], options: object, chosen: dict[st
         "name": name,
         "type": options.type,  # type: ignore[attr-defined]
         "options": options.model_dump(mode="json"),  # type: ignore[attr-defined]
-        "deployable": kind.deployable,
+        # A shuffled database is a control: as useful as it may look, nobody should serve it.
+        "deployable": kind.deployable and getattr(options, "database", "real") == "real",
         "retrieval": kind.retrieval,
         "validation_selection": sum(scores) / len(scores),
         "replicates": chosen,

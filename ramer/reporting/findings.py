@@ -28,7 +28,8 @@ class Findings:
         retrieval_gain: retrieval against the baseline per condition and avg6, empty if there is nothing to compare.
         as_good: deployable methods that the test rows cannot tell from ``best``. better: those that they put ahead.
         product: name of the product of unimodal regressions; product_gaps: every method against it on avg6.
-        control_gain: retrieval against randomly drawn neighbours on avg6.
+        control_gain: retrieval on avg6 against itself with a shuffled database or, where that was not run, against
+            randomly drawn neighbours.
     """
 
     best: str
@@ -42,6 +43,7 @@ class Findings:
     product: str | None
     product_gaps: list[Comparison]
     control_gain: Comparison | None
+    control_is_random: bool
     alpha: float
 
 
@@ -58,7 +60,7 @@ def find(results: Results, bootstrap: Bootstrap) -> Findings:
         families = [(SCORE, c) for c in COLUMNS]
         gain = {c.condition: c for c in bootstrap.compare(baseline, families) if c.method == retrieval}
     against_best = [c for c in bootstrap.compare(best, [(SCORE, AVERAGE)]) if c.method in deployable]
-    product, control = _of_type(about, PRODUCT), _of_type(about, CONTROL)
+    product, control = _of_type(about, PRODUCT), _control(about, retrieval)
     return Findings(
         best=best,
         baseline=baseline,
@@ -71,6 +73,7 @@ def find(results: Results, bootstrap: Bootstrap) -> Findings:
         product=product,
         product_gaps=bootstrap.compare(product, [(SCORE, AVERAGE)]) if product else [],
         control_gain=_single(bootstrap, control, retrieval),
+        control_is_random=control is not None and about[control]["type"] == CONTROL,
         alpha=alpha,
     )
 
@@ -109,6 +112,16 @@ def _label_chance(corpus: Mapping[str, Any]) -> float | None:
         if train.sum() and test.sum():
             chances.append(float(train @ test / (train.sum() * test.sum())))
     return float(np.mean(chances)) if chances else None
+
+
+def _control(about: Mapping[str, Mapping[str, Any]], retrieval: str | None) -> str | None:
+    """The entry that differs from a retrieval method in its shuffled database alone, else random neighbours."""
+    if retrieval is not None:
+        twin = dict(about[retrieval].get("options", {})) | {"database": "shuffled"}
+        for name, method in about.items():
+            if name != retrieval and method.get("options") == twin:
+                return name
+    return _of_type(about, CONTROL)
 
 
 def _of_type(about: Mapping[str, Mapping[str, Any]], kind: str) -> str | None:

@@ -99,9 +99,7 @@ def advice(results: Results, findings: Findings, served: str) -> list[Markup]:
     items.append(_calibration(results, [best, *findings.as_good]))
     bounds = [n for n, m in results.descriptions.items() if not m["deployable"]]
     if bounds:
-        items.append(
-            Markup("Bounds that cannot be deployed, to show how far there is to go: {}.").format(listed(bounds))
-        )
+        items.append(Markup("Bounds and controls, not for deployment: {}.").format(listed(bounds)))
     return items
 
 
@@ -135,11 +133,12 @@ def where_retrieval_wins_and_loses(findings: Findings) -> list[Markup]:
     sentences = [Markup(" ").join(parts)]
     if findings.control_gain is not None:
         control = findings.control_gain
+        what = "that draws its neighbours at random" if findings.control_is_random else "with a shuffled database"
         sentences.append(
             Markup(
-                "Against {}, the control that draws its neighbours at random, it is {} points ({}). Only what it gains "
-                "there is owed to <em>which</em> neighbours are taken."
-            ).format(code(control.reference), signed(control.difference), interval_text(control))
+                "Against {}, the control {}, it is {} points ({}). Only what it gains there is owed to <em>which</em> "
+                "neighbours are taken."
+            ).format(code(control.reference), what, signed(control.difference), interval_text(control))
         )
     return sentences
 

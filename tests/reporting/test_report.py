@@ -266,3 +266,15 @@ def test_confusion_of_the_page_is_the_mean_over_rows_not_over_counts() -> None:
     data = plots.confusions({"one": counts}, ["a", "b"])
     assert data.startswith(b"\x89PNG")
     assert data == plots.confusions({"one": {c: 3 * m for c, m in counts.items()}}, ["a", "b"])
+
+
+@pytest.mark.usefixtures("words_only")
+def test_retrieval_is_held_against_its_own_shuffled_database_where_that_was_run(make_project: Make) -> None:
+    names = ("ramer", "late_product", "random_neighbours")
+    project = make_project({n: METHODS[n] for n in names} | {"ramer_shuffled": ("ramer", False, True, 0.6)})
+    for name, database in (("ramer", "real"), ("ramer_shuffled", "shuffled")):
+        path = project.root / "results/methods" / name / "method.json"
+        write_json(path, read_json(path) | {"options": {"type": "ramer", "k": 5, "database": database}})
+    text = read_page(project.run()).text
+    assert "Against ramer_shuffled, the control with a shuffled database, it is" in text
+    assert "draws its neighbours at random" not in text
