@@ -108,7 +108,8 @@ class ReplicateData:
         scope = SCOPES[self._scope()]
         allowed = np.isin(codes, [SPLITS.index(split) for split in scope])
         return Database(
-            states={m: self._states[m].states[self.replicate.index] for m in MODALITIES},
+            # Plain views of what is memory-mapped: taking rows of a memmap costs many times as much.
+            states={m: np.asarray(self._states[m].states[self.replicate.index]) for m in MODALITIES},
             available=self.corpus.available & allowed[:, None],
             labels=np.where(codes == 0, self.corpus.labels(self.replicate), -1),
         )

@@ -9,10 +9,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import numpy as np
+import torch
 from pydantic import Field
+from torch import nn
 
 from ramer.batches import SHUFFLED, Batch, LabelledRows, TrainingBatch
 from ramer.config import Section, Training
@@ -21,6 +23,8 @@ from ramer.files import write_tensors
 from ramer.modalities import CONDITIONS
 from ramer.training.loop import Fitted, History
 from ramer.training.temperature import fit_temperatures, pattern_codes, scale
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 class MethodOptions(Section):
@@ -149,6 +153,18 @@ class Method(ABC):
             "training": self.training.model_dump(mode="json"),
         }
         write_tensors(path, {**self.tensors(), "prior_": self.prior_, "temperatures_": self.temperatures_}, metadata)
+
+
+def weights_of(module: nn.Module, prefix: str) -> dict[str, np.ndarray]:
+    """A module's weights as arrays, their names behind a prefix."""
+    return {prefix + n: v.detach().cpu().numpy() for n, v in module.state_dict().items()}
+
+
+def take_weights(module: Network, tensors: dict[str, np.ndarray], prefix: str) -> Network:
+    """The module with what ``weights_of`` gave, in eval mode."""
+    state = {n.removeprefix(prefix): torch.from_numpy(v) for n, v in tensors.items() if n.startswith(prefix)}
+    module.load_state_dict(state)
+    return module.eval()
 
 
 def check_tensors(tensors: dict[str, np.ndarray], *names: str) -> None:

@@ -47,14 +47,18 @@ class ImputingMethod(Method):
     def fill(self, batch: Batch) -> Filled:
         """States that stand in for missing modalities; available ones are ignored."""
 
+    def own(self, batch: Batch) -> dict[str, np.ndarray]:
+        """The rows' own states, float32 [n, hidden] per modality, zeros where unavailable."""
+        states = {}
+        for i, m in enumerate(MODALITIES):
+            own = np.where(batch.available[:, i, None], batch.states[m], np.float32(0))
+            states[m] = normalised(own) if self.normalises_available else own
+        return states
+
     def fused(self, batch: Batch) -> np.ndarray:
         """The head's input, float32 [n, sum of hidden + 6]."""
-        filled = self.fill(batch)
-        columns = []
-        for i, m in enumerate(MODALITIES):
-            own = batch.states[m]
-            own = normalised(own) if self.normalises_available else np.nan_to_num(own, nan=0.0)
-            columns.append(np.where(batch.available[:, i, None], own, filled.states[m]))
+        filled, own = self.fill(batch), self.own(batch)
+        columns = [np.where(batch.available[:, i, None], own[m], filled.states[m]) for i, m in enumerate(MODALITIES)]
         bits = np.concatenate([batch.available, filled.imputed & ~batch.available], axis=1)
         return np.concatenate([*columns, bits], axis=1, dtype=np.float32)
 

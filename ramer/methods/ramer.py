@@ -11,31 +11,41 @@ from typing import Literal, Self
 
 import numpy as np
 from pydantic import Field
+from torch import nn
 
 from ramer.batches import NEIGHBOURS, STATES, Batch, LabelledRows, TrainingBatch
-from ramer.methods._contract import RetrievalOptions
+from ramer.methods._attending import AttendingRows, attending_posterior, fit_attending, new_attending, seed_head
+from ramer.methods._contract import RetrievalOptions, take_weights, weights_of
 from ramer.methods._imputing import Filled, ImputingMethod
-from ramer.modalities import MODALITIES
+from ramer.methods._reranking import learn_scorer, new_scorer, score_with
+from ramer.modalities import CONDITIONS, MODALITIES
 from ramer.retrieval.aggregation import (
+    Candidates,
     Queries,
     Rules,
     ScoreCalibration,
     Selected,
     aggregate,
+    combine,
     find,
     own_scores,
 )
+from ramer.retrieval.reranking import rerank
 from ramer.training.loop import Fitted, History
 
 
 class RamerOptions(RetrievalOptions):
     """How lists become stand-ins; see ``ramer.retrieval.aggregation.Rules``.
 
-    tau: temperature of ``similarity``; null chooses among ``taus`` on validation.
+    aggregate: ``attention`` learns the neighbours' weights with the head, from query, neighbours and scores.
+    rerank: ``learned`` orders the candidates by a learned score before the best k are taken (the figure's "Rerank and
+    Select"; ``ramer.retrieval.reranking``).
+    tau: temperature of ``similarity``; null chooses among ``taus`` on validation. ``attention`` starts there, or at .1.
     normalize_available: False feeds raw states beside normalised retrieved ones (published).
     """
 
-    aggregate: Literal["similarity", "mean", "sum"] = "similarity"
+    aggregate: Literal["similarity", "mean", "sum", "attention"] = "similarity"
+    rerank: Literal["none", "learned"] = "none"
     bimodal: Literal["pooled", "calibrated", "kth_score"] = "pooled"
     drop_first: bool = False
     normalize_query: bool = True
@@ -53,6 +63,11 @@ class Ramer(ImputingMethod):
     retrieval = True
     tau_: float = 0.1
     calibration_: ScoreCalibration | None = None
+    scorer_: nn.Sequential | None = None
+
+    @property
+    def attends(self) -> bool:
+        return bool(self.options.aggregate == "attention")
 
     @property
     def normalises_available(self) -> bool:  # type: ignore[override]
@@ -63,7 +78,7 @@ class Ramer(ImputingMethod):
         o = self.options
         return Rules(
             k=o.k,
-            aggregate=o.aggregate,
+            aggregate="similarity" if self.attends else o.aggregate,
             bimodal=o.bimodal,
             drop_first=o.drop_first,
             normalize_query=o.normalize_query,
@@ -81,6 +96,8 @@ class Ramer(ImputingMethod):
             taus = (self.options.tau,)
         self._found: dict[int, Selected] = {}  # what is found does not depend on tau
         seed = rng.integers(2**31)
+        if self.options.rerank == "learned":
+            self.scorer_ = learn_scorer(train, self.candidates, np.random.default_rng(seed), self.device)
         best, kept, lines = Fitted(-1, -np.inf), {}, []
         for tau in taus:
             self.tau_ = tau
@@ -94,21 +111,50 @@ class Ramer(ImputingMethod):
         self.restore(kept)
         return best
 
+    def candidates(self, batch: Batch) -> Candidates:
+        """One list of candidates per row, from the lists of what it has."""
+        assert batch.lists is not None
+        assert batch.database is not None
+        return combine(batch.lists, queries_of(batch), batch.database, self.rules, self.calibration_)
+
     def find(self, batch: Batch) -> Selected:
         """The neighbours that stand in for each missing modality."""
         assert batch.lists is not None
         assert batch.database is not None
-        return find(batch.lists, queries_of(batch), batch.database, self.rules, self.calibration_)
+        queries = queries_of(batch)
+        if self.scorer_ is None:
+            return find(batch.lists, queries, batch.database, self.rules, self.calibration_)
+        score = score_with(self.scorer_)
+        return rerank(self.candidates(batch), batch.lists, queries, batch.database, score, self.options.k)
+
+    def _find_once(self, batch: Batch) -> Selected:
+        known = getattr(self, "_found", None)
+        if known is None:
+            return self.find(batch)
+        return known.get(id(batch)) or known.setdefault(id(batch), self.find(batch))
 
     def fill(self, batch: Batch) -> Filled:
         assert batch.database is not None
-        known = getattr(self, "_found", None)
-        if known is None:
-            selected = self.find(batch)
-        else:
-            selected = known.get(id(batch)) or known.setdefault(id(batch), self.find(batch))
-        found = aggregate(selected, batch.database, self.rules)
+        found = aggregate(self._find_once(batch), batch.database, self.rules)
         return Filled(found.states, found.retrieved)
+
+    def fit_head(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
+        if not self.attends:
+            return super().fit_head(train, val, rng, log)
+        seed_head(rng)
+        self.attending_ = new_attending(self, self.tau_)
+        return fit_attending(self, self.attending_, self._attending(train), self._attending(val), train, val, rng, log)
+
+    def _attending(self, rows: LabelledRows) -> AttendingRows:
+        own = {c: self.own(rows.under(c)) for c in CONDITIONS}
+        found = {c: self._find_once(rows.under(c)) for c in CONDITIONS}
+        return AttendingRows(rows, own, found, self.options.normalize_values, self.device)
+
+    def posterior(self, batch: Batch) -> np.ndarray:
+        if not self.attends:
+            return super().posterior(batch)
+        near, normalize = self.find(batch), self.options.normalize_values
+        return attending_posterior(self.attending_, self.own(batch), batch, near, normalize, self.device)
 
     def diagnose(self, batch: Batch, labels: np.ndarray) -> dict[str, float]:
         """Share of missing states retrieved, mean score, and share of labelled neighbours with the row's label."""
@@ -126,16 +172,24 @@ class Ramer(ImputingMethod):
         }
 
     def tensors(self) -> dict[str, np.ndarray]:
-        learnt = super().tensors() | {"tau_": np.array([self.tau_])}
+        learnt = {"tau_": np.array([self.tau_])}
+        learnt |= weights_of(self.attending_, "attending_.") if self.attends else super().tensors()
         if self.calibration_ is not None:
             learnt |= {f"calibration_.{m}": s for m, s in self.calibration_.sorted_scores.items()}
+        if self.scorer_ is not None:
+            learnt |= weights_of(self.scorer_, "scorer_.")
         return learnt
 
     def restore(self, tensors: dict[str, np.ndarray]) -> Self:
         self.tau_ = float(tensors["tau_"][0])
         scores = {m: tensors[f"calibration_.{m}"] for m in MODALITIES if f"calibration_.{m}" in tensors}
         self.calibration_ = ScoreCalibration(scores) if scores else None
-        return super().restore(tensors)
+        if self.options.rerank == "learned":
+            self.scorer_ = take_weights(new_scorer().to(self.device), tensors, "scorer_.")
+        if not self.attends:
+            return super().restore(tensors)
+        self.attending_ = take_weights(new_attending(self, self.tau_), tensors, "attending_.")
+        return self
 
 
 def queries_of(batch: Batch) -> Queries:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,16 +18,26 @@ from ramer.training.loop import History
 from tests.methods.conftest import tiny_config
 
 TRAINING = tiny_config({"prior": {"type": "prior"}}).train
-TYPES = available_types()
+ENTRIES: dict[str, dict[str, Any]] = {kind: {"type": kind} for kind in available_types()} | {
+    "ramer, attention": {"type": "ramer", "aggregate": "attention"},
+    "ramer, rerank": {"type": "ramer", "rerank": "learned"},
+    "ramer, rerank, attention, shuffled": {
+        "type": "ramer",
+        "aggregate": "attention",
+        "rerank": "learned",
+        "database": "shuffled",
+    },
+}
+TYPES = tuple(ENTRIES)
 _fitted: dict[str, Method] = {}
 
 
 def data_for(kind: str, workspace: Workspace) -> ReplicateData:
-    return workspace.replicate(workspace.corpus.replicates[0], method_class(kind))
+    return workspace.replicate(workspace.corpus.replicates[0], method_class(ENTRIES[kind]["type"]))
 
 
 def fit_fresh(kind: str, workspace: Workspace) -> Method:
-    method = build_method(method_options(kind, {"type": kind}), workspace.shape(), TRAINING)
+    method = build_method(method_options("mine", ENTRIES[kind]), workspace.shape(), TRAINING)
     fit_replicate(method, data_for(kind, workspace), History())
     return method
 
@@ -38,7 +49,7 @@ def fitted(kind: str, workspace: Workspace) -> Method:
 
 
 def held_out(kind: str, workspace: Workspace) -> LabelledRows:
-    data, method = data_for(kind, workspace), method_class(kind)
+    data, method = data_for(kind, workspace), fitted(kind, workspace)
     return LabelledRows(data, data.corpus.rows_in(data.replicate, "test"), method.inputs, method.needs_complete)
 
 
@@ -125,7 +136,7 @@ def test_two_fits_agree_to_the_bit(kind: str, workspace: Workspace, tmp_path: Pa
 
 @pytest.mark.parametrize("kind", TYPES)
 def test_only_a_method_that_says_so_gets_the_complete_rows(kind: str, workspace: Workspace) -> None:
-    method = method_class(kind)
+    method = method_class(ENTRIES[kind]["type"])
     assert method.needs_complete == (kind == "oracle")
     assert (held_out(kind, workspace).under("a").complete is not None) == method.needs_complete
     if method.needs_complete:
