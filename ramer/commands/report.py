@@ -10,6 +10,7 @@ import typer
 
 def report(
     workspace: Annotated[Path, typer.Option(help="A ramer project whose pipeline has run.")] = Path("."),
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the comparison as a Markdown table.")] = False,
     open_page: Annotated[bool, typer.Option("--open", help="Open results/report.html in the browser.")] = False,
 ) -> None:
     """Print the comparison of all methods, or open the report."""
@@ -17,12 +18,16 @@ def report(
 
     from ramer.errors import RamerError
     from ramer.files import read_json
+    from ramer.reporting.markdown import markdown_table
     from ramer.reporting.tables import TABLE_WIDTH, comparison_table
 
     summary, page = workspace / "results" / "summary.json", workspace / "results" / "report.html"
     for path in (summary, page):
         if not path.is_file():
             raise RamerError(f"{path}: no such file; run `dvc repro` first, or name the project with --workspace")
+    if markdown:
+        typer.echo(markdown_table(read_json(summary)), nl=False)
+        return
     # Off a terminal rich assumes 80 columns, which would cut the intervals off.
     console = Console(width=None if Console().is_terminal else TABLE_WIDTH)
     console.print(comparison_table(read_json(summary)))

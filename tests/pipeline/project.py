@@ -104,6 +104,7 @@ class Project:
     def restore(self) -> None:
         """Back to the last commit, cached outputs included."""
         self.run("git", "checkout", "-q", "--", ".")
+        self.run("git", "clean", "-fdq", "--", "ramer")
         self.run("dvc", "checkout", "-q", "--force")
 
     def text(self, name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -95,6 +96,19 @@ def test_a_method_is_added_in_a_temporary_copy(project: Project) -> None:
     assert runs(project)["added"] == "FINISHED"
     project.run("dvc", "exp", "apply", "added")
     assert headline(project) == {*METHODS, "mine"}
+
+
+def test_the_methods_file_in_the_readme_is_all_that_a_new_method_needs(project: Project) -> None:
+    code = re.search(r"```python\n# (ramer/methods/half_mean\.py)\n(.*?)```", project.text("README.md"), re.DOTALL)
+    assert code
+    assert len(code[2].splitlines()) < 40
+    file = project.path / code[1]
+    file.write_text(code[2])
+    ran = project.run("dvc", "exp", "run", "--set-param", "+methods.half_mean={type: half_mean}")
+    assert ran.stages == {"check", "train@half_mean", "evaluate@half_mean", "report", "track"}
+    assert headline(project) == {*METHODS, "half_mean"}
+    assert "half_mean" in project.text("results/report.html")
+    assert runs(project)["half_mean"] == "FINISHED"
 
 
 def test_tracking_settings_rerun_tracking_only(project: Project) -> None:

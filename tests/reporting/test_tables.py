@@ -8,6 +8,7 @@ from rich.console import Console
 
 from ramer.metrics import METRICS
 from ramer.modalities import CONDITIONS
+from ramer.reporting.markdown import markdown_table
 from ramer.reporting.tables import comparison_table, p_text, points, signed
 
 NAMES = ("ramer", "ramer_literal", "zero_fill", "mean_fill", "late_product", "random_neighbours", "modality_dropout",
@@ -48,6 +49,18 @@ def test_best_first_reference_named_and_bounds_marked() -> None:
     assert shown == ["distil", "prior", "oracle†", *reversed(NAMES[:7])]
     assert "reference" in next(line for line in lines if line.startswith("late_product"))
     assert any("avg6 [interval]" in line for line in lines)
+
+
+def test_the_markdown_table_holds_the_same_figures() -> None:
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in markdown_table(summary()).splitlines()]
+    assert len({len(line) for line in lines}) == 1
+    assert lines[0][:3] == ["method", "avg6", "avt"]
+    by_name = {line[0].strip("`† "): line for line in lines[2:]}
+    assert list(by_name) == ["distil", "prior", "oracle", *reversed(NAMES[:7])]
+    assert by_name["oracle"][0] == "`oracle` †"
+    assert by_name["distil"][1] == "**49.0 ± 1.2**"
+    assert by_name["distil"][-2:] == [f"{signed(-0.1234)} [{signed(-0.1534)}, +10.3]", "0.047"]
+    assert by_name["late_product"][-2:] == ["reference", ""]
 
 
 def test_figures_in_words() -> None:

@@ -1,0 +1,152 @@
+"""The comparisons of ``docs/results.md``: every method on every corpus, labelled and with few labels.
+
+    python -m benchmarks.results run --corpora DIR --work DIR [name ...]    # hours; each experiment is a clone in DIR
+    python -m benchmarks.results tables                                     # docs/results/*.json into docs/results.md
+
+``run`` clones the committed project once per experiment, runs its `dvc exp run` there (the clones share one DVC cache)
+and keeps what the tables need in ``docs/results/<name>.json``. Corpora: ``ravdess_meld.npz`` and ``mosi.npz``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ramer.missing import AREA
+from ramer.modalities import AVERAGE, CONDITIONS
+from ramer.reporting.markdown import markdown_table
+
+ROOT = Path(__file__).resolve().parents[1]
+KEPT = ROOT / "docs" / "results"
+PAGE = ROOT / "docs" / "results.md"
+PRESET = ROOT / "presets" / "all_methods.txt"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """corpus: file name, None for the synthetic one. settings: beside those of the preset."""
+
+    corpus: str | None
+    settings: tuple[str, ...] = ()
+
+
+def _few(corpus: str | None, labels: int) -> Experiment:
+    return Experiment(corpus, (f"prepare.label_budget={labels}", "retrieval.scope=all"))
+
+
+RAVDESS, MOSI = "ravdess_meld.npz", "mosi.npz"
+EXPERIMENTS = {
+    "synthetic": Experiment(None),
+    "mosi": Experiment(MOSI),
+    "ravdess_meld": Experiment(RAVDESS),
+    **{f"ravdess_meld_{n}_labels": _few(RAVDESS, n) for n in (100, 200, 400)},
+    **{f"mosi_{n}_labels": _few(MOSI, n) for n in (100, 200, 400)},
+    **{f"synthetic_{n}_labels": _few(None, n) for n in (100, 200, 400)},
+    "ravdess_meld_six_folds": Experiment(RAVDESS, ("prepare.folds=6",)),
+}
+
+
+def settings(experiment: Experiment, corpora: str) -> list[str]:
+    """The arguments of ``dvc exp run``; ``corpora`` is the folder of the packed files."""
+    where = [] if experiment.corpus is None else ["corpus.kind=npz", f"corpus.path={corpora}/{experiment.corpus}"]
+    return [part for setting in (*where, *experiment.settings) for part in ("-S", setting)]
+
+
+def command(name: str) -> str:
+    """The command of an experiment as a reader would type it."""
+    own = " ".join(settings(EXPERIMENTS[name], "CORPORA"))
+    return " ".join(part for part in ("dvc exp run", own, f"$(cat presets/{PRESET.name})") if part)
+
+
+def run(name: str, corpora: Path, work: Path) -> None:
+    """Run one experiment in a clone and keep what the tables need."""
+    clone = work / name
+    if not clone.exists():
+        call("git", "clone", "--quiet", str(ROOT), str(clone))
+        call("git", "config", "user.name", "benchmark", cwd=clone)
+        call("git", "config", "user.email", "benchmark@localhost", cwd=clone)
+        call("dvc", "cache", "dir", "--local", str(work / "cache"), cwd=clone)
+    preset = PRESET.read_text("utf-8").split()
+    own = settings(EXPERIMENTS[name], str(corpora.resolve()))
+    call("dvc", "exp", "run", "-S", "tracking.enabled=false", *own, *preset, cwd=clone)
+    kept = keep(json.loads((clone / "results" / "summary.json").read_text("utf-8")))
+    kept["commit"] = call("git", "rev-parse", "HEAD", cwd=clone, read=True).strip()
+    kept["purity"] = {
+        path.parent.name: json.loads(path.read_text("utf-8"))["mean"]["label_purity"]
+        for path in sorted((clone / "data" / "neighbours").glob("*/diagnostics.json"))
+    }
+    KEPT.mkdir(parents=True, exist_ok=True)
+    (KEPT / f"{name}.json").write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", "utf-8")
+
+
+def keep(summary: dict[str, Any]) -> dict[str, Any]:
+    """Weighted F1 alone, rounded: what ``markdown_table`` reads, and the imbalanced rates."""
+    scenarios = [s for s in summary["scenarios"] if s == AREA or s.startswith("imbalanced_")]
+    columns = (*CONDITIONS, AVERAGE, *scenarios)
+    methods = {}
+    for name, method in summary["methods"].items():
+        scores = {c: {"weighted_f1": {k: round(v, 5) for k, v in method[c]["weighted_f1"].items()}} for c in columns}
+        methods[name] = {"deployable": method["deployable"], **scores}
+    told = [c for c in summary["comparisons"] if c["metric"] == "weighted_f1" and c["condition"] in (AVERAGE, AREA)]
+    rounded = [{k: round(v, 5) if isinstance(v, float) else v for k, v in c.items()} for c in told]
+    return {"reference": summary["reference"], "scenarios": scenarios, "methods": methods, "comparisons": rounded}
+
+
+def write_tables() -> None:
+    """Put the kept figures between ``<!-- name -->`` and ``<!-- end -->`` of the page."""
+    page = PAGE.read_text("utf-8")
+    for name in EXPERIMENTS:
+        path = KEPT / f"{name}.json"
+        if not path.exists():
+            continue
+        kept = json.loads(path.read_text("utf-8"))
+        text = f"\n```bash\n{command(name)}\n```\n\n{markdown_table(kept)}\n{purity_line(kept['purity'])}\n"
+        marks = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+        page, times = marks.subn(lambda found, text=text: found[1] + text + found[2], page)
+        if times != 1:
+            sys.exit(f"error: {PAGE}: expected one place for {name}, got {times}")
+    PAGE.write_text(page, "utf-8")
+
+
+def purity_line(purity: dict[str, dict[str, float]]) -> str:
+    shares = ", ".join(f"{m} {100 * p['train']:.0f} / {100 * p['test']:.0f}" for m, p in purity.items())
+    return f"Five nearest neighbours with the query's own label, % of training / test rows: {shares}.\n"
+
+
+def call(*parts: str, cwd: Path = ROOT, read: bool = False) -> str:
+    done = subprocess.run(parts, cwd=cwd, check=False, text=True, stdout=subprocess.PIPE if read else None)
+    if done.returncode:
+        sys.exit(f"error: {' '.join(parts[:4])} ended with {done.returncode} in {cwd}")
+    return done.stdout or ""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command")
+    runs = commands.add_parser("run")
+    runs.add_argument("--corpora", type=Path, required=True)
+    runs.add_argument("--work", type=Path, required=True)
+    runs.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(EXPERIMENTS)}; none: all")
+    commands.add_parser("tables")
+    given = parser.parse_args()
+    if given.command is None:  # as one of `make bench`, which takes minutes and not hours
+        return parser.print_help()
+    if given.command == "tables":
+        return write_tables()
+    unknown = [n for n in given.names if n not in EXPERIMENTS]
+    if unknown:
+        sys.exit(f"error: {', '.join(unknown)}: expected one of {', '.join(EXPERIMENTS)}")
+    given.work.mkdir(parents=True, exist_ok=True)
+    for name in given.names or EXPERIMENTS:
+        run(name, given.corpora, given.work.resolve())
+    return None
+
+
+if __name__ == "__main__":
+    main()
