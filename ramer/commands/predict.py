@@ -1,24 +1,42 @@
-"""``ramer predict``: emotions of clips whose features are given, with anything missing."""
+"""``ramer predict``: emotions of clips, raw or as features, with anything missing."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from ramer.serving.inputs import Features
+    from ramer.serving.predictor import Predictor
 
 
 def predict(
     source: Annotated[
-        Path, typer.Argument(help="An npz with ids and any of A, V, L; or a folder of MERBench feature folders.")
-    ],
+        Path | None,
+        typer.Argument(
+            help="A clip (mp4, avi, mkv, mov, wav, flac); an npz with ids and any of A, V, L; or a folder of feature "
+            "folders. Nothing: a transcript alone."
+        ),
+    ] = None,
     model: Annotated[
-        Path | None, typer.Option(help="A ramer project or an exported model; the current directory by default.")
+        Path | None,
+        typer.Option(
+            help="A ramer project, an exported model or models:/NAME@ALIAS; the current directory by default."
+        ),
     ] = None,
     method: Annotated[
         str | None, typer.Option(help="A method of that project; serve.method of its params.yaml by default.")
     ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="CSV to write; standard output else.")] = None,
+    transcript: Annotated[str | None, typer.Option(help="What is said in the clip.")] = None,
+    manifest: Annotated[
+        Path | None, typer.Option(help="Manifest of the features that the model was trained on; its corpus' own else.")
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="In place of a manifest, the preset that made them: light, mer2024.")
+    ] = None,
     audio: Annotated[str | None, typer.Option(help="Audio feature folder below SOURCE.")] = None,
     video: Annotated[str | None, typer.Option(help="Video feature folder below SOURCE.")] = None,
     text: Annotated[str | None, typer.Option(help="Text feature folder below SOURCE.")] = None,
@@ -27,16 +45,24 @@ def predict(
     """Predict emotions; writes a CSV with one row per clip: id, available, predicted, p/<label>..."""
     import sys
 
+    from ramer.errors import ConfigError
     from ramer.files import atomic_file
-    from ramer.serving.inputs import drop_modalities, read_features
+    from ramer.serving.inputs import check_letters, drop_modalities
     from ramer.serving.predictor import Predictor
     from ramer.serving.tables import prediction_csv
 
+    check_letters(drop, "--drop")
+    raw = _is_clip(source)
+    if source is None and transcript is None:
+        raise ConfigError("SOURCE: expected a clip, an npz or a folder of features; or --transcript alone")
+    if not raw and (transcript, manifest, preset) != (None, None, None):
+        raise ConfigError(f"{source}: --transcript, --manifest and --preset are for a raw clip, this holds features")
     predictor = Predictor.load(model or Path("."), method=method)
-    folders: dict[str, str | None] = {"audio": audio, "video": video, "text": text}
-    if not any(folders.values()):  # those of the corpus, as far as they are there
-        folders = {m: name for m, name in predictor.feature_folders.items() if name and (source / name).is_dir()}
-    ids, features = read_features(source, folders)
+    if raw:
+        ids, features = _read_clip(predictor, source, transcript, manifest, preset)
+    else:
+        assert source is not None
+        ids, features = _read_features(predictor, source, {"audio": audio, "video": video, "text": text})
     table = prediction_csv(ids, predictor.predict(drop_modalities(features, drop)))
     if output is None:
         table.to_csv(sys.stdout, index=False)
@@ -44,3 +70,31 @@ def predict(
     with atomic_file(output) as temporary:
         table.to_csv(temporary, index=False)
     typer.echo(f"{len(table)} clips -> {output}")
+
+
+def _is_clip(source: Path | None) -> bool:
+    if source is None:
+        return True
+    from ramer.serving.clips import MEDIA_SUFFIXES
+
+    return not source.is_dir() and source.suffix.lower() in MEDIA_SUFFIXES
+
+
+def _read_clip(
+    predictor: Predictor, source: Path | None, transcript: str | None, manifest: Path | None, preset: str | None
+) -> tuple[list[str], Features]:
+    from ramer.serving.clips import ClipReader
+
+    clip = ClipReader(predictor, manifest=manifest, preset=preset).read(source, transcript)
+    for m, reason in clip.missing.items():
+        typer.echo(f"{m} is missing: {reason}", err=True)
+    vectors: Features = {m: None if vector is None else vector[None] for m, vector in clip.vectors.items()}
+    return ["transcript" if source is None else source.stem], vectors
+
+
+def _read_features(predictor: Predictor, source: Path, folders: dict[str, str | None]) -> tuple[list[str], Features]:
+    from ramer.serving.inputs import read_features
+
+    if not any(folders.values()):  # those of the corpus, as far as they are there
+        folders = {m: name for m, name in predictor.feature_folders.items() if name and (source / name).is_dir()}
+    return read_features(source, folders)

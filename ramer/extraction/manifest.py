@@ -59,6 +59,15 @@ class Manifest:
             raise CorpusError(f"{path}: no such file, expected the manifest that ramer extract wrote") from None
         except (OSError, ValueError) as error:
             raise CorpusError(f"{path}: not a manifest: {error}") from None
+        return cls.parse(raw, str(path))
+
+    @classmethod
+    def parse(cls, raw: Any, path: str) -> Manifest:
+        """A manifest from its JSON; ``path`` names it in messages.
+
+        Raises:
+            CorpusError: as ``read``.
+        """
         if not isinstance(raw, dict) or raw.get("format") != FORMAT:
             found = raw.get("format") if isinstance(raw, dict) else type(raw).__name__
             raise CorpusError(f"{path}: format: expected {FORMAT}, got {found!r}")
@@ -74,7 +83,7 @@ class Manifest:
             dims = {m: section["dim"] for m, section in sections.items() if section["dim"] is not None}
             return cls(settings, records, dims, raw["clips"])
         except ValidationError as error:
-            raise CorpusError(fault_lines(error, str(path), "settings")) from None
+            raise CorpusError(fault_lines(error, path, "settings")) from None
         except (AttributeError, KeyError, TypeError) as error:
             raise CorpusError(f"{path}: not a manifest: {type(error).__name__}: {error}") from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from ramer.modalities import MODALITIES
 from ramer.registry import fetch_model, names_version
 from ramer.retrieval.index import database_rows
 from ramer.retrieval.states import StatesTable
+
+log = logging.getLogger(__name__)
 
 FORMAT = 1
 MODEL_FILE = "model.json"
@@ -145,7 +148,7 @@ def _of_project(path: Path, method: str | None) -> ModelFiles:
     kind = method_class(trained["type"])
     if not kind.deployable:
         raise ModelError(f"{heads}: method {name!r} is not deployable: it uses what is missing at prediction")
-    merbench = config.corpus.merbench.features
+    folders = config.corpus.merbench.features.model_dump() if config.corpus.kind == "merbench" else {}
     description = {
         "format": FORMAT,
         "method": name,
@@ -157,10 +160,33 @@ def _of_project(path: Path, method: str | None) -> ModelFiles:
         "replicates": [r.name for r in corpus.replicates],
         "corpus": {"name": corpus.name, "digest": corpus.info.get("digest")},
         "retrieval": {"width": config.retrieval.width, "scope": config.retrieval.scope, "rerank": config.index.rerank},
-        "feature_folders": merbench.model_dump() if config.corpus.kind == "merbench" else {},
+        "feature_folders": folders,
+        "extraction": _read_extraction(path / config.corpus.path, folders),
     }
     models = path / "models"
     return ModelFiles(description, models / "encoders", heads, models / "index", None, path)
+
+
+def _read_extraction(corpus: Path, folders: dict[str, str | None]) -> dict[str, Any] | None:
+    """How the corpus' features were made: the manifest of ``ramer extract`` beside them without its clips, or None.
+
+    Args:
+        corpus: a packed file with the folder ``features`` beside it, or the root of a MERBench corpus.
+        folders: the latter's feature folders; what the manifest says of others is left out.
+    """
+    named = {m: corpus / folder for m, folder in folders.items() if folder}
+    places = sorted({folder.parent for folder in named.values()}) or [corpus.parent / "features"]
+    found = next((place / "manifest.json" for place in places if (place / "manifest.json").is_file()), None)
+    if found is None:
+        return None
+    try:
+        raw = read_json(found)
+        sections = {m: s for m, s in raw["modalities"].items() if m not in named or s["folder"] == named[m].name}
+        others = dict.fromkeys(raw["modalities"].keys() - sections.keys())
+        return {**raw, "settings": raw["settings"] | others, "modalities": sections, "clips": {}}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        log.warning("%s: not a manifest; raw clips cannot be predicted without another one", found)
+        return None
 
 
 def _texts(column: pd.Series) -> np.ndarray:

@@ -15,6 +15,7 @@ from mlflow.entities import Run
 
 from ramer.config import Config, load_config
 from ramer.tracking import track
+from tests.tracking.registered import run_report, run_track
 from tests.tracking.tree import build
 
 
@@ -83,3 +84,23 @@ def make_workspace(tmp_path: Path, new_store: Path) -> Callable[[str], Workspace
 @pytest.fixture
 def workspace(make_workspace: Callable[[str], Workspace]) -> Workspace:
     return make_workspace("main repository")
+
+
+@pytest.fixture(scope="session")
+def tracked(served: Path, new_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project after ``track``: its model is in the registry."""
+    root = tmp_path_factory.mktemp("tracked") / "project"
+    shutil.copytree(served, root)
+    shutil.copy(new_store, root / "mlflow.db")
+    run_report(root)
+    run_track(root)
+    return root
+
+
+@pytest.fixture
+def copied(tracked: Path, new_store: Path, tmp_path: Path) -> Path:
+    """The same project with an empty store."""
+    root = tmp_path / "copy"
+    shutil.copytree(tracked, root, ignore=shutil.ignore_patterns("mlflow.db*", "mlartifacts"))
+    shutil.copy(new_store, root / "mlflow.db")
+    return root

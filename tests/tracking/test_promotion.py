@@ -10,13 +10,7 @@ from typer.testing import CliRunner
 from ramer import Predictor
 from ramer.cli import app
 from tests.serving.project import raw_features, rows_of
-from tests.tracking.test_registration import (  # noqa: F401  # fixtures
-    client_of,
-    copied,
-    run_track,
-    tracked,
-    versions,
-)
+from tests.tracking.registered import client_of, run_track, versions
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*type hint.*:UserWarning")]
 
@@ -33,7 +27,7 @@ def champion(root: Path) -> str:
 
 
 @pytest.fixture
-def crowned(copied: Path) -> Path:  # noqa: F811
+def crowned(copied: Path) -> Path:
     """A project whose first version is champion."""
     run_track(copied)
     assert promote(copied) == (0, "models:/ramer@champion is version 1; there was none before\n")
@@ -75,7 +69,7 @@ def test_versions_of_two_corpora_are_not_compared(crowned: Path) -> None:
     assert "not promoted: scored on different corpora (version 2 on ffffffffffffffff, version 1 on " in said
 
 
-def test_what_is_not_there_is_one_line(copied: Path) -> None:  # noqa: F811
+def test_what_is_not_there_is_one_line(copied: Path) -> None:
     code, said = promote(copied)
     assert code == 2
     assert said.startswith("error: models:/ramer@candidate: no such version")

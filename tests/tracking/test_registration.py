@@ -3,81 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
-import time
 import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from mlflow import MlflowClient
-from mlflow.entities.model_registry import ModelVersion
 
 from ramer import Predictor
-from ramer.config import load_config
 from ramer.errors import RamerError
 from ramer.modalities import CONDITIONS, MODALITIES
-from ramer.reporting.report import report
-from ramer.tracking import track
 from tests.serving.project import corpus_of, prior_of, raw_features, rows_of
 from tests.tracking.conftest import runs
-from tests.tracking.test_store import free_port
+from tests.tracking.registered import ask, client_of, probabilities, records, run_track, serving, versions
 
 # MLflow warns of its own type hints when mlflow.pyfunc is imported.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*type hint.*:UserWarning")]
-
-
-@pytest.fixture(scope="module")
-def tracked(served: Path, new_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project after ``track``: its model is in the registry."""
-    root = tmp_path_factory.mktemp("tracked") / "project"
-    shutil.copytree(served, root)
-    shutil.copy(new_store, root / "mlflow.db")
-    data, models = root / "data", root / "models"
-    report(
-        load_config(root / "params.yaml"),
-        results=root / "results/methods",
-        prepared=data / "prepared",
-        neighbours=data / "neighbours",
-        encoders=models / "encoders",
-        methods_models=models / "methods",
-        out=root / "results",
-    )
-    run_track(root)
-    return root
-
-
-def run_track(root: Path, main: Path | None = None, **changes: dict[str, Any]) -> None:
-    """Track a project, with changed sections of its parameters."""
-    params = json.loads((root / "params.yaml").read_text("utf-8"))
-    for section, values in changes.items():
-        params[section] |= values
-    (root / "params.yaml").write_text(json.dumps(params), "utf-8")
-    environment = {"DVC_ROOT": str(main or root)}
-    track(load_config(root / "params.yaml"), root, root / ".tracking/receipt.json", environment=environment)
-
-
-@pytest.fixture
-def copied(tracked: Path, new_store: Path, tmp_path: Path) -> Path:
-    """The same project with an empty store."""
-    root = tmp_path / "copy"
-    shutil.copytree(tracked, root, ignore=shutil.ignore_patterns("mlflow.db*", "mlartifacts"))
-    shutil.copy(new_store, root / "mlflow.db")
-    return root
-
-
-def client_of(root: Path) -> MlflowClient:
-    return MlflowClient(f"sqlite:///{root}/mlflow.db")
-
-
-def versions(root: Path) -> list[ModelVersion]:
-    return sorted(client_of(root).search_model_versions("name = 'ramer'"), key=lambda v: int(v.version))
 
 
 @pytest.fixture
@@ -165,59 +107,9 @@ def test_a_model_above_the_size_limit_is_logged_but_not_registered(
 
 
 @pytest.fixture(scope="module")
-def server(tracked: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """``mlflow models serve`` on loopback, as a user starts it."""
-    folder, port = tmp_path_factory.mktemp("server"), free_port()
-    command = ["-m", "mlflow", "models", "serve", "--model-uri", "models:/ramer@candidate", "--env-manager", "local"]
-    with open(folder / "log", "w", encoding="utf-8") as log:
-        process = subprocess.Popen(
-            [sys.executable, *command, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"],
-            cwd=folder,
-            env={
-                **os.environ,
-                "MLFLOW_TRACKING_URI": f"sqlite:///{tracked}/mlflow.db",
-                "PYTHONPATH": str(Path(__file__).parents[2]),
-                "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            },
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-        try:
-            deadline = time.monotonic() + 180
-            while not _answers(f"http://127.0.0.1:{port}/ping"):
-                said = (folder / "log").read_text("utf-8")
-                assert process.poll() is None, said
-                assert time.monotonic() < deadline, said
-                time.sleep(0.3)
-            yield f"http://127.0.0.1:{port}/invocations"
-        finally:
-            os.killpg(process.pid, 15)
-            process.wait(timeout=30)
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
-
-
-def ask(url: str, **body: Any) -> Any:
-    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        return json.load(answer)["predictions"]
-
-
-def records(features: dict[str, np.ndarray]) -> list[dict[str, list[float] | None]]:
-    """Rows as JSON writes them: null for what is missing."""
-    rows = range(len(next(iter(features.values()))))
-    return [{m: None if np.isnan(v[row]).all() else v[row].tolist() for m, v in features.items()} for row in rows]
-
-
-def probabilities(answers: list[dict[str, Any]], labels: tuple[str, ...]) -> np.ndarray:
-    return np.array([[answer[f"p/{label}"] for label in labels] for answer in answers])
+def server(tracked: Path) -> Iterator[str]:
+    with serving(tracked) as url:
+        yield url
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)

@@ -1,0 +1,118 @@
+"""Projects whose model is in a registry, and a server that answers with it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
+
+from ramer.config import load_config
+from ramer.reporting.report import report
+from ramer.tracking import track
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def run_report(root: Path) -> None:
+    """What ``track`` needs beside the results of the methods."""
+    data, models = root / "data", root / "models"
+    report(
+        load_config(root / "params.yaml"),
+        results=root / "results/methods",
+        prepared=data / "prepared",
+        neighbours=data / "neighbours",
+        encoders=models / "encoders",
+        methods_models=models / "methods",
+        out=root / "results",
+    )
+
+
+def run_track(root: Path, main: Path | None = None, **changes: dict[str, Any]) -> None:
+    """Track a project, with changed sections of its parameters."""
+    params = json.loads((root / "params.yaml").read_text("utf-8"))
+    for section, values in changes.items():
+        params[section] |= values
+    (root / "params.yaml").write_text(json.dumps(params), "utf-8")
+    environment = {"DVC_ROOT": str(main or root)}
+    track(load_config(root / "params.yaml"), root, root / ".tracking/receipt.json", environment=environment)
+
+
+def client_of(root: Path) -> MlflowClient:
+    return MlflowClient(f"sqlite:///{root}/mlflow.db")
+
+
+def versions(root: Path) -> list[ModelVersion]:
+    return sorted(client_of(root).search_model_versions("name = 'ramer'"), key=lambda v: int(v.version))
+
+
+@contextlib.contextmanager
+def serving(root: Path) -> Iterator[str]:
+    """``mlflow models serve`` of a project's candidate on loopback, as a user starts it: where to ask."""
+    folder, port = root / "server", free_port()
+    folder.mkdir()
+    command = ["-m", "mlflow", "models", "serve", "--model-uri", "models:/ramer@candidate", "--env-manager", "local"]
+    with open(folder / "log", "w", encoding="utf-8") as log:
+        process = subprocess.Popen(
+            [sys.executable, *command, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"],
+            cwd=folder,
+            env={
+                **os.environ,
+                "MLFLOW_TRACKING_URI": f"sqlite:///{root}/mlflow.db",
+                "PYTHONPATH": str(Path(__file__).parents[2]),
+                "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            },
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        try:
+            deadline = time.monotonic() + 180
+            while not _answers(f"http://127.0.0.1:{port}/ping"):
+                said = (folder / "log").read_text("utf-8")
+                assert process.poll() is None, said
+                assert time.monotonic() < deadline, said
+                time.sleep(0.3)
+            yield f"http://127.0.0.1:{port}/invocations"
+        finally:
+            os.killpg(process.pid, 15)
+            process.wait(timeout=30)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def ask(url: str, **body: Any) -> Any:
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.load(answer)["predictions"]
+
+
+def records(features: dict[str, np.ndarray]) -> list[dict[str, list[float] | None]]:
+    """Rows as JSON writes them: null for what is missing."""
+    rows = range(len(next(iter(features.values()))))
+    return [{m: None if np.isnan(v[row]).all() else v[row].tolist() for m, v in features.items()} for row in rows]
+
+
+def probabilities(answers: list[dict[str, Any]], labels: tuple[str, ...]) -> np.ndarray:
+    return np.array([[answer[f"p/{label}"] for label in labels] for answer in answers])
