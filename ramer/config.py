@@ -155,9 +155,19 @@ class Pretrain(Section):
 
 
 class Dump(Section):
-    """batch_size: rows encoded at a time (memory, not results)."""
+    """batch_size: rows encoded at a time (memory, not results).
+
+    crossfit: encoders per modality that each leave out a fold of speakers and encode it, 0 for none.
+    """
 
     batch_size: Count = 1024
+    crossfit: Whole = 0
+
+    @model_validator(mode="after")
+    def _check(self) -> Dump:
+        if self.crossfit == 1:
+            raise ValueError("crossfit must be 0 (off) or at least 2 folds")
+        return self
 
 
 class Index(Section):

@@ -88,6 +88,8 @@ def build_index(config: Config, modality: str, prepared: Path, states: Path, out
                 "encoder_digest": table.encoder_digest(replicate),
                 "ids_digest": corpus.ids_digest,
             }
+            if table.crossfit_digest(replicate):
+                sidecar["crossfit_digest"] = table.crossfit_digest(replicate)
             save_index(DatabaseIndex(index, rows, sidecar), folder / f"{replicate.name}.faiss")
             log.info("%s %s: %d rows in a %s index", modality, replicate.name, len(rows), kind)
 
@@ -106,6 +108,7 @@ def load_index(
     mapped: bool = True,
     expected_encoder_digest: str | None = None,
     expected_ids_digest: str | None = None,
+    expected_crossfit_digest: str | None = None,
     ids: np.ndarray | None = None,
 ) -> DatabaseIndex:
     """Read an index and its sidecar, and refuse what does not fit.
@@ -116,6 +119,7 @@ def load_index(
             process that adds to one.
         expected_encoder_digest: of the encoder that makes the queries; keys of another one are refused.
         expected_ids_digest: of the corpus' ids in row order.
+        expected_crossfit_digest: of the encoders that made the training rows' states, empty where there are none.
         ids: the corpus' ids by row number; each must be the sidecar's.
 
     Raises:
@@ -129,11 +133,16 @@ def load_index(
     sidecar = read_json(side)
     index = faiss.read_index(str(path), getattr(faiss, "IO_FLAG_MMAP_IFC", 0) if mapped else 0)
     rows = np.asarray(sidecar["rows"], dtype=np.int64)
-    expected = {"encoder_digest": expected_encoder_digest, "ids_digest": expected_ids_digest}
+    expected = {
+        "encoder_digest": expected_encoder_digest,
+        "ids_digest": expected_ids_digest,
+        "crossfit_digest": expected_crossfit_digest,
+    }
+    stamped = {"crossfit_digest": ""} | sidecar
     faults = [
-        f"{side}: {key}: expected {wanted}, got {sidecar[key]}: index and queries are of different encoders or rows"
+        f"{side}: {key}: expected {wanted}, got {stamped[key]}: index and queries are of different encoders or rows"
         for key, wanted in expected.items()
-        if wanted is not None and sidecar[key] != wanted
+        if wanted is not None and stamped[key] != wanted
     ]
     if index.d != max(sidecar["dimension"], 1):
         faults.append(f"{path}: dimension: expected {sidecar['dimension']} as in {side.name}, got {index.d}")

@@ -50,11 +50,16 @@ class NeighbourTable:
             raise RetrievalError(f"{path}: no neighbours here, expected the output of the stage retrieve")
         info = read_json(path / "neighbours.json")
         if states is not None:
-            wanted = {"encoder_digests": states.encoder_digests, "ids_digest": states.ids_digest}
+            wanted = {
+                "encoder_digests": states.encoder_digests,
+                "ids_digest": states.ids_digest,
+                "crossfit_digests": states.crossfit_digests,
+            }
+            stamped = {"crossfit_digests": {}} | info
             faults = [
                 f"{path}/neighbours.json: {key}: not those of {states.path}: run the stage retrieve again"
                 for key, value in wanted.items()
-                if info[key] != value
+                if stamped[key] != value
             ]
             if faults:
                 raise RetrievalError(faults)
@@ -103,6 +108,7 @@ def retrieve(config: Config, modality: str, prepared: Path, states: Path, index:
             index / f"{r.name}.faiss",
             expected_encoder_digest=table.encoder_digest(r),
             expected_ids_digest=corpus.ids_digest,
+            expected_crossfit_digest=table.crossfit_digest(r),
             ids=corpus.ids,
         )
         for r in corpus.replicates
@@ -126,6 +132,8 @@ def retrieve(config: Config, modality: str, prepared: Path, states: Path, index:
             "ids_digest": corpus.ids_digest,
             "database_rows": {r.name: len(indexes[r.index].rows) for r in corpus.replicates},
         }
+        if table.crossfit_digests:
+            info["crossfit_digests"] = table.crossfit_digests
         write_json(folder / "neighbours.json", info)
         write_json(folder / "diagnostics.json", {"modality": modality, "replicates": reports, "mean": average(reports)})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ class StatesTable:
     """``data/states/<modality>`` with arrays memory-mapped.
 
     states: float32 [replicates, rows, hidden], not normalised, NaN rows where the modality is missing.
-    posteriors: float32 [replicates, rows, classes]. encoder_digests: by replicate name.
+    posteriors: float32 [replicates, rows, classes]. encoder_digests: by replicate name. crossfit_digests: of the
+    encoders that made training rows' states, empty without ``dump.crossfit``.
     """
 
     path: Path
@@ -32,6 +33,7 @@ class StatesTable:
     ids_digest: str
     encoder_digests: dict[str, str]
     absent: bool
+    crossfit_digests: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def open(cls, path: str | Path, prepared: PreparedCorpus | None = None) -> StatesTable:
@@ -52,6 +54,7 @@ class StatesTable:
             ids_digest=info["ids_digest"],
             encoder_digests=dict(info["encoder_digests"]),
             absent=bool(info.get("absent", False)),
+            crossfit_digests=dict(info.get("crossfit_digests", {})),
         )
         if prepared is not None:
             table.check(prepared)
@@ -68,6 +71,10 @@ class StatesTable:
     def encoder_digest(self, replicate: Replicate) -> str:
         """Digest of the encoder that made these states; empty for a modality that the corpus lacks."""
         return self.encoder_digests.get(replicate.name, "")
+
+    def crossfit_digest(self, replicate: Replicate) -> str:
+        """Digest of the encoders that made the training rows' states, empty where the one encoder made them."""
+        return self.crossfit_digests.get(replicate.name, "")
 
     def check(self, prepared: PreparedCorpus) -> None:
         """Refuse states of other rows, or in another order, than the corpus'."""

@@ -10,13 +10,14 @@ import torch
 from jaxtyping import Float
 from numpy.lib.format import open_memmap
 
-from ramer.config import Config
-from ramer.data.prepared import PreparedCorpus, Scaler
+from ramer.config import Config, Encoder
+from ramer.data.prepared import PreparedCorpus, Replicate, Scaler
 from ramer.errors import ModelError
 from ramer.files import atomic_directory, digest_file, read_json, write_json
 from ramer.nn.encoder import UnimodalEncoder
 from ramer.seeding import choose_device
-from ramer.training.checkpoints import load_described_encoder
+from ramer.training.checkpoints import build_encoder, describe_encoder, load_described_encoder
+from ramer.training.crossfit import CrossFitted, crossfit
 from ramer.training.progress import track
 from ramer.training.reuse import Earlier
 
@@ -32,6 +33,8 @@ def dump(
     code: str = "",
 ) -> None:
     """Run every row through each replicate's encoder; write ``states.npy``, ``posteriors.npy`` and ``states.json``.
+
+    With ``dump.crossfit`` training rows get the states and posteriors of encoders that have not seen their labels.
 
     Args:
         modality: a key of ``config.pretrain``.
@@ -50,6 +53,7 @@ def dump(
     summary = _read_summary(encoders / "encoder.json", corpus, modality)
     device = choose_device(config.runtime.device)
     digests: dict[str, str] = {}
+    crossfitted: dict[str, str] = {}
     earlier = None if reuse is None else Earlier(reuse, _recipe(config, device, code))
     with atomic_directory(out) as directory:
         states = _create(directory / "states.npy", corpus, summary["hidden_dim"])
@@ -71,13 +75,45 @@ def dump(
                 if earlier:
                     earlier.add(rows, encoded, digests[replicate.name])
                 states[replicate.index, rows], posteriors[replicate.index, rows] = encoded
+            if config.dump.crossfit:
+                found = _crossfit(config, corpus, modality, replicate, encoder, scaler)
+                states[replicate.index, found.rows] = found.states
+                posteriors[replicate.index, found.rows] = found.posteriors
+                crossfitted[replicate.name] = found.digest
         states.flush()
         posteriors.flush()
         description = {"modality": modality, "absent": summary["absent"], "hidden_dim": summary["hidden_dim"]}
         digest = {"ids_digest": corpus.ids_digest, "encoder_digests": digests}
+        if crossfitted:
+            digest["crossfit_digests"] = crossfitted
         write_json(directory / "states.json", description | digest)
+    # A block whose training rows were cross-fitted is not what is kept of it: it fails its digest, and is encoded anew.
     if earlier is not None:
         earlier.keep(Path(out), {digests[r.name]: r.index for r in corpus.replicates if r.name in digests})
+
+
+def _crossfit(
+    config: Config,
+    corpus: PreparedCorpus,
+    modality: str,
+    replicate: Replicate,
+    encoder: UnimodalEncoder,
+    scaler: Scaler,
+) -> CrossFitted:
+    options: Encoder = getattr(config.pretrain, modality)
+    description = describe_encoder(modality, corpus.dims[modality], options, corpus.label_names)
+
+    def encode_rows(own: UnimodalEncoder, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        size = config.dump.batch_size
+        parts = [rows[start : start + size] for start in range(0, max(len(rows), 1), size)]
+        encoded = [encode(own, scaler, corpus.features[modality][part]) for part in parts]
+        return np.concatenate([states for states, _ in encoded]), np.concatenate([proba for _, proba in encoded])
+
+    def new_encoder() -> UnimodalEncoder:
+        return build_encoder(description).to(encoder.cls.device)
+
+    folds = config.dump.crossfit
+    return crossfit(corpus, modality, replicate, options, folds, encoder, new_encoder, encode_rows)
 
 
 def _recipe(config: Config, device: str, code: str) -> str:

@@ -42,13 +42,24 @@ class SplitRows:
 
     Args:
         split: name of the split, used in the error too.
+        keep: corpus rows that may be used, all of the split if None.
 
     Raises:
         CorpusError: no row of the split holds the modality.
     """
 
-    def __init__(self, corpus: PreparedCorpus, modality: str, replicate: Replicate, split: str, device: str) -> None:
+    def __init__(
+        self,
+        corpus: PreparedCorpus,
+        modality: str,
+        replicate: Replicate,
+        split: str,
+        device: str,
+        keep: np.ndarray | None = None,
+    ) -> None:
         rows = corpus.rows_in(replicate, split)
+        if keep is not None:
+            rows = np.intersect1d(rows, keep)
         rows = rows[corpus.available[rows, MODALITIES.index(modality)]]
         if not len(rows):
             where = f"{corpus.path}: {modality}"
@@ -104,7 +115,8 @@ def pretrain(config: Config, modality: str, prepared: str | Path, out: str | Pat
             seed_torch(replicate.seed, "pretrain", "torch", modality, replicate.fold)
             encoder = _build(modality, description).to(device)
             rng = generator(replicate.seed, "pretrain", modality, replicate.fold)
-            best, epochs = _train(encoder, corpus, modality, replicate, options, rng)
+            train, val = (SplitRows(corpus, modality, replicate, split, device) for split in ("train", "val"))
+            best, epochs = train_encoder(encoder, train, val, options, rng, f"pretrain {modality} {replicate.name}")
             save_encoder(path, encoder.state_dict(), corpus.scaler(modality, replicate), description)
             logger.info("%s %s: epoch %d, %.3f", modality, replicate.name, best.best_epoch, best.best_score)
             return best, epochs, sum(p.numel() for p in encoder.parameters()), digest_file(path)
@@ -130,24 +142,24 @@ def _build(modality: str, description: dict[str, Any]) -> UnimodalEncoder:
         raise ConfigError([f"params.yaml: pretrain.{modality}.{fault}" for fault in error.faults]) from None
 
 
-def _train(
-    encoder: UnimodalEncoder,
-    corpus: PreparedCorpus,
-    modality: str,
-    replicate: Replicate,
-    options: Encoder,
-    rng: np.random.Generator,
+def train_encoder(
+    encoder: UnimodalEncoder, train: SplitRows, val: SplitRows, options: Encoder, rng: np.random.Generator, name: str
 ) -> tuple[EarlyStopping, list[dict[str, Any]]]:
-    """Train in place and leave the best epoch's weights in the encoder."""
-    device = str(encoder.cls.device)
-    train = SplitRows(corpus, modality, replicate, "train", device)
-    val = SplitRows(corpus, modality, replicate, "val", device)
+    """Train in place and leave the best epoch's weights in the encoder.
+
+    Args:
+        rng: order of the rows.
+        name: of the training, for the progress bar.
+
+    Returns:
+        The best epoch and its scores, and one line of history per epoch.
+    """
     optimizer = make_optimizer(encoder, options.lr, options.weight_decay)
     stopping = EarlyStopping(options.patience)
     best = {name: tensor.detach().clone() for name, tensor in encoder.state_dict().items()}
     history = []
     epochs = range(1, options.epochs + 1)
-    for epoch in track(epochs, f"pretrain {modality} {replicate.name}"):
+    for epoch in track(epochs, name):
         train_loss = _train_epoch(encoder, train, optimizer, _batches(len(train), options.batch_size, rng))
         val_loss, score = _score(encoder, val)
         history.append({"epoch": epoch, "train_loss": train_loss, "val_loss": val_loss, "val_weighted_f1": score})

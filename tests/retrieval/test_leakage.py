@@ -13,7 +13,8 @@ from ramer.modalities import MODALITIES
 from ramer.retrieval.aggregation import Database, check_k, gather, select
 from ramer.retrieval.candidates import Candidates, pair_scores
 from ramer.retrieval.index import build_index, load_index
-from ramer.retrieval.neighbours import retrieve
+from ramer.retrieval.neighbours import NeighbourTable, retrieve
+from ramer.retrieval.states import StatesTable
 from tests.retrieval.conftest import Tiny, tiny_config
 from tests.retrieval.test_neighbours import run
 
@@ -73,6 +74,23 @@ def test_keys_of_another_encoder_are_refused(tiny: Tiny) -> None:
             tiny.root / "again",
         )
     assert not (tiny.root / "again").exists()
+
+
+def test_keys_of_other_crossfitted_states_are_refused(tiny: Tiny) -> None:
+    """The encoder of val, test and pool rows is the same one: only the stamp of the folds tells the keys apart."""
+    run(tiny)
+    file = tiny.states("audio") / "states.json"
+    write_json(file, read_json(file) | {"crossfit_digests": {"fold0_seed0": "folds0", "fold0_seed1": "folds1"}})
+    with pytest.raises(RetrievalError, match="crossfit_digest: expected folds0, got : index and queries"):
+        retrieve(
+            tiny_config(), "audio", tiny.prepared, tiny.states("audio"), tiny.index("audio"), tiny.neighbours("audio")
+        )
+    with pytest.raises(RetrievalError, match=r"neighbours\.json: crossfit_digests: not those of"):
+        NeighbourTable.open(tiny.neighbours("audio"), StatesTable.open(tiny.states("audio")))
+    run(tiny)  # built anew they fit
+    assert NeighbourTable.open(tiny.neighbours("audio"), StatesTable.open(tiny.states("audio"))).info[
+        "crossfit_digests"
+    ]
 
 
 def test_an_index_of_another_scope_is_refused(tiny: Tiny) -> None:

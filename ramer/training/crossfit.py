@@ -1,0 +1,132 @@
+"""Cross-fitted states: a training row's state from an encoder that has not seen its label.
+
+The encoder that everything else goes through has been trained on the training rows, whose states are therefore far
+purer in label than a new clip's. As in stacking (Wolpert, "Stacked generalization", 1992), K encoders are trained, each
+without one fold of speakers, and each encodes the fold that it has not seen. Their spaces differ, so each is brought
+into the main encoder's by an orthogonal map with shift and scale (Procrustes; Schönemann, 1966), fitted on validation
+and pool rows: neither of the two encoders was trained on those, and test rows are not touched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from ramer.config import Encoder
+from ramer.data.prepared import PreparedCorpus, Replicate
+from ramer.errors import CorpusError
+from ramer.modalities import MODALITIES
+from ramer.nn.encoder import UnimodalEncoder
+from ramer.seeding import generator, seed_torch
+from ramer.training.pretrain import SplitRows, train_encoder
+
+MOST_ANCHORS = 20_000  # rows that an alignment is fitted on
+
+Encode = Callable[[UnimodalEncoder, np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+class CrossFitted(NamedTuple):
+    """rows: int64 [n], training rows that hold the modality. states, posteriors: float32 [n, width] of these.
+    digest: of all fold encoders."""
+
+    rows: np.ndarray
+    states: np.ndarray
+    posteriors: np.ndarray
+    digest: str
+
+
+def speaker_folds(groups: Int[np.ndarray, " n"], folds: int, rng: np.random.Generator) -> Int[np.ndarray, " n"]:
+    """The fold of every row, of about equal size; a named speaker's rows share one.
+
+    Args:
+        groups: the speaker's number, -1 for an unnamed row, which is a speaker of its own.
+
+    Raises:
+        ValueError: fewer speakers than folds.
+    """
+    own = np.where(groups >= 0, groups, np.arange(len(groups)) + groups.max(initial=-1) + 1)
+    speakers, member, sizes = np.unique(own, return_inverse=True, return_counts=True)
+    if len(speakers) < folds:
+        raise ValueError(f"expected at least {folds} speakers, got {len(speakers)}")
+    fold_of, filled = np.empty(len(speakers), dtype=np.int64), np.zeros(folds, dtype=np.int64)
+    order = rng.permutation(len(speakers))
+    for speaker in order[np.argsort(-sizes[order], kind="stable")]:
+        fold_of[speaker] = filled.argmin()
+        filled[fold_of[speaker]] += sizes[speaker]
+    return np.asarray(fold_of[member])
+
+
+def align(
+    states: Float[np.ndarray, "n hidden"], source: Float[np.ndarray, "m hidden"], target: Float[np.ndarray, "m hidden"]
+) -> Float[np.ndarray, "n hidden"]:
+    """States brought from one space into another by shift, scale and rotation.
+
+    Args:
+        states: in the source's space.
+        source, target: the same m rows in both spaces, on which the map is fitted by least squares.
+    """
+    x, y = source.astype(np.float64), target.astype(np.float64)
+    mean_x, mean_y = x.mean(axis=0), y.mean(axis=0)
+    left, singular, right = np.linalg.svd((x - mean_x).T @ (y - mean_y))
+    scale = singular.sum() / max(float(((x - mean_x) ** 2).sum()), 1e-12)
+    return (((states - mean_x) @ (left @ right)) * scale + mean_y).astype(np.float32)
+
+
+def crossfit(
+    corpus: PreparedCorpus,
+    modality: str,
+    replicate: Replicate,
+    options: Encoder,
+    folds: int,
+    main: UnimodalEncoder,
+    new_encoder: Callable[[], UnimodalEncoder],
+    encode: Encode,
+) -> CrossFitted:
+    """Train the fold encoders and encode every training row by the one that has not seen it.
+
+    Standardisation is the main encoder's; it knows no label. Fold encoders start from the main encoder's first weights.
+
+    Args:
+        folds: number of encoders, at least 2.
+        main: the encoder in whose space states are wanted.
+        new_encoder: a freshly initialised encoder on the device.
+        encode: states and posteriors of corpus rows.
+
+    Raises:
+        CorpusError: fewer speakers than folds among the training rows.
+    """
+    train = corpus.rows_in(replicate, "train")
+    rng = generator(replicate.seed, "crossfit", replicate.fold)  # the same folds for every modality
+    try:
+        fold_of = speaker_folds(corpus.groups[train], folds, rng)
+    except ValueError as error:
+        raise CorpusError(f"params.yaml: dump.crossfit: {folds}: training rows of {replicate.name}: {error}") from None
+    held = corpus.available[:, MODALITIES.index(modality)]
+    anchors = corpus.rows_in(replicate, "val", "pool")
+    anchors = anchors[held[anchors]]
+    if len(anchors) > MOST_ANCHORS:
+        anchors = np.sort(rng.choice(anchors, MOST_ANCHORS, replace=False))
+    target, _ = encode(main, anchors)
+    device, sha = str(main.cls.device), hashlib.sha256(f"{folds} folds, procrustes".encode())
+    val = SplitRows(corpus, modality, replicate, "val", device)
+    rows, states, posteriors = [], [], []
+    for fold in range(folds):
+        unseen = train[(fold_of == fold) & held[train]]
+        seed_torch(replicate.seed, "pretrain", "torch", modality, replicate.fold)
+        encoder = new_encoder()
+        kept = SplitRows(corpus, modality, replicate, "train", device, keep=train[fold_of != fold])
+        order = generator(replicate.seed, "crossfit", modality, replicate.fold, fold)
+        train_encoder(encoder, kept, val, options, order, f"crossfit {modality} {replicate.name} {fold}")
+        encoder.eval()
+        own, proba = encode(encoder, unseen)
+        source, _ = encode(encoder, anchors)
+        rows.append(unseen)
+        states.append(align(own, source, target))
+        posteriors.append(proba)
+        for name, weights in sorted(encoder.state_dict().items()):
+            sha.update(name.encode() + weights.cpu().numpy().tobytes())
+    return CrossFitted(np.concatenate(rows), np.concatenate(states), np.concatenate(posteriors), sha.hexdigest())
