@@ -18,6 +18,7 @@ from jaxtyping import Float, Int
 
 from ramer.errors import RetrievalError
 from ramer.retrieval.index import DatabaseIndex
+from ramer.retrieval.product import best_products
 from ramer.retrieval.states import l2_normalise
 
 NEW_CLIP = -1  # exclusion code of a query that is not in the corpus: it excludes nothing
@@ -169,18 +170,8 @@ def _fetcher(index: DatabaseIndex, gpu: int | None) -> Fetch:
     if index.exact and isinstance(inner, faiss.IndexFlat):
         memory = faiss.rev_swig_ptr(inner.get_xb(), inner.ntotal * inner.d)
         keys = torch.from_numpy(memory.reshape(inner.ntotal, inner.d))
-        return lambda vectors, k: inner.search(vectors, k) if len(vectors) < MANY else _product(keys, vectors, k)
+        return lambda vectors, k: inner.search(vectors, k) if len(vectors) < MANY else best_products(keys, vectors, k)
     return lambda vectors, k: inner.search(vectors, k)
-
-
-@torch.inference_mode()
-def _product(keys: torch.Tensor, vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """As ``search`` of a flat index: scores and positions [q, k], best first."""
-    scores, found = np.empty((len(vectors), k), dtype=np.float32), np.empty((len(vectors), k), dtype=np.int64)
-    for part in _parts(np.arange(len(vectors)), max(1, MOST_FLOATS // len(keys))):
-        best = torch.topk(torch.from_numpy(vectors[part]) @ keys.T, k)
-        scores[part], found[part] = best.values.numpy(), best.indices.numpy()
-    return scores, found
 
 
 def _cosines(unit: np.ndarray, states: np.ndarray, query: np.ndarray, rows: np.ndarray) -> np.ndarray:
