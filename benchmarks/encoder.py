@@ -7,8 +7,6 @@ Ours and stock alternate within one run, so that what else the machine does fall
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -17,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmarks._run import parser, report
 from ramer.data.prepared import Scaler
 from ramer.nn.encoder import UnimodalEncoder
 from ramer.seeding import set_threads
@@ -116,18 +115,14 @@ def bench_dump(width: int, rows: int, repeats: int) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, default in {"width": 5120, "batch": 64, "steps": 5, "rows": 20_000, "repeats": 1, "threads": 2}.items():
-        parser.add_argument(f"--{name}", type=int, default=default)
-    options = parser.parse_args()
+    options = parser(__doc__, width=5120, batch=64, steps=5, rows=20_000, repeats=1, threads=2).parse_args()
     set_threads(options.threads)
     torch.manual_seed(0)
-    results = {
-        "settings": vars(options),
+    figures = {
         "train_step": bench_training(options.width, options.batch, options.steps),
         "dump": bench_dump(options.width, options.rows, options.repeats),
     }
-    print(json.dumps(results, indent=2))
+    report(options, figures)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,7 @@ a condition of its own in turn) and how many times longer the same clips take on
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import statistics
 import tempfile
 import time
@@ -18,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks._run import parser, report
 from ramer.config import load_config, parse_config
 from ramer.data.prepare import prepare
 from ramer.fitting import Workspace, train_method
@@ -85,11 +84,9 @@ def bench_batch(predictor: Predictor, clips: dict[str, np.ndarray], size: int) -
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--method", default="ramer")
-    for name, default in {"rows": 10_000, "batch": 1000, "repeats": 100, "threads": 1}.items():
-        parser.add_argument(f"--{name}", type=int, default=default)
-    options = parser.parse_args()
+    made = parser(__doc__, rows=10_000, batch=1000, repeats=100, threads=1)
+    made.add_argument("--method", default="ramer")
+    options = made.parse_args()
     set_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder:
         build_project(Path(folder), options.method, options.rows)
@@ -99,17 +96,15 @@ def main() -> None:
             m: rng.normal(size=(max(options.batch, options.repeats), dim)).astype(np.float32)
             for m, dim in predictor.dims.items()
         }
-        results = {
-            "settings": vars(options),
+        figures = {
             "replicates": len(predictor.description["replicates"]),
             "one_clip_ms": {
                 condition: median_ms(predictor, clips, held, options.repeats)
                 for condition, held in zip(CONDITIONS, condition_masks(), strict=True)
             },
             "batch": bench_batch(predictor, clips, options.batch),
-            "load_average": round(os.getloadavg()[0], 2),
         }
-    print(json.dumps(results, indent=2))
+    report(options, figures)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,72 @@
+"""What every benchmark shares: one JSON document on stdout that says on which machine its figures were measured."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
+
+
+def parser(description: str | None, **defaults: int) -> argparse.ArgumentParser:
+    """A parser with one integer option per default."""
+    made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, default in defaults.items():
+        made.add_argument(f"--{name.replace('_', '-')}", type=int, default=default)
+    return made
+
+
+def machine() -> dict[str, Any]:
+    """Cores that this process may use, the processor and its instruction sets, memory in GB."""
+    cpu = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    fields = dict(line.split(":", 1) for line in cpu.splitlines() if ":" in line)
+    named = {key.strip(): value.strip() for key, value in fields.items()}
+    return {
+        "cores": len(os.sched_getaffinity(0)),
+        "processor": named.get("model name", "unknown"),
+        "instructions": [name for name in INSTRUCTIONS if name in named.get("flags", "").split()],
+        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9),
+    }
+
+
+def report(options: argparse.Namespace, figures: Mapping[str, Any]) -> None:
+    """Print the figures with what they were measured with."""
+    settings = {name: str(v) if isinstance(v, Path) else v for name, v in vars(options).items()}
+    document = {
+        "settings": settings,
+        "machine": {**machine(), "load_average": round(os.getloadavg()[0], 2)},
+        "figures": rounded(figures),
+    }
+    json.dump(document, sys.stdout, indent=2, sort_keys=True)
+    print()
+
+
+def rounded(value: Any) -> Any:
+    """Floats to four significant digits."""
+    if isinstance(value, Mapping):
+        return {key: rounded(v) for key, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(v) for v in value]
+    return float(f"{value:.4g}") if isinstance(value, float) else value
+
+
+def best_seconds(contenders: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Best wall seconds of each over rounds in which all take turns, so that other work falls on all alike."""
+    seconds = dict.fromkeys(contenders, float("inf"))
+    for _ in range(rounds):
+        for name, run in contenders.items():
+            start = time.perf_counter()
+            run()
+            seconds[name] = min(seconds[name], time.perf_counter() - start)
+    return seconds
+
+
+def say(text: str) -> None:
+    """A line of progress on stderr: stdout is for the JSON."""
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,178 @@
+"""One epoch of missing-modality training with frozen encoders against the published way, one search per sample.
+
+Both train the same head on the same rows, each under one drawn condition, with the same database: the pool of MER2024
+by size. Ours is the pipeline's own ``train_method``; an epoch is what one more epoch costs it, and what it does once
+for all epochs (and the stage ``retrieve`` before it) is given apart. The plain loop follows the released code of RAMER:
+per clip one FAISS search in every space that the clip has, neighbours fetched and summed one by one. It is run on a
+part of the rows and scaled to all.
+
+Prints JSON: seconds per epoch, their ratio, and where an epoch of ours goes (share of the time in the head's forward
+and backward, in the optimiser, in validation).
+
+    python -m benchmarks.training [--rows 5030] [--pool 115595]
+"""
+
+from __future__ import annotations
+
+import cProfile
+import pstats
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks._run import parser, report, say
+from ramer.batches import STATES, TrainingBatch
+from ramer.config import Config, parse_config
+from ramer.data.prepare import prepare
+from ramer.fitting import Workspace, train_method
+from ramer.modalities import CONDITIONS, MODALITIES, condition_masks
+from ramer.nn.fusion import FusionClassifier
+from ramer.retrieval.index import build_index, load_index
+from ramer.retrieval.neighbours import retrieve
+from ramer.seeding import set_threads
+from ramer.training.adamw import AdamW
+from ramer.training.dump import dump
+from ramer.training.pretrain import pretrain
+
+HIDDEN, K, LOOPED, HELD_OUT = 256, 5, 128, 0.05
+PARTS = {
+    "forward": "cross_entropy",
+    "backward": "run_backward",
+    "optimizer": "_fused_adamw_",
+    "clipping": "clip_grad_norm_",
+    "gathering": "fused",
+    "validation": "validate",
+}
+
+
+def make_config(rows: int, pool: int, epochs: int) -> Config:
+    encoder = {"hidden_dim": HIDDEN, "epochs": 1}
+    synthetic = {"speakers": 100, "dims": {"audio": 64, "video": 48, "text": 128}, "held_out_share": HELD_OUT}
+    synthetic |= {"rows": round(rows / (1 - 2 * HELD_OUT)), "pool_rows": pool}
+    return parse_config(
+        {
+            "corpus": {"synthetic": synthetic},
+            "prepare": {"seeds": [0]},
+            "pretrain": dict.fromkeys(MODALITIES, encoder),
+            "retrieval": {"scope": "pool"},
+            "train": {"epochs": epochs, "patience": epochs},
+            "methods": {"ramer": {"type": "ramer", "k": K, "tau": 0.1}},
+        }
+    )
+
+
+def build(root: Path, config: Config) -> dict[str, float]:
+    """Everything that training reads; seconds per stage."""
+    seconds: dict[str, float] = {}
+    prepared, states, neighbours = root / "prepared", root / "states", root / "neighbours"
+    prepare(config, prepared)
+    for m in MODALITIES:
+        pretrain(config, m, prepared, root / "encoders" / m)
+        dump(config, m, prepared, root / "encoders" / m, states / m)
+        build_index(config, m, prepared, states / m, root / "index" / m)
+        start = time.perf_counter()
+        retrieve(config, m, prepared, states / m, root / "index" / m, neighbours / m)
+        seconds["retrieve"] = seconds.get("retrieve", 0.0) + time.perf_counter() - start
+    return seconds
+
+
+def plain_epoch(root: Path, workspace: Workspace, config: Config, rows: int) -> float:
+    """Seconds of an epoch over ``rows`` training rows, each searched on its own as it is needed."""
+    data = workspace.replicate(workspace.corpus.replicates[0], _Reader)
+    train = TrainingBatch(data, frozenset({STATES}))
+    indexes = {m: load_index(root / "index" / m / "fold0_seed0.faiss", mapped=False) for m in MODALITIES}
+    drawn, masks = train.conditions_at(0), condition_masks()
+    head = FusionClassifier(3 * HIDDEN + 6, config.train.hidden, workspace.corpus.classes, config.train.dropout)
+    optimizer = AdamW(head.parameters(), config.train.lr, weight_decay=config.train.weight_decay)
+    labels, size = torch.from_numpy(train.labels), config.train.batch_size
+    whole = train.under(CONDITIONS and "avt")
+    states = {m: workspace.states[m].states[0] for m in MODALITIES}
+    start = time.perf_counter()
+    for first in range(0, rows, size):
+        part = range(first, min(first + size, rows))
+        inputs = [plain_input(i, masks[drawn[i]] & whole.available[i], whole.states, indexes, states) for i in part]
+        loss = torch.nn.functional.cross_entropy(head(torch.from_numpy(np.stack(inputs))), labels[first : part.stop])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return time.perf_counter() - start
+
+
+class _Reader:
+    inputs = frozenset({STATES})
+
+
+def plain_input(i: int, available: np.ndarray, own: dict, indexes: dict, states: dict) -> np.ndarray:
+    """A clip's input for the head, as the published code makes it."""
+    near, best = np.empty(0, dtype=np.int64), -np.inf
+    if not available.all():
+        for m, held in zip(MODALITIES, available, strict=True):
+            if held:
+                scores, found = indexes[m].faiss_index.search(own[m][i : i + 1], K)
+                if scores[0, K - 1] > best:
+                    near, best = indexes[m].rows[found[0]], scores[0, K - 1]
+    parts = []
+    for m, held in zip(MODALITIES, available, strict=True):
+        if held:
+            parts.append(own[m][i])
+            continue
+        total = np.zeros(HIDDEN, dtype=np.float32)
+        for row in near:
+            state = np.array(states[m][row])
+            if np.isfinite(state).all():
+                total += state
+        parts.append(total)
+    return np.concatenate([*parts, available, ~available]).astype(np.float32)
+
+
+def profile(config: Config, workspace: Workspace, out: Path) -> dict[str, float]:
+    """Share of the time of training that each part takes, its callees included."""
+    profiler = cProfile.Profile()
+    profiler.runcall(train_method, config, "ramer", workspace, out)
+    stats = pstats.Stats(profiler)
+    total = stats.total_tt  # type: ignore[attr-defined]
+    shares = dict.fromkeys(PARTS, 0.0)
+    for (_, _, function), (_, _, _, cumulative, _) in stats.stats.items():  # type: ignore[attr-defined]
+        for part, name in PARTS.items():
+            if function == name or function.endswith((f".{name}>", f" {name}>")):
+                shares[part] = max(shares[part], cumulative / total)
+    return shares
+
+
+def main() -> None:
+    made = parser(__doc__, rows=5030, pool=115_595, epochs=20, threads=2)
+    options = made.parse_args()
+    set_threads(options.threads)
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        seconds = build(root, make_config(options.rows, options.pool, 1))
+        say("built")
+        workspace = Workspace(root / "prepared", root / "states", root / "neighbours")
+        rows = len(workspace.corpus.rows_in(workspace.corpus.replicates[0], "train"))
+        timed = {}
+        for epochs in (1, 1 + options.epochs):
+            config = make_config(options.rows, options.pool, epochs)
+            start = time.perf_counter()
+            train_method(config, "ramer", workspace, root / "trained")
+            timed[epochs] = time.perf_counter() - start
+        epoch = (timed[1 + options.epochs] - timed[1]) / options.epochs
+        plain_epoch(root, workspace, config, 16)
+        plain = plain_epoch(root, workspace, config, LOOPED) * rows / LOOPED
+        once = timed[1] - epoch + seconds["retrieve"]
+        figures = {
+            "train_rows": rows,
+            "epoch_seconds": epoch,
+            "plain_epoch_seconds": plain,
+            "plain_over_ours": plain / epoch,
+            "once_seconds": once,
+            "plain_over_ours_60_epochs_all_in": 60 * plain / (60 * epoch + once),
+            "shares": profile(config, workspace, root / "profiled"),
+        }
+    report(options, figures)
+
+
+if __name__ == "__main__":
+    main()
