@@ -1,0 +1,97 @@
+"""A weighted product of methods that read the same raw features in different ways: linear models and networks.
+
+Logarithmic opinion pool (Genest and Zidek, "Combining Probability Distributions", 1986) of calibrated posteriors; the
+weights are chosen on validation rows. What it gains may be a gain of averaging alone: hold it against two copies of one
+member (``members: [distil, distil]``) before crediting it to the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Annotated, Literal, Self
+
+import numpy as np
+from jaxtyping import Float
+from pydantic import Field
+from scipy.special import softmax
+
+from ramer.batches import FEATURES, POSTERIORS, STATES, Batch, LabelledRows, TrainingBatch
+from ramer.config import Count, Training
+from ramer.methods._contract import Method, MethodOptions, ModelShape
+from ramer.methods.distil import Distil as _Distil
+from ramer.methods.late_product import LateProduct as _LateProduct
+from ramer.methods.modality_dropout import ModalityDropout as _ModalityDropout
+from ramer.methods.unimodal_ensemble import UnimodalEnsemble as _UnimodalEnsemble
+from ramer.modalities import CONDITIONS
+from ramer.training.loop import Fitted, History, selection
+
+_KINDS: dict[str, type[Method]] = {
+    "distil": _Distil,
+    "late_product": _LateProduct,
+    "modality_dropout": _ModalityDropout,
+    "unimodal_ensemble": _UnimodalEnsemble,
+}
+Kind = Literal["distil", "late_product", "modality_dropout", "unimodal_ensemble"]
+
+
+class BlendOptions(MethodOptions):
+    """members: types, each with its default options; one may come twice. steps: of a weight's grid from 0 to 1."""
+
+    members: Annotated[tuple[Kind, ...], Field(min_length=1, max_length=4, strict=False)] = ("late_product", "distil")
+    steps: Count = 10
+
+
+class Blend(Method):
+    """Sum of the members' weighted log probabilities; the weights sum to one."""
+
+    Options = BlendOptions
+    inputs = frozenset({FEATURES, STATES, POSTERIORS})
+
+    def __init__(self, options: MethodOptions, shape: ModelShape, training: Training, device: str = "cpu") -> None:
+        super().__init__(options, shape, training, device)
+        kinds = [(name, _KINDS[name]) for name in self.options.members]
+        self.members = [kind(kind.Options(type=name), shape, training, device) for name, kind in kinds]
+        self.weights_ = np.full(len(kinds), 1.0 / len(kinds))
+
+    def learn(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
+        fits = []
+        for member in self.members:
+            history = History()
+            fits.append(member.fit(train, val, rng, history))
+            log.lines = max(log.lines, history.lines, key=len)
+        logs = {c: self._logs(val.under(c)) for c in CONDITIONS}
+        best = -np.inf
+        for weights in _simplex(len(self.members), self.options.steps):
+            score = selection(lambda c, w=weights: np.tensordot(w, logs[c], 1), val, self.prior_)  # type: ignore[misc]
+            if score > best:
+                best, self.weights_ = score, weights
+        return Fitted(max(fitted.best_epoch for fitted in fits), best)
+
+    def _logs(self, batch: Batch) -> Float[np.ndarray, "members n classes"]:
+        return np.log(np.stack([np.maximum(member.predict_proba(batch), 1e-12) for member in self.members]))
+
+    def posterior(self, batch: Batch) -> np.ndarray:
+        return np.asarray(softmax(np.tensordot(self.weights_, self._logs(batch), 1), axis=1))
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        learnt = {"weights_": self.weights_}
+        for i, member in enumerate(self.members):
+            own = member.tensors() | {"prior_": member.prior_, "temperatures_": member.temperatures_}
+            learnt |= {f"member{i}.{name}": value for name, value in own.items()}
+        return learnt
+
+    def restore(self, tensors: dict[str, np.ndarray]) -> Self:
+        self.weights_ = tensors["weights_"]
+        for i, member in enumerate(self.members):
+            prefix = f"member{i}."
+            own = {n.removeprefix(prefix): v for n, v in tensors.items() if n.startswith(prefix)}
+            member.prior_, member.temperatures_ = own.pop("prior_"), own.pop("temperatures_")
+            member.restore(own)
+        return self
+
+
+def _simplex(members: int, steps: int) -> Iterator[np.ndarray]:
+    """All weights in multiples of 1 / steps that sum to one; the evenest first, so that ties are not extreme."""
+    grid = [np.array(w) / steps for w in product(range(steps + 1), repeat=members) if sum(w) == steps]
+    yield from sorted(grid, key=lambda w: float((w**2).sum()))
