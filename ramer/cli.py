@@ -10,6 +10,7 @@ from typing import Any
 
 import typer
 
+from ramer.commands import database
 from ramer.commands.export import export
 from ramer.commands.extract import extract
 from ramer.commands.neighbours import neighbours
@@ -50,6 +51,10 @@ def plain_errors(command: Callable[..., Any]) -> Callable[..., Any]:
 
 for _command in (predict, neighbours, report, export, promote, extract):
     app.command()(plain_errors(_command))
+
+_database = typer.Typer(help="The clips that a model retrieves from.", no_args_is_help=True)
+_database.command()(plain_errors(database.add))
+app.add_typer(_database, name="database")
 
 
 if __name__ == "__main__":

@@ -100,14 +100,7 @@ class Predictor:
         Raises:
             RamerError: a matrix of another shape than the model's, or a row that is partly NaN or infinite.
         """
-        raw = self._check(features)
-        available = np.stack([np.isfinite(raw[m]).all(axis=1) & (self.dims[m] > 0) for m in MODALITIES], axis=1)
-        encoded = {
-            m: encoders.encode(raw[m][held])
-            for (m, encoders), held in zip(self._encoders.items(), self._held(available), strict=True)
-            if held.any()
-        }
-        arrays = self._arrays(encoded, available)
+        available, arrays = self._encode(features)
         nowhere = np.full(len(available), -1, dtype=np.int64)  # in the corpus
         total = np.zeros((len(available), len(self.label_names)))
         named: tuple[tuple[Neighbour, ...], ...] = ()
@@ -121,6 +114,26 @@ class Predictor:
         proba = total / len(self._replicates)
         labels = np.array(self.label_names, dtype=object)[proba.argmax(axis=1)]
         return Prediction(labels, proba, self.label_names, available, named)
+
+    def encode(self, features: Mapping[str, Any]) -> tuple[np.ndarray, Arrays]:
+        """What each of n clips holds, bool [n, 3], and its hidden states per modality, float32 [replicates, n, hidden]
+        (not normalised), NaN where missing.
+
+        Raises:
+            RamerError: as ``predict``.
+        """
+        available, (_, states, _) = self._encode(features)
+        return available, states
+
+    def _encode(self, features: Mapping[str, Any]) -> tuple[np.ndarray, list[Arrays]]:
+        raw = self._check(features)
+        available = np.stack([np.isfinite(raw[m]).all(axis=1) & (self.dims[m] > 0) for m in MODALITIES], axis=1)
+        encoded = {
+            m: encoders.encode(raw[m][held])
+            for (m, encoders), held in zip(self._encoders.items(), self._held(available), strict=True)
+            if held.any()
+        }
+        return available, self._arrays(encoded, available)
 
     def _held(self, available: np.ndarray) -> list[np.ndarray]:
         return [available[:, MODALITIES.index(m)] for m in self._encoders]

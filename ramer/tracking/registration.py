@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
@@ -62,19 +63,19 @@ def register_run(store: Store, config: Config, root: Path, run: Run, provenance:
         _log_speakers(store, corpus, root / "results" / "methods" / config.serve.method, run, Path(folder))
     score = read_json(root / "results" / "methods" / config.serve.method / "metrics.json")[f"{AVERAGE}/weighted_f1"]
     tags = {DIGEST_TAG: corpus.info["digest"], METHOD_TAG: config.serve.method, SCORE_TAG: repr(score)}
-    made = create_version(store, name, run.info.run_id, _MODEL, tags | provenance.tags())
+    made = create_version(store.client, name, run.info.run_id, _MODEL, tags | provenance.tags())
     log.info("registered as models:/%s/%s (%s)", name, made.version, CANDIDATE)
 
 
-def create_version(store: Store, name: str, run_id: str, folder: str, tags: Mapping[str, str]) -> ModelVersion:
+def create_version(client: MlflowClient, name: str, run_id: str, folder: str, tags: Mapping[str, str]) -> ModelVersion:
     """Make a run's artifact folder the newest version and the candidate; the registered model is made if need be."""
     try:
-        store.client.create_registered_model(name)
+        client.create_registered_model(name)
     except MlflowException as error:
         if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
             raise
-    made = store.client.create_model_version(name, f"runs:/{run_id}/{folder}", run_id, tags=dict(tags))
-    store.client.set_registered_model_alias(name, CANDIDATE, made.version)
+    made = client.create_model_version(name, f"runs:/{run_id}/{folder}", run_id, tags=dict(tags))
+    client.set_registered_model_alias(name, CANDIDATE, made.version)
     return made
 
 

@@ -21,7 +21,7 @@ from ramer.registry import defaults, is_server, main_workspace, tracking_uri
 
 log = logging.getLogger(__name__)
 
-__all__ = ["Store", "StoreError", "is_server", "open_store", "tracking_uri"]
+__all__ = ["Store", "StoreError", "is_server", "open_client", "open_store", "tracking_uri"]
 
 _SQLITE = "sqlite:///"
 _LOCK_SECONDS = 600.0
@@ -75,6 +75,24 @@ def open_store(experiment: str, environment: Mapping[str, str], root: Path) -> I
                 store = _connect(uri, experiment, main)
             with defaults(_AFTERWARDS):
                 yield store
+    except _FAULTS as error:
+        raise StoreError(_one_line(error)) from error
+
+
+@contextlib.contextmanager
+def open_client(environment: Mapping[str, str], root: Path) -> Iterator[MlflowClient]:
+    """A client of a store that is there already, for what needs no experiment.
+
+    Raises:
+        StoreError: the store is unreachable, refuses, or is a SQLite file that does not exist.
+    """
+    _quieten("alembic", "mlflow", "urllib3")
+    uri = tracking_uri(environment, root)
+    if uri.startswith(_SQLITE) and not Path(unquote(uri.removeprefix(_SQLITE))).is_file():
+        raise StoreError(f"{uri}: no such store; run in the project, or set MLFLOW_TRACKING_URI")
+    try:
+        with defaults(_AFTERWARDS):
+            yield MlflowClient(tracking_uri=uri)
     except _FAULTS as error:
         raise StoreError(_one_line(error)) from error
 

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from ramer import Predictor
 from ramer.cli import app
-from tests.serving.project import raw_features, rows_of
+from tests.serving.project import corpus_of, raw_features, rows_of, save_npz
 from tests.tracking.registered import client_of, run_track, versions
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*type hint.*:UserWarning")]
@@ -59,6 +59,32 @@ def test_an_equal_candidate_is_promoted_and_a_worse_one_is_not(crowned: Path) ->
     assert said.startswith("error: models:/ramer: not promoted: version 3 is worse than version 2, avg6 weighted F1 -")
     assert promote(crowned, "1")[0] == 0
     assert champion(crowned) == "1"
+
+
+def test_a_grown_database_is_a_new_version_that_says_so(
+    crowned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips = save_npz(tmp_path / "new.npz", crowned, rows_of(crowned))  # test clips, as if they were new ones
+    monkeypatch.chdir(crowned)
+    before = Predictor.load("models:/ramer@champion")
+    added = ["database", "add", "--features", str(clips), "--model", "models:/ramer@champion"]
+    result = CliRunner().invoke(app, added)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.endswith("-> models:/ramer/2 (candidate)\n")
+    tags = {int(v.version): v.tags for v in versions(crowned)}
+    assert tags[2]["ramer.grown_from"] == "1"
+    assert tags[2]["ramer.database_added"] == str(len(rows_of(crowned)))
+    assert tags[2]["ramer.corpus_digest"] == tags[1]["ramer.corpus_digest"]
+    features = raw_features(crowned, rows_of(crowned), "a")
+    near = Predictor.load("models:/ramer@candidate").predict(features, neighbours=True).neighbours
+    new = set(corpus_of(crowned).ids[rows_of(crowned)])
+    assert {n.id for found in near for n in found} & new
+    assert not {n.id for found in before.predict(features, neighbours=True).neighbours for n in found} & new
+    assert promote(crowned)[0] == 0
+    assert champion(crowned) == "2"
+    twice = CliRunner().invoke(app, added)
+    assert (twice.exit_code, len(versions(crowned))) == (2, 2)
+    assert "is in the database already" in twice.stderr
 
 
 def test_versions_of_two_corpora_are_not_compared(crowned: Path) -> None:

@@ -1,0 +1,58 @@
+"""A registered model with a larger database: a new version, which says what was added and to which version."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
+
+from ramer.errors import ModelError
+from ramer.registry import fetch_model
+from ramer.serving.growth import Addition, add_to_database, remove_unused
+from ramer.serving.inputs import Features
+from ramer.serving.modelfiles import IN_MLFLOW
+from ramer.tracking.registration import create_version
+from ramer.tracking.store import open_client
+
+
+def add_to_version(
+    uri: str, ids: list[str], features: Features, environment: Mapping[str, str]
+) -> tuple[Addition, ModelVersion]:
+    """Add clips to the database of ``models:/name@alias`` or ``models:/name/3`` and register the result.
+
+    The new version is called ``candidate``, belongs to the run of the old one and keeps its tags: its scores are those
+    that the method had with its first database.
+
+    Raises:
+        RamerError: as ``add_to_database``, or the version is not there.
+    """
+    with open_client(environment, Path.cwd()) as client:
+        old = _version(client, uri)
+    if not old.run_id:
+        raise ModelError(f"{uri}: belongs to no run, which would hold the new files")
+    with fetch_model(f"models:/{old.name}/{old.version}") as fetched:
+        addition = add_to_database(fetched / IN_MLFLOW, ids, features)
+        remove_unused(fetched / IN_MLFLOW)
+        folder = f"model-{old.version}-{addition.ids_digest[:12]}"
+        tags = dict(old.tags) | {
+            "ramer.grown_from": str(old.version),
+            "ramer.database_added": str(addition.clips),
+            "ramer.database_rows": str(addition.rows_before + addition.clips),
+            "ramer.database_ids_digest": addition.ids_digest,
+        }
+        with open_client(environment, Path.cwd()) as client:
+            client.log_artifacts(old.run_id, str(fetched), folder)
+            return addition, create_version(client, old.name, old.run_id, folder, tags)
+
+
+def _version(client: MlflowClient, uri: str) -> ModelVersion:
+    parts = re.fullmatch(r"models:/([^/@]+)([@/])([^/@]+)", uri)
+    if parts is None:
+        raise ModelError(f"{uri}: expected models:/NAME@ALIAS or models:/NAME/VERSION")
+    name, mark, which = parts.groups()
+    if mark == "@":
+        return client.get_model_version_by_alias(name, which)
+    return client.get_model_version(name, which)
