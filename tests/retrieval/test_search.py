@@ -75,6 +75,7 @@ def test_ties_are_in_the_order_of_rows_whatever_the_batch(monkeypatch: pytest.Mo
     assert hits.rows[0].tolist() == list(range(0, 60, 3))
     assert hits.rows[1].tolist() == [r for r in range(300) if r % 3][:20]
     monkeypatch.setattr(search_module, "BATCH", 7)
+    monkeypatch.setattr(search_module, "MATRIX_NUMBERS", 1)
     monkeypatch.setattr(search_module, "MOST_FLOATS", 30)
     again = search(index, states, states, 20)
     assert np.array_equal(hits.rows, again.rows)
@@ -88,6 +89,16 @@ def test_scores_do_not_depend_on_the_batch(monkeypatch: pytest.MonkeyPatch) -> N
     single = [search(index, states, states[i : i + 1], 10) for i in range(30)]
     assert np.array_equal(whole.scores[:30], np.concatenate([s.scores for s in single]))
     assert np.array_equal(whole.rows[:30], np.concatenate([s.rows for s in single]))
+
+
+@pytest.mark.parametrize(("many", "numbers"), [(10**9, 1), (1, 10**9), (1, 1)])
+def test_every_kernel_finds_the_same(many: int, numbers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    states = np.random.default_rng(0).standard_normal((700, 16)).astype(np.float32)
+    codes = exclusion_codes(np.arange(700) // 9, "speaker")
+    monkeypatch.setattr(search_module, "MANY", many)
+    monkeypatch.setattr(search_module, "MATRIX_NUMBERS", numbers)
+    hits = search(flat(states, np.arange(700)), states, states, 6, codes=codes, query_codes=codes)
+    assert_same(hits, brute_force(states, np.arange(700), states, codes, codes, 6))
 
 
 def test_a_group_larger_than_the_first_search_allows_for_is_excluded_whole() -> None:
