@@ -49,8 +49,8 @@ ui: $(INSTALLED) ## Open the tracked experiments in MLflow on 127.0.0.1
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --workers 1 --host 127.0.0.1 --port $(PORT) \
 		--backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}"
 
-bench: $(INSTALLED) ## Measure speed and memory
-	@for file in benchmarks/[a-z]*.py; do echo "$$file"; python -m "benchmarks.$$(basename "$$file" .py)"; done
+bench: $(DEVELOPING) ## Measure speed and memory, and write docs/performance.md
+	python -m benchmarks.performance
 
 # Pins of what is not installed here (the CUDA parts of another build of torch) are kept.
 constraints: $(DEVELOPING) ## Write what is installed to constraints.txt

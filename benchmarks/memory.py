@@ -1,24 +1,29 @@
 """How much memory each stage of a pipeline run takes: the anonymous resident part, which no disk could hold for it.
 
-Runs a command (by default ``dvc repro``), samples ``RssAnon`` of every process below it and sums it per stage, which a
-process carries in its environment as ``DVC_STAGE``. Pages of memory-mapped files are not counted: the kernel drops them
-when it needs the room. Prints JSON: per stage the peak in MB and the seconds from first to last sample.
+Runs a command (by default ``dvc repro``), or a preset in a clone that is deleted afterwards, samples ``RssAnon`` of
+every process below it and sums it per stage, which a process carries in its environment as ``DVC_STAGE``. Pages of
+memory-mapped files are not counted: the kernel drops them when it needs the room. Prints JSON: per stage the peak in
+MB and the seconds from first to last sample.
 
     python -m benchmarks.memory [--interval 0.05] [--] dvc repro
+    python -m benchmarks.memory --preset presets/mer2024.txt
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+from benchmarks._run import parser, report
+
+ROOT = Path(__file__).resolve().parents[1]
 PROC = Path("/proc")
 OTHERS = "dvc"  # processes of the run that belong to no stage
 
@@ -68,31 +73,45 @@ def stage_of(process: int) -> str:
     return next((v.partition(b"=")[2].decode() for v in variables if v.startswith(b"DVC_STAGE=")), OTHERS)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--interval", type=float, default=0.05, help="seconds between samples")
-    parser.add_argument("command", nargs="*", default=["dvc", "repro"])
-    options = parser.parse_args()
+def watch(command: list[str], folder: Path, interval: float) -> dict[str, Any]:
+    """Run a command; per stage its peak in MB and its seconds from first to last sample."""
     peaks, start = Peaks(), time.perf_counter()
     # The command's own words go to stderr: stdout is for the JSON.
-    process = subprocess.Popen(options.command or ["dvc", "repro"], stdout=sys.stderr)
+    process = subprocess.Popen(command, cwd=folder, stdout=sys.stderr)
     while process.poll() is None:
         peaks.sample(process.pid)
-        time.sleep(options.interval)
+        time.sleep(interval)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} failed")
     stages = {
-        stage: {"peak_mb": round(peaks.kilobytes[stage] / 1024, 1), "seconds": round(last - first, 1)}
+        stage: {"peak_mb": peaks.kilobytes[stage] / 1024, "seconds": last - first}
         for stage, (first, last) in peaks.seen.items()
     }
-    result = {
-        "command": options.command,
-        "exit_code": process.returncode,
-        "seconds": round(time.perf_counter() - start, 1),
-        "peak_mb": max((s["peak_mb"] for name, s in stages.items() if name != OTHERS), default=0.0),
-        "stages": stages,
-        "load_average": round(os.getloadavg()[0], 2),
-    }
-    print(json.dumps(result, indent=2))
-    sys.exit(process.returncode)
+    peak = max((s["peak_mb"] for name, s in stages.items() if name != OTHERS), default=0.0)
+    return {"seconds": time.perf_counter() - start, "peak_mb": peak, "stages": stages}
+
+
+def clone(folder: Path) -> Path:
+    """A clone of the last commit, whose cache and workspace share what they hold."""
+    project = folder / "project"
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(project)], check=True)
+    subprocess.run(["dvc", "config", "--local", "cache.type", "reflink,hardlink,symlink"], cwd=project, check=True)
+    return project
+
+
+def main() -> None:
+    made = parser(__doc__)
+    made.add_argument("--interval", type=float, default=0.05, help="seconds between samples")
+    made.add_argument("--preset", type=Path, help="arguments of `dvc exp run`, which then runs in a clone")
+    made.add_argument("command", nargs="*")
+    options = made.parse_args()
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    if options.preset is None:
+        report(options, watch(options.command or ["dvc", "repro"], Path.cwd(), options.interval))
+        return
+    overrides = options.preset.read_text("utf-8").split()
+    with tempfile.TemporaryDirectory() as folder:
+        report(options, watch(["dvc", "exp", "run", *overrides], clone(Path(folder)), options.interval))
 
 
 if __name__ == "__main__":

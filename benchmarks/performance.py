@@ -1,0 +1,132 @@
+"""Run every benchmark at full size, keep what it printed, and write ``docs/performance.md`` from that.
+
+python -m benchmarks.performance                  # all but the whole pipeline at MER2024's size
+python -m benchmarks.performance search encoder   # these, beside what was kept of the others
+python -m benchmarks.performance preset           # the whole pipeline: 10 minutes and 8 GB of disk
+python -m benchmarks.performance --write          # the document alone
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks._claims import CLAIMS, Claim
+from benchmarks._run import say
+
+ROOT = Path(__file__).resolve().parents[1]
+KEPT = Path(__file__).parent / "results"
+DOCUMENT = ROOT / "docs" / "performance.md"
+RUNS = {
+    "search": "benchmarks.search --full",
+    "encoder": "benchmarks.encoder",
+    "training": "benchmarks.training",
+    "approximate": "benchmarks.approximate",
+    "growth": "benchmarks.growth",
+    "corpus": "benchmarks.corpus --clips 20000",
+    "predict": "benchmarks.predict",
+    "pipeline": "benchmarks.pipeline",
+    "tracking": "benchmarks.tracking",
+    "preset": "benchmarks.memory --preset presets/mer2024.txt",
+}
+LEFT_OUT = ("preset",)
+INTRODUCTION = """# Performance
+Written by `make bench` (`python -m benchmarks.performance`) from what the benchmarks print; `benchmarks/results/` keeps
+their JSON. Ratios compare runs that took turns within one process or script, so that other work on the machine falls on
+both sides. Seconds are of this machine and of the load stated beside them.
+"""
+
+
+def run(name: str) -> None:
+    """Run a benchmark in a process of its own and keep its JSON with the command and the seconds that it took."""
+    say(f"{name}: python -m {RUNS[name]}")
+    start = time.perf_counter()
+    done = subprocess.run([sys.executable, "-m", *RUNS[name].split()], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise SystemExit(f"{name} failed")
+    result = json.loads(done.stdout) | {
+        "command": f"python -m {RUNS[name]}",
+        "took_seconds": time.perf_counter() - start,
+    }
+    KEPT.mkdir(exist_ok=True)
+    (KEPT / f"{name}.json").write_text(json.dumps(result, indent=2, sort_keys=True) + "\n", "utf-8")
+    say(f"{name}: {result['took_seconds']:.0f} s")
+
+
+def write_document() -> None:
+    kept = {file.stem: json.loads(file.read_text("utf-8")) for file in sorted(KEPT.glob("*.json"))}
+    measured = [claim for claim in CLAIMS if claim.run in kept]
+    lines = [INTRODUCTION, "## Targets", "| work | target | measured | |", "| --- | --- | --- | --- |"]
+    lines += [row(claim, kept[claim.run]) for claim in measured]
+    missed = [c for c in measured if c.met is not None and not c.met(kept[c.run]["figures"])]
+    if missed:
+        lines += ["", "## What is missed, and why"]
+        lines += [f"**{claim.work}.** {claim.limit(kept[claim.run]['figures'])}\n" for claim in missed]
+    lines += ["", "## Runs", "| run | machine | load | command | seconds |", "| --- | --- | --- | --- | --- |"]
+    lines += [run_row(name, result) for name, result in kept.items()]
+    lines += details(kept)
+    DOCUMENT.write_text("\n".join(lines).rstrip() + "\n", "utf-8")
+
+
+def row(claim: Claim, result: dict[str, Any]) -> str:
+    figures = result["figures"]
+    verdict = "" if claim.met is None else ("met" if claim.met(figures) else "**missed**")
+    return f"| {claim.work} | {claim.target} | {claim.measured(figures)} | {verdict} |"
+
+
+def run_row(name: str, result: dict[str, Any]) -> str:
+    machine = result["machine"]
+    threads = result["settings"].get("threads")
+    used = f", {threads} thread{'s' * (threads != 1)}" if threads else ""
+    instructions = ", ".join(machine["instructions"]) or "none of avx2, avx512, amx"
+    what = f"{machine['cores']} cores of {machine['processor']} ({instructions}), {machine['memory_gb']} GB{used}"
+    return f"| {name} | {what} | {machine['load_average']} | `{result['command']}` | {result['took_seconds']:.0f} |"
+
+
+def details(kept: dict[str, Any]) -> list[str]:
+    lines: list[str] = []
+    if "preset" in kept:
+        stages = kept["preset"]["figures"]["stages"]
+        lines += ["", "## The MER2024-shaped preset, stage by stage"]
+        lines += ["Peak anonymous resident memory (`RssAnon`) of the stage's processes, sampled.", ""]
+        lines += ["| stage | peak MB | seconds |", "| --- | --- | --- |"]
+        lines += [f"| {name} | {s['peak_mb']:.0f} | {s['seconds']:.0f} |" for name, s in stages.items()]
+    if "growth" in kept:
+        figures = kept["growth"]["figures"]
+        lines += ["", "## Growth with the pool"]
+        lines += ["Seconds (peak anonymous MB); the exponent is fitted to the three largest sizes.", ""]
+        lines += ["| stage | " + " | ".join(f"{size:,} rows" for size in figures["pool_rows"]) + " | exponent |"]
+        lines += ["| --- |" + " --- |" * (len(figures["pool_rows"]) + 1)]
+        for name, exponent in figures["exponents"].items():
+            cells = [
+                f"{s:.1f} ({p:.0f})" for s, p in zip(figures["seconds"][name], figures["peak_mb"][name], strict=True)
+            ]
+            lines.append(f"| {name} | " + " | ".join(cells) + f" | {exponent:.2f} |")
+    if "training" in kept:
+        shares = kept["training"]["figures"]["shares"]
+        said = ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares.items())
+        lines += ["", "## Where an epoch of the head goes", f"Share of the profiled time, callees included: {said}."]
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(RUNS)}")
+    parser.add_argument("--write", action="store_true", help="write the document from what was kept")
+    options = parser.parse_args()
+    unknown = set(options.names) - set(RUNS)
+    if unknown:
+        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}; expected {', '.join(RUNS)}")
+    if not options.write:
+        for name in options.names or [name for name in RUNS if name not in LEFT_OUT]:
+            run(name)
+    write_document()
+
+
+if __name__ == "__main__":
+    main()
