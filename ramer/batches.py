@@ -9,16 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
 from ramer.config import MissingRates
-from ramer.data.prepared import SPLITS, PreparedCorpus, Replicate
-from ramer.errors import RetrievalError
+from ramer.data.prepared import SPLITS, PreparedCorpus, Replicate, StandardisedRows
+from ramer.errors import ModelError, RetrievalError
+from ramer.files import digest_file
 from ramer.missing import condition_probabilities
 from ramer.modalities import CONDITIONS, FULL_CONDITION, MODALITIES, condition_masks
 from ramer.retrieval.aggregation import Database, Lists
-from ramer.retrieval.index import SCOPES
+from ramer.retrieval.candidates import Live
+from ramer.retrieval.index import SCOPES, load_index
 from ramer.retrieval.neighbours import NeighbourTable
 from ramer.retrieval.search import exclusion_codes
 from ramer.retrieval.shuffle import Shuffle
@@ -28,6 +31,7 @@ from ramer.seeding import generator
 Arrays = dict[str, np.ndarray]
 
 FEATURES, STATES, POSTERIORS, NEIGHBOURS = "features", "states", "posteriors", "neighbours"
+LIVE = "live"  # with neighbours: the database's features and indexes, for a method that holds encoders
 SHUFFLED = "shuffled"  # with neighbours: the database hands out another row's contents
 
 
@@ -86,6 +90,7 @@ class ReplicateData:
         replicate: which fold and seed.
         states: states table per modality.
         neighbours: neighbour table per modality; None for methods without retrieval.
+        models: folder of the encoders and indexes that these states and neighbours came from, for methods that encode.
     """
 
     def __init__(
@@ -94,11 +99,14 @@ class ReplicateData:
         replicate: Replicate,
         states: Mapping[str, StatesTable],
         neighbours: Mapping[str, NeighbourTable] | None = None,
+        models: Path | None = None,
     ) -> None:
         self.corpus = corpus
         self.replicate = replicate
         self._states = states
         self._neighbours = neighbours
+        self._models = models
+        self._databases: dict[frozenset[str], Database] = {}
         self._scalers = {m: corpus.scaler(m, replicate) for m in MODALITIES}
 
     @cached_property
@@ -114,14 +122,61 @@ class ReplicateData:
             labels=np.where(codes == 0, self.corpus.labels(self.replicate), -1),
         )
 
+    def database_for(self, inputs: frozenset[str]) -> Database:
+        """The database as a method with these inputs gets it, the same object every time."""
+        kind = inputs & {SHUFFLED, LIVE}
+        if kind not in self._databases:
+            database = self.database
+            if SHUFFLED in kind:
+                shuffle = Shuffle.draw(self.replicate.name, database.available, database.labels >= 0, self._codes())
+                database = replace(database, shuffle=shuffle)
+            self._databases[kind] = replace(database, live=self.live) if LIVE in kind else database
+        return self._databases[kind]
+
     @cached_property
-    def shuffled_database(self) -> Database:
-        """The same rows, each handing out the contents of another one that a query may have."""
-        database = self.database
+    def live(self) -> Live:
+        """Features of all rows, and the indexes that ``index`` built, stamped with the encoders of these states.
+
+        Raises:
+            RetrievalError: an index is absent or of another encoder.
+        """
+        present = [m for m in MODALITIES if self.corpus.dims[m]]
+        features = {m: StandardisedRows(self.corpus.features[m], self._scalers[m]) for m in present}
+        indexes = {
+            m: load_index(
+                self._models_folder() / "index" / m / f"{self.replicate.name}.faiss",
+                expected_encoder_digest=self._states[m].encoder_digest(self.replicate),
+                expected_ids_digest=self.corpus.ids_digest,
+                expected_crossfit_digest=self._states[m].crossfit_digest(self.replicate),
+                ids=self.corpus.ids,
+            )
+            for m in present
+        }
+        other = {i.sidecar["scope"] for i in indexes.values()} - {self._scope()}
+        if other:
+            found = " and ".join(sorted(other))
+            raise RetrievalError(f"{self._models}/index: scope: expected {self._scope()}, got {found}; rerun index")
+        return Live(features, indexes, self._codes())
+
+    def encoder_file(self, modality: str) -> Path:
+        """The checkpoint of the encoder that made the states.
+
+        Raises:
+            ModelError: it is not there, or not the one that the states are stamped with.
+        """
+        path = self._models_folder() / "encoders" / modality / f"{self.replicate.name}.safetensors"
+        if not path.is_file() or digest_file(path) != self._states[modality].encoder_digest(self.replicate):
+            raise ModelError(f"{path}: not the encoder that made {self._states[modality].path}; rerun dump")
+        return path
+
+    def _models_folder(self) -> Path:
+        if self._models is None:
+            raise ModelError("a method that encodes needs the folder of encoders and indexes, and none was given")
+        return self._models
+
+    def _codes(self) -> np.ndarray:
         rules = sorted({str(table.info["exclude"]) for table in (self._neighbours or {}).values()})
-        codes = exclusion_codes(self.corpus.groups, rules[0]) if rules else None
-        shuffle = Shuffle.draw(self.replicate.name, database.available, database.labels >= 0, codes)
-        return replace(database, shuffle=shuffle)
+        return exclusion_codes(self.corpus.groups, rules[0] if rules else "speaker")
 
     def _scope(self) -> str:
         scopes = {table.info["scope"] for table in (self._neighbours or {}).values()} or {"all"}
@@ -136,7 +191,7 @@ class ReplicateData:
             rows: corpus row numbers [n].
             mask: bool [n, 3] (or [3]), the modalities that the condition makes available.
             inputs: which of ``features, states, posteriors, neighbours`` to fill, and whether the database that the
-                neighbours point into is ``shuffled``.
+                neighbours point into is ``shuffled`` or ``live``.
             complete: attach the unmasked rows too.
         """
         rows = np.asarray(rows, dtype=np.int64)
@@ -156,9 +211,7 @@ class ReplicateData:
                 table = self._states[m].posteriors
                 posteriors[m] = self._masked(lambda s, t=table: t[r, s], rows, held, table.shape[-1])
         lists = self._lists(rows, available) if NEIGHBOURS in inputs else None
-        database = None
-        if NEIGHBOURS in inputs:
-            database = self.shuffled_database if SHUFFLED in inputs else self.database
+        database = self.database_for(inputs) if NEIGHBOURS in inputs else None
         whole = self.batch(rows, np.ones(3, dtype=bool), inputs) if complete else None
         return Batch(rows, available, features, states, posteriors, lists, database, whole)
 

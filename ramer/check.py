@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ramer.batches import LIVE
 from ramer.config import Config
 from ramer.errors import ConfigError
 from ramer.files import atomic_file
-from ramer.methods import MethodOptions, RetrievalOptions, method_class, method_options
+from ramer.methods import NOT_SERVED, MethodOptions, RetrievalOptions, method_class, method_options
 from ramer.seeding import choose_device
 
 SOURCE = "params.yaml"
@@ -56,6 +57,8 @@ def _width_faults(name: str, options: MethodOptions, config: Config) -> list[str
 
 def _served_faults(options: dict[str, MethodOptions], config: Config) -> list[str]:
     served = options.get(config.serve.method)
+    if served is not None and LIVE in method_class(served.type).reads(served):
+        return [f"{SOURCE}: serve.method: {config.serve.method!r} {NOT_SERVED}"]
     if served is not None and not method_class(served.type).deployable:
         return [f"{SOURCE}: serve.method: {config.serve.method!r} cannot be deployed, it uses what is missing"]
     return []

@@ -31,12 +31,14 @@ class Workspace:
         prepared: ``data/prepared``.
         states: ``data/states``, one folder per modality.
         neighbours: ``data/neighbours``, one folder per modality.
+        models: ``models``, the encoders and indexes that states and neighbours came from, for methods that encode.
     """
 
-    def __init__(self, prepared: Path, states: Path, neighbours: Path) -> None:
+    def __init__(self, prepared: Path, states: Path, neighbours: Path, models: Path | None = None) -> None:
         self.corpus = PreparedCorpus.open(prepared)
         self.states = {m: StatesTable.open(states / m, self.corpus) for m in MODALITIES}
         self._neighbours_path = neighbours
+        self._models = models
         self._neighbours: dict[str, NeighbourTable] | None = None
 
     @property
@@ -53,7 +55,7 @@ class Workspace:
     def replicate(self, replicate: Replicate, method: type[Method]) -> ReplicateData:
         """One replicate's data; neighbours are opened only for a method that reads them."""
         neighbours = self.neighbours if NEIGHBOURS in method.inputs else None
-        return ReplicateData(self.corpus, replicate, self.states, neighbours)
+        return ReplicateData(self.corpus, replicate, self.states, neighbours, self._models)
 
 
 def train_method(config: Config, name: str, workspace: Workspace, out: Path) -> None:

@@ -9,7 +9,7 @@ from stages._run import run
 
 
 def main(config: Config, method: str) -> None:
-    workspace = Workspace(Path("data/prepared"), Path("data/states"), Path("data/neighbours"))
+    workspace = Workspace(Path("data/prepared"), Path("data/states"), Path("data/neighbours"), Path("models"))
     evaluate_method(config, method, workspace, Path("models/methods") / method, Path("results/methods") / method)
 
 

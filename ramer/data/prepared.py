@@ -46,6 +46,17 @@ class Scaler:
         return np.clip(scaled, -CLIP, CLIP, out=scaled)
 
 
+@dataclass(frozen=True)
+class StandardisedRows:
+    """Rows of raw vectors, standardised when they are read; ``raw`` may be memory-mapped."""
+
+    raw: np.ndarray
+    scaler: Scaler
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        return self.scaler.apply(self.raw[rows])
+
+
 class PreparedCorpus:
     """``data/prepared`` with features memory-mapped.
 

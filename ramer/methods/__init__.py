@@ -19,6 +19,7 @@ from ramer.files import read_tensors
 from ramer.methods._contract import Method, MethodOptions, ModelShape, RetrievalOptions
 
 __all__ = [
+    "NOT_SERVED",
     "Method",
     "MethodOptions",
     "ModelShape",
@@ -29,6 +30,9 @@ __all__ = [
     "method_class",
     "method_options",
 ]
+
+# Of a method that reads LIVE.
+NOT_SERVED = "cannot be served yet: it holds encoders of its own (encoder: finetune or retrieve: features)"
 
 
 def available_types() -> tuple[str, ...]:
@@ -90,6 +94,7 @@ def load_method(path: str | Path, device: str = "cpu") -> Method:
         labels = tuple(shape["label_names"])
         method = build_method(options, ModelShape(shape["feature_dims"], shape["state_dims"], labels), training, device)
         method.prior_, method.temperatures_ = tensors.pop("prior_"), tensors.pop("temperatures_")
+        method.description_ = metadata.get("description", {})
         return method.restore(tensors)
     except (ConfigError, ModelError) as error:
         raise ModelError([f"{path}: {line}" for line in error.faults]) from None

@@ -68,8 +68,8 @@ class Method(ABC):
 
     Class attributes:
         Options: pydantic model of the entry under ``methods``.
-        inputs: which of features, states, posteriors, neighbours the method reads; an instance whose options ask for
-            a shuffled database adds ``shuffled``.
+        inputs: which of features, states, posteriors, neighbours the method reads; those of an instance are what
+            ``reads`` says of its options.
         retrieval: whether the method retrieves (it cannot be the reference baseline then).
         deployable: False for a method that uses what is not there at prediction.
         needs_complete: whether ``Batch.complete`` is attached (``oracle`` alone).
@@ -86,10 +86,16 @@ class Method(ABC):
         self.shape = shape
         self.training = training
         self.device = device
-        if isinstance(options, RetrievalOptions) and options.database == "shuffled":
-            self.inputs |= {SHUFFLED}
+        self.inputs = self.reads(options)
+        self.description_: dict[str, Any] = {}  # saved beside the options; what else ``restore`` must know
         self.prior_ = np.full(shape.classes, 1.0 / max(shape.classes, 1))
         self.temperatures_ = np.ones(8)
+
+    @classmethod
+    def reads(cls, options: MethodOptions) -> frozenset[str]:
+        """``inputs`` of a method with these options."""
+        shuffled = isinstance(options, RetrievalOptions) and options.database == "shuffled"
+        return cls.inputs | {SHUFFLED} if shuffled else cls.inputs
 
     def fit(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
         """Learn from the training rows; selection reads validation rows only.
@@ -147,11 +153,13 @@ class Method(ABC):
 
     def save(self, path: str | Path) -> None:
         """Write the model as safetensors with its options and shape as metadata."""
-        metadata = {
+        metadata: dict[str, Any] = {
             "options": self.options.model_dump(mode="json"),
             "shape": asdict(self.shape),
             "training": self.training.model_dump(mode="json"),
         }
+        if self.description_:
+            metadata["description"] = self.description_
         write_tensors(path, {**self.tensors(), "prior_": self.prior_, "temperatures_": self.temperatures_}, metadata)
 
 

@@ -10,13 +10,16 @@ from __future__ import annotations
 from typing import Literal, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import nn
 
-from ramer.batches import NEIGHBOURS, STATES, Batch, LabelledRows, TrainingBatch
+from ramer.batches import FEATURES, LIVE, NEIGHBOURS, STATES, Batch, LabelledRows, TrainingBatch
+from ramer.config import Positive, Whole
 from ramer.methods._attending import AttendingRows, attending_posterior, fit_attending, new_attending, seed_head
-from ramer.methods._contract import RetrievalOptions, take_weights, weights_of
+from ramer.methods._contract import MethodOptions, RetrievalOptions, take_weights, weights_of
+from ramer.methods._finetuning import Tuned, Tuning
 from ramer.methods._imputing import Filled, ImputingMethod
+from ramer.methods._live import LiveEncoders, encode_mean
 from ramer.methods._reranking import learn_scorer, new_scorer, score_with
 from ramer.modalities import CONDITIONS, MODALITIES
 from ramer.retrieval.aggregation import (
@@ -42,6 +45,9 @@ class RamerOptions(RetrievalOptions):
     Select"; ``ramer.retrieval.reranking``).
     tau: temperature of ``similarity``; null chooses among ``taus`` on validation. ``attention`` starts there, or at .1.
     normalize_available: False feeds raw states beside normalised retrieved ones (published).
+    retrieve: ``features`` averages the neighbours' features and encodes the mean, as the figure draws it.
+    encoder: ``finetune`` trains the encoders with the head at ``encoder_lr`` and searches with what they say
+    (``_finetuning``); keys are those of the stamped index, or made anew every ``rebuild_every`` epochs (0: never).
     """
 
     aggregate: Literal["similarity", "mean", "sum", "attention"] = "similarity"
@@ -53,6 +59,27 @@ class RamerOptions(RetrievalOptions):
     normalize_available: bool = True
     tau: float | None = Field(default=None, gt=0)
     taus: tuple[float, ...] = Field(default=(0.02, 0.1, 0.5), min_length=1, strict=False)
+    retrieve: Literal["states", "features"] = "states"
+    encoder: Literal["frozen", "finetune"] = "frozen"
+    encoder_lr: Positive = 1e-4
+    rebuild_every: Whole = 0
+
+    @property
+    def encodes(self) -> bool:
+        """Whether the method holds encoders of its own."""
+        return self.encoder == "finetune" or self.retrieve == "features"
+
+    @model_validator(mode="after")
+    def _check(self) -> RamerOptions:
+        if self.retrieve == "features" and self.aggregate not in ("similarity", "mean"):
+            raise ValueError("retrieve: features needs aggregate: similarity or mean")
+        if self.encoder == "finetune" and (self.retrieve == "features" or self.rerank == "learned"):
+            raise ValueError("encoder: finetune needs retrieve: states and rerank: none")
+        if self.encoder == "finetune" and self.bimodal == "calibrated":
+            raise ValueError("encoder: finetune needs bimodal: pooled or kth_score")
+        if self.rebuild_every and self.encoder == "frozen":
+            raise ValueError("rebuild_every needs encoder: finetune")
+        return self
 
 
 class Ramer(ImputingMethod):
@@ -64,6 +91,17 @@ class Ramer(ImputingMethod):
     tau_: float = 0.1
     calibration_: ScoreCalibration | None = None
     scorer_: nn.Sequential | None = None
+    encoders_: LiveEncoders | None = None
+    tuning_: Tuning | None = None
+
+    @classmethod
+    def reads(cls, options: MethodOptions) -> frozenset[str]:
+        assert isinstance(options, RamerOptions)
+        return super().reads(options) | ({FEATURES, LIVE} if options.encodes else set())
+
+    @property
+    def tunes(self) -> bool:
+        return bool(self.options.encoder == "finetune")
 
     @property
     def attends(self) -> bool:
@@ -91,7 +129,11 @@ class Ramer(ImputingMethod):
             whole = val.under("avt")
             assert whole.lists is not None
             self.calibration_ = ScoreCalibration.fit(own_scores(whole.lists, queries_of(whole), self.rules))
-        taus = self.options.taus if self.options.aggregate == "similarity" else (self.tau_,)
+        if self.options.encodes:
+            encoders, self.description_ = LiveEncoders.pretrained(train)
+            self.encoders_ = encoders.to(self.device).eval()
+        fixed = self.options.aggregate != "similarity" or self.tunes
+        taus = (self.tau_,) if fixed else self.options.taus
         if self.options.tau is not None:
             taus = (self.options.tau,)
         self._found: dict[int, Selected] = {}  # what is found does not depend on tau
@@ -119,6 +161,10 @@ class Ramer(ImputingMethod):
 
     def find(self, batch: Batch) -> Selected:
         """The neighbours that stand in for each missing modality."""
+        return self.find_in(batch if self.tuning_ is None else self.tuning_.seen(batch))
+
+    def find_in(self, batch: Batch) -> Selected:
+        """As ``find``, by the lists that the batch holds."""
         assert batch.lists is not None
         assert batch.database is not None
         queries = queries_of(batch)
@@ -130,20 +176,31 @@ class Ramer(ImputingMethod):
     def _find_once(self, batch: Batch) -> Selected:
         known = getattr(self, "_found", None)
         if known is None:
-            return self.find(batch)
-        return known.get(id(batch)) or known.setdefault(id(batch), self.find(batch))
+            return self.find_in(batch)
+        return known.get(id(batch)) or known.setdefault(id(batch), self.find_in(batch))
 
     def fill(self, batch: Batch) -> Filled:
         assert batch.database is not None
-        found = aggregate(self._find_once(batch), batch.database, self.rules)
+        near = self._find_once(batch)
+        if self.encoders_ is not None:
+            return Filled(encode_mean(self.encoders_, near, batch.database, self.rules, self.device), near.retrieved)
+        found = aggregate(near, batch.database, self.rules)
         return Filled(found.states, found.retrieved)
 
     def fit_head(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
-        if not self.attends:
+        if not self.attends and not self.tunes:
             return super().fit_head(train, val, rng, log)
         seed_head(rng)
+        if self.tunes:
+            assert self.encoders_ is not None
+            self.tuning_ = Tuning(self, Tuned(self.encoders_, self._new_fusion(), self.options.rebuild_every > 0))
+            return self.tuning_.fit(train, val, rng, log)
         self.attending_ = new_attending(self, self.tau_)
         return fit_attending(self, self.attending_, self._attending(train), self._attending(val), train, val, rng, log)
+
+    def _new_fusion(self) -> nn.Module:
+        width = sum(self.shape.state_dims.values()) + 2 * len(MODALITIES)
+        return new_attending(self, self.tau_) if self.attends else self._new_head(width)
 
     def _attending(self, rows: LabelledRows) -> AttendingRows:
         own = {c: self.own(rows.under(c)) for c in CONDITIONS}
@@ -151,6 +208,8 @@ class Ramer(ImputingMethod):
         return AttendingRows(rows, own, found, self.options.normalize_values, self.device)
 
     def posterior(self, batch: Batch) -> np.ndarray:
+        if self.tuning_ is not None:
+            return self.tuning_.posterior(self.tuning_.seen(batch))
         if not self.attends:
             return super().posterior(batch)
         near, normalize = self.find(batch), self.options.normalize_values
@@ -173,7 +232,14 @@ class Ramer(ImputingMethod):
 
     def tensors(self) -> dict[str, np.ndarray]:
         learnt = {"tau_": np.array([self.tau_])}
-        learnt |= weights_of(self.attending_, "attending_.") if self.attends else super().tensors()
+        if self.tuning_ is not None:
+            learnt |= weights_of(self.tuning_.tuned, "tuned_.")
+        elif self.attends:
+            learnt |= weights_of(self.attending_, "attending_.")
+        else:
+            learnt |= super().tensors()
+        if self.encoders_ is not None and not self.tunes:
+            learnt |= weights_of(self.encoders_, "encoders_.")
         if self.calibration_ is not None:
             learnt |= {f"calibration_.{m}": s for m, s in self.calibration_.sorted_scores.items()}
         if self.scorer_ is not None:
@@ -186,6 +252,14 @@ class Ramer(ImputingMethod):
         self.calibration_ = ScoreCalibration(scores) if scores else None
         if self.options.rerank == "learned":
             self.scorer_ = take_weights(new_scorer().to(self.device), tensors, "scorer_.")
+        if self.options.encodes:
+            self.encoders_ = LiveEncoders.described(self.description_).to(self.device)
+        if self.encoders_ is not None and self.tunes:
+            tuned = Tuned(self.encoders_, self._new_fusion(), self.options.rebuild_every > 0)
+            self.tuning_ = Tuning(self, take_weights(tuned, tensors, "tuned_."))
+            return self
+        if self.encoders_ is not None:
+            take_weights(self.encoders_, tensors, "encoders_.")
         if not self.attends:
             return super().restore(tensors)
         self.attending_ = take_weights(new_attending(self, self.tau_), tensors, "attending_.")

@@ -6,16 +6,17 @@ One available modality gives its own list; two give one list by ``bimodal``. The
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from ramer.errors import RetrievalError
 from ramer.modalities import MODALITIES
+from ramer.retrieval.index import DatabaseIndex
 from ramer.retrieval.shuffle import Shuffle
 from ramer.retrieval.states import l2_normalise, row_norms
 
@@ -43,17 +44,32 @@ class Rules:
 
 
 @dataclass(frozen=True)
+class Live:
+    """What a method needs that encodes and searches for itself.
+
+    features: per modality, indexable by corpus rows: standardised float32 [n, dim]. indexes: per modality, of the
+    encoder that made the states. codes: exclusion codes [rows].
+    """
+
+    features: Mapping[str, Any]
+    indexes: Mapping[str, DatabaseIndex]
+    codes: np.ndarray
+
+
+@dataclass(frozen=True)
 class Database:
     """What a neighbour can give, by row number.
 
     states: per modality [rows, hidden], raw, may be memory-mapped. available: bool [rows, 3].
     labels: int [rows], -1 for none. shuffle: whose states and labels a found row hands out, None for its own.
+    live: for methods that encode and search for themselves.
     """
 
     states: dict[str, np.ndarray]
     available: np.ndarray
     labels: np.ndarray
     shuffle: Shuffle | None = None
+    live: Live | None = None
 
     @cached_property
     def norms(self) -> dict[str, np.ndarray]:
@@ -74,6 +90,10 @@ class Lists:
 
     rows: dict[str, np.ndarray]
     scores: dict[str, np.ndarray]
+
+    @property
+    def width(self) -> int:
+        return int(next(iter(self.rows.values())).shape[1])
 
     def take(self, index: np.ndarray | slice) -> Lists:
         return Lists({m: r[index] for m, r in self.rows.items()}, {m: s[index] for m, s in self.scores.items()})

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ramer.batches import LIVE
 from ramer.data.prepared import PreparedCorpus
 from ramer.errors import ModelError
 from ramer.files import atomic_directory, read_json, read_table, write_json, write_table
-from ramer.methods import method_class
+from ramer.methods import NOT_SERVED, method_class, method_options
 from ramer.modalities import MODALITIES
 from ramer.registry import fetch_model, names_version
 from ramer.retrieval.index import database_rows
@@ -148,6 +149,8 @@ def _of_project(path: Path, method: str | None) -> ModelFiles:
     kind = method_class(trained["type"])
     if not kind.deployable:
         raise ModelError(f"{heads}: method {name!r} is not deployable: it uses what is missing at prediction")
+    if LIVE in kind.reads(method_options(name, trained["options"], str(heads / "method.json"))):
+        raise ModelError(f"{heads}: method {name!r} {NOT_SERVED}")
     folders = config.corpus.merbench.features.model_dump() if config.corpus.kind == "merbench" else {}
     description = {
         "format": FORMAT,

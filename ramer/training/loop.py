@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -58,6 +58,8 @@ def fit_epochs(
     training: Training,
     rng: np.random.Generator,
     log: History,
+    optimizers: Sequence[AdamW] | None = None,
+    starting: Callable[[int], None] | None = None,
 ) -> Fitted:
     """Train with one drawn condition per row and epoch, keep the epoch that is best on validation.
 
@@ -69,21 +71,28 @@ def fit_epochs(
         training: epochs, batch size, patience, learning rate, weight decay.
         rng: order of the rows.
         log: receives one line per epoch.
+        optimizers: of parts of the module; one of all of it, by ``training``, if None.
+        starting: called with the number of every epoch before it.
     """
-    optimizer = AdamW(module.parameters(), training.lr, weight_decay=training.weight_decay)
+    if optimizers is None:
+        optimizers = [AdamW(module.parameters(), training.lr, weight_decay=training.weight_decay)]
     best = Fitted(-1, -np.inf)
     weights: Mapping[str, Tensor] = {}
     for epoch in range(training.epochs):
+        if starting is not None:
+            starting(epoch)
         module.train()
         order = torch.from_numpy(rng.permutation(len(train)))
         conditions = torch.from_numpy(train.conditions_at(epoch))
         total = 0.0
         for positions in order.split(training.batch_size):
-            optimizer.zero_grad()
+            for optimizer in optimizers:
+                optimizer.zero_grad()
             value = loss(positions, conditions[positions])
             value.backward()
             nn.utils.clip_grad_norm_(module.parameters(), 1.0)
-            optimizer.step()
+            for optimizer in optimizers:
+                optimizer.step()
             total += float(value.detach()) * len(positions)
         module.eval()
         with torch.inference_mode():

@@ -49,7 +49,7 @@ def build_workspace(config: Config, root: Path) -> Workspace:
         dump(config, m, prepared, root / "models/encoders" / m, states / m)
         build_index(config, m, prepared, states / m, root / "models/index" / m)
         retrieve(config, m, prepared, states / m, root / "models/index" / m, neighbours / m)
-    return Workspace(prepared, states, neighbours)
+    return Workspace(prepared, states, neighbours, root / "models")
 
 
 @pytest.fixture(scope="session")
@@ -62,4 +62,4 @@ def workspace_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def workspace(workspace_root: Path) -> Workspace:
     data = workspace_root / "data"
-    return Workspace(data / "prepared", data / "states", data / "neighbours")
+    return Workspace(data / "prepared", data / "states", data / "neighbours", workspace_root / "models")

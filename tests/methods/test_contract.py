@@ -21,6 +21,16 @@ TRAINING = tiny_config({"prior": {"type": "prior"}}).train
 ENTRIES: dict[str, dict[str, Any]] = {kind: {"type": kind} for kind in available_types()} | {
     "ramer, attention": {"type": "ramer", "aggregate": "attention"},
     "ramer, rerank": {"type": "ramer", "rerank": "learned"},
+    "ramer, features": {"type": "ramer", "retrieve": "features"},
+    "ramer, finetune": {"type": "ramer", "encoder": "finetune", "encoder_lr": 0.003},
+    "ramer, finetune, rebuilt, shuffled": {
+        "type": "ramer",
+        "encoder": "finetune",
+        "encoder_lr": 0.003,
+        "rebuild_every": 2,
+        "aggregate": "attention",
+        "database": "shuffled",
+    },
     "ramer, rerank, attention, shuffled": {
         "type": "ramer",
         "aggregate": "attention",

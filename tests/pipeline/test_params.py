@@ -72,6 +72,8 @@ def test_the_parameters_as_shipped_are_accepted(tmp_path: Path) -> None:
         ({"mine": {"type": "ramer", "k": 51}}, {}, "methods.mine.k: 51 exceeds retrieval.width 50"),
         ({"mine": {"type": "ramer", "k": "5"}}, {}, "methods.mine.k: "),
         ({"mine": {"type": "oracle"}}, {"serve": {"method": "mine"}}, "serve.method: 'mine' cannot be deployed"),
+        ({"mine": {"type": "ramer", "encoder": "finetune"}}, {}, "serve.method: 'mine' cannot be served yet: it holds"),
+        ({"mine": {"type": "ramer", "rebuild_every": 2}}, {}, "methods.mine: rebuild_every needs encoder: finetune"),
         ({"mine": {"type": "prior"}}, {"runtime": {"device": "cuda:7"}}, "runtime.device: cuda:7 was asked for"),
     ],
 )

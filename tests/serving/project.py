@@ -36,6 +36,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "unimodal_ensemble": {"type": "unimodal_ensemble"},
     "prior": {"type": "prior"},
     "oracle": {"type": "oracle"},
+    "features": {"type": "ramer", "k": 3, "retrieve": "features"},
 }
 
 

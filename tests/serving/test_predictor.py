@@ -20,7 +20,7 @@ from ramer.serving.modelfiles import export_model
 from ramer.serving.predictor import Predictor
 from tests.serving.project import METHODS, build_project, corpus_of, prior_of, raw_features, rows_of
 
-DEPLOYABLE = [name for name in METHODS if name != "oracle"]
+DEPLOYABLE = [name for name in METHODS if name not in ("oracle", "features")]
 
 
 @pytest.fixture(scope="module")
@@ -220,6 +220,8 @@ def faults_of_loading(path: Path, method: str | None = None) -> list[str]:
 def test_what_cannot_be_served_is_refused_in_one_line(served: Path, tmp_path: Path) -> None:
     (oracle,) = faults_of_loading(served, "oracle")
     assert "'oracle' is not deployable" in oracle
+    (encoding,) = faults_of_loading(served, "features")
+    assert "'features' cannot be served yet: it holds encoders of its own" in encoding
     (unknown,) = faults_of_loading(served, "mine")
     assert "method 'mine' is not trained here; methods: ramer, literal" in unknown
     (nothing,) = faults_of_loading(tmp_path)

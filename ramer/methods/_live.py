@@ -1,0 +1,151 @@
+"""Encoders inside a method: live queries, live search, and features that go through the encoder when they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import faiss
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ramer.batches import Batch, TrainingBatch
+from ramer.modalities import MODALITIES
+from ramer.nn.encoder import UnimodalEncoder
+from ramer.retrieval.aggregation import Rules, Selected, weigh
+from ramer.retrieval.candidates import Database, Lists
+from ramer.retrieval.index import DatabaseIndex
+from ramer.retrieval.search import NEW_CLIP, search
+from ramer.retrieval.states import l2_normalise
+from ramer.training.checkpoints import build_encoder, load_described_encoder
+
+BLOCK = 4096  # rows encoded at a time
+
+
+class LiveEncoders(nn.ModuleDict):
+    """One encoder per modality that the corpus has."""
+
+    @classmethod
+    def described(cls, descriptions: Mapping[str, Mapping[str, Any]]) -> LiveEncoders:
+        """Untrained encoders from the descriptions of their checkpoints."""
+        return cls({m: build_encoder(descriptions[m]) for m in MODALITIES if m in descriptions})
+
+    @classmethod
+    def pretrained(cls, train: TrainingBatch) -> tuple[LiveEncoders, dict[str, dict[str, Any]]]:
+        """The replicate's own encoders, those that its states are stamped with, and their descriptions."""
+        present = [m for m in MODALITIES if train.data.corpus.dims[m]]
+        loaded = {m: load_described_encoder(train.data.encoder_file(m)) for m in present}
+        encoders = cls({m: encoder.requires_grad_(True) for m, (encoder, _, _) in loaded.items()})
+        return encoders, {m: description for m, (_, _, description) in loaded.items()}
+
+    def hidden(self, modality: str, features: Tensor) -> Tensor:
+        """States [n, hidden], not normalised, of standardised features [n, dim]."""
+        encoder = self[modality]
+        assert isinstance(encoder, UnimodalEncoder)
+        states: Tensor = encoder(features).hidden
+        return states
+
+    @torch.inference_mode()
+    def states(self, modality: str, features: np.ndarray, device: str) -> np.ndarray:
+        """As ``hidden``, of arrays and in eval mode, in blocks."""
+        parts = [features[start : start + BLOCK] for start in range(0, len(features), BLOCK)]
+        training = self.training
+        self.eval()
+        out = [self.hidden(modality, torch.from_numpy(part).to(device)).cpu().numpy() for part in parts]
+        self.train(training)
+        return np.concatenate(out) if out else np.empty((0, 0), dtype=np.float32)
+
+
+def encode_batch(encoders: LiveEncoders, batch: Batch, device: str) -> dict[str, np.ndarray]:
+    """States of what the rows have, NaN elsewhere; what is masked is never given to an encoder."""
+    states = {}
+    for i, m in enumerate(MODALITIES):
+        held = batch.available[:, i]
+        states[m] = np.full(batch.states[m].shape, np.nan, dtype=np.float32)
+        if held.any():
+            states[m][held] = encoders.states(m, batch.features[m][held], device)
+    return states
+
+
+def live_lists(
+    database: Database, states: Mapping[str, np.ndarray], available: np.ndarray, rows: np.ndarray, width: int
+) -> Lists:
+    """Neighbours of live states among the database's keys, the row itself and its speaker excluded.
+
+    Args:
+        database: with its indexes; its states are those of the encoder that made the keys.
+        states: raw [n, hidden] per modality. available: bool [n, 3].
+        rows: corpus rows of the queries, -1 for a clip that is not in the corpus, which excludes nothing.
+    """
+    found = {m: np.full((len(rows), width), -1, dtype=np.int32) for m in MODALITIES}
+    scores = {m: np.full((len(rows), width), np.nan, dtype=np.float32) for m in MODALITIES}
+    live = database.live
+    assert live is not None
+    own = np.where(rows >= 0, live.codes[np.maximum(rows, 0)], NEW_CLIP)
+    for i, m in enumerate(MODALITIES):
+        asked = np.flatnonzero(available[:, i])
+        if m in live.indexes and len(asked):
+            hits = search(
+                live.indexes[m],
+                database.states[m],
+                states[m][asked],
+                width,
+                codes=live.codes,
+                query_codes=own[asked],
+                ids=rows[asked],
+            )
+            found[m][asked], scores[m][asked] = hits
+    return Lists(found, scores)
+
+
+def rebuilt(database: Database, encoders: LiveEncoders, device: str) -> Database:
+    """The database with states and keys from these encoders, searched exactly."""
+    live = database.live
+    assert live is not None
+    states: dict[str, np.ndarray] = {}
+    indexes: dict[str, DatabaseIndex] = {}
+    for i, m in enumerate(MODALITIES):
+        rows = np.flatnonzero(database.available[:, i])
+        states[m] = np.full(database.states[m].shape, np.nan, dtype=np.float32)
+        if m not in encoders or not len(rows):
+            continue
+        for start in range(0, len(rows), BLOCK):
+            part = rows[start : start + BLOCK]
+            states[m][part] = encoders.states(m, live.features[m][part], device)
+        index = faiss.IndexFlatIP(states[m].shape[1])
+        index.add(l2_normalise(states[m][rows], refuse="key of row", ids=rows))
+        indexes[m] = DatabaseIndex(index, rows, {"dimension": states[m].shape[1], "kind": "flat", "settings": {}})
+    return replace(database, states=states, live=replace(live, indexes=indexes))
+
+
+def encode_mean(
+    encoders: LiveEncoders, near: Selected, database: Database, rules: Rules, device: str
+) -> dict[str, np.ndarray]:
+    """Stand-ins of length 1 from encoded means of the neighbours' features; zeros where nothing was found."""
+    live, weights, states = database.live, weigh(near.scores, rules), {}
+    assert live is not None
+    for i, m in enumerate(MODALITIES):
+        found = np.flatnonzero(near.retrieved[:, i])
+        states[m] = np.zeros((len(near.rows), database.states[m].shape[1]), dtype=np.float32)
+        for start in range(0, len(found), BLOCK):
+            part = found[start : start + BLOCK]
+            rows = near.rows[part, i]
+            features = live.features[m][np.where(rows >= 0, rows, rows[:, :1]).ravel()].reshape(*rows.shape, -1)
+            mean = np.matmul(weights[part, i][:, None], features)[:, 0].astype(np.float32)
+            states[m][part] = l2_normalise(encoders.states(m, mean, device))
+    return states
+
+
+def masked_again(batch: Batch, mask: np.ndarray) -> Batch:
+    """A batch that was seen whole as it is under a mask [3]: states and lists of what is masked are gone."""
+    available = batch.available & mask
+    held = {m: available[:, i, None] for i, m in enumerate(MODALITIES)}
+    assert batch.lists is not None
+    lists = Lists(
+        {m: np.where(held[m], rows, -1) for m, rows in batch.lists.rows.items()},
+        {m: np.where(held[m], scores, np.float32(np.nan)) for m, scores in batch.lists.scores.items()},
+    )
+    states = {m: np.where(held[m], s, np.float32(np.nan)) for m, s in batch.states.items()}
+    return replace(batch, available=available, states=states, lists=lists, features={})
