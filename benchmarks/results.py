@@ -101,7 +101,7 @@ def run(name: str, corpora: Path, work: Path, through_dvc: bool) -> None:
 
 def write_params(path: Path, changes: Sequence[str]) -> None:
     """Set ``key.of.section=value`` (a leading + is allowed) in a params file."""
-    editor = YAML(typ="safe", pure=True)
+    editor, values = YAML(), YAML(typ="safe", pure=True)  # the first keeps the order, which is that of the tables
     params = editor.load(path.read_text("utf-8"))
     for change in changes:
         key, value = change.removeprefix("+").split("=", 1)
@@ -109,7 +109,7 @@ def write_params(path: Path, changes: Sequence[str]) -> None:
         section = params
         for part in sections:
             section = section.setdefault(part, {})
-        section[last] = editor.load(value)
+        section[last] = values.load(value)
     with path.open("w", encoding="utf-8") as file:
         editor.dump(params, file)
 
