@@ -11,6 +11,7 @@ from typing import Any
 import typer
 
 from ramer.commands import database
+from ramer.commands.demo import demo
 from ramer.commands.export import export
 from ramer.commands.extract import extract
 from ramer.commands.neighbours import neighbours
@@ -49,7 +50,7 @@ def plain_errors(command: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-for _command in (predict, neighbours, report, export, promote, extract):
+for _command in (predict, neighbours, report, export, promote, demo, extract):
     app.command()(plain_errors(_command))
 
 _database = typer.Typer(help="The clips that a model retrieves from.", no_args_is_help=True)

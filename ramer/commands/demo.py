@@ -1,0 +1,43 @@
+"""``ramer demo``: a page to try a model on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def demo(
+    model: Annotated[Path, typer.Option(help="A ramer project, an exported model or models:/NAME@ALIAS.")] = Path("."),
+    method: Annotated[str | None, typer.Option(help="A method of that project; serve.method by default.")] = None,
+    manifest: Annotated[
+        Path | None, typer.Option(help="Manifest of the features that the model was trained on; its corpus' own else.")
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="In place of a manifest: light, mer2024.")] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8700,
+    host: Annotated[str, typer.Option(help="Anything but loopback lets others use the page.")] = "127.0.0.1",
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+) -> None:
+    """Serve a page: drop a clip or pick one, switch modalities off, see emotions and neighbours change."""
+    import socket
+
+    import uvicorn
+
+    from ramer.serving.demo.app import LOOPBACK, build_app
+    from ramer.serving.demo.session import Session
+
+    app = build_app(Session.open(model, method, manifest=manifest, preset=preset), host)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen()  # whoever reads the address may come before the server is up
+        shown = f"[{host}]" if ":" in host else host
+        address = f"http://{shown}:{listening.getsockname()[1]}"
+        typer.echo(f"{address}  (Ctrl+C stops)")
+        if host not in LOOPBACK:
+            typer.echo(f"warning: whoever reaches {host} can use this page", err=True)
+        if open_page:
+            typer.launch(address)
+        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
