@@ -39,7 +39,7 @@ def attributes_read(name: str, source: str, closure: set[str], root: Path = ROOT
 def _names(node: ast.AST) -> set[str]:
     """Names through which a node may reach a function: its own, and what it takes from a module."""
     if isinstance(node, ast.Name):
-        return {node.id}
+        return {node.id} if isinstance(node.ctx, ast.Load) else set()
     if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id != "self":
         return {node.attr}
     return set()
