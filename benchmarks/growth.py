@@ -2,8 +2,8 @@
 
 One modality of a small width, so that a million rows fit a test machine's disk: growth is in rows. Each step runs in a
 process of its own, whose anonymous resident memory is sampled; queries are a fixed number of labelled rows. Prints
-JSON: seconds and peak MB by size, and per step the exponent of a power law fitted to the three largest sizes (a
-constant that every size pays would flatten it).
+JSON: seconds and peak MB by size, and per step the exponent of a power law fitted to the processor seconds of the three
+largest sizes (a constant that every size pays would flatten it).
 
     python -m benchmarks.growth [--largest 1000000] [--kind flat]
 """
@@ -61,13 +61,13 @@ def step(name: str, config: Config, root: Path) -> None:
 
 def timed(name: str, config: Config, root: Path, threads: int, answer: Connection) -> None:
     set_threads(threads)
-    start = time.perf_counter()
+    start, worked = time.perf_counter(), time.process_time()
     step(name, config, root)
-    answer.send(time.perf_counter() - start)
+    answer.send((time.perf_counter() - start, time.process_time() - worked))
 
 
-def measure(name: str, config: Config, root: Path, threads: int) -> tuple[float, float]:
-    """Seconds, and peak anonymous MB, of a step in a fresh process."""
+def measure(name: str, config: Config, root: Path, threads: int) -> tuple[float, float, float]:
+    """Wall and processor seconds, and peak anonymous MB, of a step in a fresh process."""
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=timed, args=(name, config, root, threads, sender))
@@ -79,7 +79,7 @@ def measure(name: str, config: Config, root: Path, threads: int) -> tuple[float,
     process.join()
     if process.exitcode:
         raise SystemExit(f"{name} failed")
-    return receiver.recv(), peak / 1024
+    return (*receiver.recv(), peak / 1024)
 
 
 def main() -> None:
@@ -89,22 +89,25 @@ def main() -> None:
     sizes = [size for size in (10_000, 31_623, 100_000, 316_228, 1_000_000) if size <= options.largest]
     names = ("prepare", "pretrain", "dump", "index", "retrieve")
     seconds: dict[str, list[float]] = {name: [] for name in names}
+    worked: dict[str, list[float]] = {name: [] for name in names}
     peaks: dict[str, list[float]] = {name: [] for name in names}
     for size in sizes:
         config = make_config(size, options.kind)
         with tempfile.TemporaryDirectory() as folder:
             for name in names:
-                took, peak = measure(name, config, Path(folder), options.threads)
+                took, cpu, peak = measure(name, config, Path(folder), options.threads)
                 seconds[name].append(took)
+                worked[name].append(cpu)
                 peaks[name].append(peak)
                 say(f"{size} {name}: {took:.1f} s, {peak:.0f} MB")
     largest = slice(-3, None)
     exponents = {
-        name: float(np.polyfit(np.log(sizes[largest]), np.log(seconds[name][largest]), 1)[0])
+        name: float(np.polyfit(np.log(sizes[largest]), np.log(worked[name][largest]), 1)[0])
         for name in names
         if name != "pretrain"
     }
-    report(options, {"pool_rows": sizes, "seconds": seconds, "peak_mb": peaks, "exponents": exponents})
+    figures = {"pool_rows": sizes, "seconds": seconds, "cpu_seconds": worked, "peak_mb": peaks, "exponents": exponents}
+    report(options, figures)
 
 
 if __name__ == "__main__":

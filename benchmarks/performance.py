@@ -99,12 +99,13 @@ def details(kept: dict[str, Any]) -> list[str]:
     if "growth" in kept:
         figures = kept["growth"]["figures"]
         lines += ["", "## Growth with the pool"]
-        lines += ["Seconds (peak anonymous MB); the exponent is fitted to the three largest sizes.", ""]
+        lines += ["Processor seconds (peak anonymous MB); the exponent is fitted to the three largest sizes.", ""]
         lines += ["| stage | " + " | ".join(f"{size:,} rows" for size in figures["pool_rows"]) + " | exponent |"]
         lines += ["| --- |" + " --- |" * (len(figures["pool_rows"]) + 1)]
         for name, exponent in figures["exponents"].items():
             cells = [
-                f"{s:.1f} ({p:.0f})" for s, p in zip(figures["seconds"][name], figures["peak_mb"][name], strict=True)
+                f"{s:.1f} ({p:.0f})"
+                for s, p in zip(figures["cpu_seconds"][name], figures["peak_mb"][name], strict=True)
             ]
             lines.append(f"| {name} | " + " | ".join(cells) + f" | {exponent:.2f} |")
     if "training" in kept:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.overrides import TorchFunctionMode
 
 from ramer.config import Encoder
 from ramer.data.prepared import Scaler
@@ -72,7 +73,7 @@ def load_described_encoder(path: str | Path) -> tuple[UnimodalEncoder, Scaler, d
         raise ModelError(f"{path}: not a readable safetensors file: {_one_line(error)}") from None
     try:
         scaler = Scaler(_pop_vector(tensors, "scaler.mean"), _pop_vector(tensors, "scaler.std"))
-        with torch.device("meta"):
+        with _Unfilled():
             encoder = build_encoder(description)
         encoder.load_state_dict({n: torch.from_numpy(a) for n, a in tensors.items()}, assign=True)
         if scaler.mean.shape != (encoder.input_dim,) or scaler.std.shape != (encoder.input_dim,):
@@ -80,6 +81,22 @@ def load_described_encoder(path: str | Path) -> tuple[UnimodalEncoder, Scaler, d
     except Exception as error:  # any of a dozen kinds: whatever does not fit is a foreign file
         raise ModelError(f"{path}: not a unimodal encoder's checkpoint: {_one_line(error)}") from None
     return encoder.eval().requires_grad_(False), scaler, description
+
+
+class _Unfilled(TorchFunctionMode):
+    """Weights are allocated and not drawn: those of the checkpoint take their place.
+
+    On the device "meta" torch imports its compiler to draw nothing, which takes seconds.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func is torch.randn:
+            return torch.empty(*args, **(kwargs or {}))
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return args[0] if args else (kwargs or {})["tensor"]
+        return func(*args, **(kwargs or {}))
 
 
 def _pop_vector(tensors: dict[str, np.ndarray], name: str) -> np.ndarray:

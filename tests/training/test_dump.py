@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -116,3 +118,16 @@ def test_encode_new_clips(tmp_path: Path, trained: PreparedCorpus, make_config: 
     assert np.isnan(posteriors[1]).all()
     with pytest.raises(ModelError, match=r"expected shape \[n, 12\], got \[3, 11\]"):
         encode(encoder, scaler, raw[:, :-1])
+
+
+def test_loading_an_encoder_draws_no_weights_and_imports_no_compiler(tmp_path: Path, trained: PreparedCorpus) -> None:
+    path = tmp_path / "encoders" / "fold0_seed0.safetensors"
+    program = (
+        "import sys, torch; from ramer.training.checkpoints import load_encoder\n"
+        "before = torch.random.get_rng_state()\n"
+        "encoder, _ = load_encoder(sys.argv[1])\n"
+        "assert torch.equal(before, torch.random.get_rng_state())\n"
+        "assert all(p.isfinite().all() for p in encoder.parameters())\n"
+        "assert 'torch._dynamo' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program, str(path)], check=True)
