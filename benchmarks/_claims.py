@@ -114,7 +114,7 @@ CLAIMS = (
         "approximate",
         lambda f: (
             f"recall@5 {_ivf(f)['recall_at_5']:.3f} at {_ivf(f)['times_exact']:.0f} x "
-            f"({_ivf(f)['queries_per_second']:.0f} queries a second)"
+            f"({_ivf(f)['cpu_times_exact']:.0f} x in processor time; {_ivf(f)['queries_per_second']:.0f} queries a second)"
         ),
         lambda f: _ivf(f)["recall_at_5"] >= 0.95 and _ivf(f)["times_exact"] >= 20,
         lambda f: (

@@ -20,7 +20,7 @@ from benchmarks._claims import CLAIMS, Claim
 from benchmarks._run import say
 
 ROOT = Path(__file__).resolve().parents[1]
-KEPT = Path(__file__).parent / "results"
+KEPT = Path(__file__).parent / "measured"
 DOCUMENT = ROOT / "docs" / "performance.md"
 RUNS = {
     "search": "benchmarks.search --full",
@@ -35,18 +35,20 @@ RUNS = {
     "preset": "benchmarks.memory --preset presets/mer2024.txt",
 }
 LEFT_OUT = ("preset",)
+THREADED = ("search", "encoder", "training", "approximate", "growth", "predict")
 INTRODUCTION = """# Performance
-Written by `make bench` (`python -m benchmarks.performance`) from what the benchmarks print; `benchmarks/results/` keeps
-their JSON. Ratios compare runs that took turns within one process or script, so that other work on the machine falls on
-both sides. Seconds are of this machine and of the load stated beside them.
+Written by `make bench` (`python -m benchmarks.performance`) from what the benchmarks print; their JSON is kept in
+`benchmarks/measured/`. Ratios compare runs that took turns within one process or script, so that other work on the
+machine falls on both sides. Seconds are of this machine and of the load stated beside them.
 """
 
 
-def run(name: str) -> None:
+def run(name: str, threads: int | None = None) -> None:
     """Run a benchmark in a process of its own and keep its JSON with the command and the seconds that it took."""
-    say(f"{name}: python -m {RUNS[name]}")
+    command = RUNS[name] + (f" --threads {threads}" if threads and name in THREADED else "")
+    say(f"{name}: python -m {command}")
     start = time.perf_counter()
-    done = subprocess.run([sys.executable, "-m", *RUNS[name].split()], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run([sys.executable, "-m", *command.split()], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     if done.returncode:
         raise SystemExit(f"{name} failed")
     result = json.loads(done.stdout) | {
@@ -118,6 +120,7 @@ def details(kept: dict[str, Any]) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help=f"of {', '.join(RUNS)}")
+    parser.add_argument("--threads", type=int, help="of those that take it; on a busy machine 1 tells more")
     parser.add_argument("--write", action="store_true", help="write the document from what was kept")
     options = parser.parse_args()
     unknown = set(options.names) - set(RUNS)
@@ -125,7 +128,7 @@ def main() -> None:
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}; expected {', '.join(RUNS)}")
     if not options.write:
         for name in options.names or [name for name in RUNS if name not in LEFT_OUT]:
-            run(name)
+            run(name, options.threads)
     write_document()
 
 
