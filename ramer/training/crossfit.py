@@ -3,8 +3,8 @@
 The encoder that everything else goes through has been trained on the training rows, whose states are therefore far
 purer in label than a new clip's. As in stacking (Wolpert, "Stacked generalization", 1992), K encoders are trained, each
 without one fold of speakers, and each encodes the fold that it has not seen. Their spaces differ, so each is brought
-into the main encoder's by an orthogonal map with shift and scale (Procrustes; Schönemann, 1966), fitted on validation
-and pool rows: neither of the two encoders was trained on those, and test rows are not touched.
+into the main encoder's by least squares with a ridge, fitted on validation and pool rows: neither of the two encoders
+was trained on those, and test rows are not touched. (A rotation with shift and scale, as in Procrustes, leaves more.)
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from ramer.seeding import generator, seed_torch
 from ramer.training.pretrain import SplitRows, train_encoder
 
 MOST_ANCHORS = 20_000  # rows that an alignment is fitted on
+PENALTIES = np.logspace(-6, 0, 13)  # of an alignment, per row and in units of the states' variance
 
 Encode = Callable[[UnimodalEncoder, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
@@ -63,17 +64,20 @@ def speaker_folds(groups: Int[np.ndarray, " n"], folds: int, rng: np.random.Gene
 def align(
     states: Float[np.ndarray, "n hidden"], source: Float[np.ndarray, "m hidden"], target: Float[np.ndarray, "m hidden"]
 ) -> Float[np.ndarray, "n hidden"]:
-    """States brought from one space into another by shift, scale and rotation.
+    """States brought from one space into another by a linear map with shift.
+
+    The penalty is chosen by leaving one of the m rows out at a time.
 
     Args:
         states: in the source's space.
-        source, target: the same m rows in both spaces, on which the map is fitted by least squares.
+        source, target: the same m rows in both spaces, on which the map is fitted.
     """
+    from sklearn.linear_model import RidgeCV
+
     x, y = source.astype(np.float64), target.astype(np.float64)
-    mean_x, mean_y = x.mean(axis=0), y.mean(axis=0)
-    left, singular, right = np.linalg.svd((x - mean_x).T @ (y - mean_y))
-    scale = singular.sum() / max(float(((x - mean_x) ** 2).sum()), 1e-12)
-    return (((states - mean_x) @ (left @ right)) * scale + mean_y).astype(np.float32)
+    scale = max(float(x.std()), 1e-12)
+    model = RidgeCV(alphas=PENALTIES * len(x)).fit(x / scale, y)
+    return np.asarray(model.predict(states.astype(np.float64) / scale), dtype=np.float32)
 
 
 def crossfit(
@@ -111,7 +115,7 @@ def crossfit(
     if len(anchors) > MOST_ANCHORS:
         anchors = np.sort(rng.choice(anchors, MOST_ANCHORS, replace=False))
     target, _ = encode(main, anchors)
-    device, sha = str(main.cls.device), hashlib.sha256(f"{folds} folds, procrustes".encode())
+    device, sha = str(main.cls.device), hashlib.sha256(f"{folds} folds, ridge".encode())
     val = SplitRows(corpus, modality, replicate, "val", device)
     rows, states, posteriors = [], [], []
     for fold in range(folds):
