@@ -19,7 +19,7 @@ from ramer.errors import ModelError, RetrievalError
 from ramer.files import digest_file
 from ramer.missing import condition_probabilities
 from ramer.modalities import CONDITIONS, FULL_CONDITION, MODALITIES, condition_masks
-from ramer.retrieval.aggregation import Database, Lists
+from ramer.retrieval.aggregation import Database, Lists, Selected
 from ramer.retrieval.candidates import Live
 from ramer.retrieval.index import SCOPES, load_index
 from ramer.retrieval.neighbours import NeighbourTable
@@ -48,6 +48,7 @@ class Batch:
         lists: neighbour lists of the available modalities, or None.
         database: what the lists point into, or None.
         complete: the same rows unmasked; only for methods that declare ``needs_complete``.
+        found: the neighbours that ``Ramer.find`` would find in the lists, where somebody has found them already.
     """
 
     rows: np.ndarray
@@ -58,6 +59,7 @@ class Batch:
     lists: Lists | None = None
     database: Database | None = None
     complete: Batch | None = None
+    found: Selected | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -70,6 +72,7 @@ class Batch:
 
         lists = None if self.lists is None else Lists(pick(self.lists.rows), pick(self.lists.scores))
         complete = None if self.complete is None else self.complete.take(positions)
+        found = None if self.found is None else Selected(*(kind[positions] for kind in self.found))
         return Batch(
             self.rows[positions],
             self.available[positions],
@@ -79,6 +82,7 @@ class Batch:
             lists,
             self.database,
             complete,
+            found,
         )
 
 

@@ -165,6 +165,8 @@ class Ramer(ImputingMethod):
 
     def find_in(self, batch: Batch) -> Selected:
         """As ``find``, by the lists that the batch holds."""
+        if batch.found is not None:
+            return batch.found
         assert batch.lists is not None
         assert batch.database is not None
         queries = queries_of(batch)

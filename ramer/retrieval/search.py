@@ -67,6 +67,7 @@ def search(
     codes: Int[np.ndarray, " rows"] | None = None,
     query_codes: Int[np.ndarray, " q"] | None = None,
     ids: Any = None,
+    norms: Float[np.ndarray, " rows"] | None = None,
     rerank: bool = True,
     gpu: int | None = None,
 ) -> Hits:
@@ -78,6 +79,7 @@ def search(
         queries: raw states.
         codes, query_codes: from ``exclusion_codes``; equal codes never meet. None excludes nothing.
         ids: names of the queries in messages.
+        norms: lengths of the states (``row_norms``) where they are known: they need not be computed again.
         rerank: score an approximate index' candidates by their exact keys. Exact kinds always are.
         gpu: number of the FAISS GPU that searches, None for the CPU.
 
@@ -109,7 +111,7 @@ def search(
             scored = allowed & (np.cumsum(allowed, axis=1) <= kept)
             cosines = np.where(scored, kernel, np.float32(np.nan))
             if rerank or index.exact:
-                cosines[scored] = _cosines(unit, states, part[np.nonzero(scored)[0]], index.rows[found[scored]])
+                cosines[scored] = _cosines(unit, states, part[np.nonzero(scored)[0]], index.rows[found[scored]], norms)
             best = _best(index.rows, found, cosines, width)
             hits.rows[part, : best.rows.shape[1]], hits.scores[part, : best.rows.shape[1]] = best
             left = np.where(allowed & ~scored, kernel, -np.inf).max(axis=1)  # the best that was not scored
@@ -182,11 +184,14 @@ def _fetcher(index: DatabaseIndex, gpu: int | None) -> Fetch:
     return lambda vectors, k: inner.search(vectors, k)
 
 
-def _cosines(unit: np.ndarray, states: np.ndarray, query: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def _cosines(
+    unit: np.ndarray, states: np.ndarray, query: np.ndarray, rows: np.ndarray, norms: np.ndarray | None
+) -> np.ndarray:
     """Cosine of each pair of a query's position and a row, summed in double precision: float64 [pairs]."""
     cosines = np.empty(len(query))
     for part in _parts(np.arange(len(query)), max(1, MOST_FLOATS // unit.shape[1])):
         keys = np.asarray(states[rows[part]], dtype=np.float64)
         products = np.einsum("nh,nh->n", keys, unit[query[part]], dtype=np.float64)
-        cosines[part] = products / np.sqrt(np.einsum("nh,nh->n", keys, keys))
+        lengths = np.sqrt(np.einsum("nh,nh->n", keys, keys)) if norms is None else norms[rows[part]]
+        cosines[part] = products / lengths
     return cosines

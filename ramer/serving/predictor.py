@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,13 @@ from ramer.files import digest_file, read_json
 from ramer.methods import Method, load_method
 from ramer.methods._imputing import ImputingMethod
 from ramer.modalities import MODALITIES
-from ramer.retrieval.aggregation import Database, Lists
+from ramer.retrieval.aggregation import Database, Lists, Selected
 from ramer.retrieval.index import DatabaseIndex, load_index
-from ramer.retrieval.search import search
 from ramer.retrieval.shuffle import Shuffle
 from ramer.serving.encoders import Encodings, StackedEncoders
 from ramer.serving.inputs import mark_missing
 from ramer.serving.modelfiles import DatabaseTable, ModelFiles, open_model
+from ramer.serving.nearest import FEW, StackedFinder, StackedIndexes
 from ramer.training.checkpoints import load_encoder
 
 
@@ -74,6 +74,10 @@ class Predictor:
         self._table = files.read_database() if files.retrieves else None
         self._encoders = {m: _load_encoders(files, m) for m in MODALITIES if self.dims[m]}
         self._replicates = [_load_replicate(files, i, self._table) for i in range(len(files.replicates))]
+        databases = [r.database for r in self._replicates if r.database is not None]
+        methods = [r.method for r in self._replicates]
+        self._indexes = self._stack_indexes(databases)
+        self._finder = StackedFinder(methods, databases) if StackedFinder.fits(methods, databases) else None
 
     @classmethod
     def load(cls, path: str | Path, method: str | None = None) -> Predictor:
@@ -104,10 +108,12 @@ class Predictor:
         nowhere = np.full(len(available), -1, dtype=np.int64)  # in the corpus
         total = np.zeros((len(available), len(self.label_names)))
         named: tuple[tuple[Neighbour, ...], ...] = ()
+        lists = self._lists(arrays[1], available)
+        found = self._find(arrays[1], available, lists)
         for position, replicate in enumerate(self._replicates):
             features, states, posteriors = ({m: a[position] for m, a in kind.items()} for kind in arrays)
-            lists = self._lists(replicate, states, available)
-            batch = Batch(nowhere, available, features, states, posteriors, lists, replicate.database)
+            near, base = lists[position], replicate.database
+            batch = Batch(nowhere, available, features, states, posteriors, near, base, found=found[position])
             total += replicate.method.predict_proba(batch)
             if neighbours and position == 0:
                 named = self._named(replicate.method, batch)
@@ -191,24 +197,44 @@ class Predictor:
                     arrays[kind][m][:, available[:, i]] = encoded[m][kind]
         return arrays
 
-    def _lists(self, replicate: _Replicate, states: Arrays, available: np.ndarray) -> Lists | None:
-        """Neighbours in the space of every available modality, as the stage ``retrieve`` finds them."""
-        if replicate.database is None:
-            return None
-        settings = self.description["retrieval"]
-        shape = (len(available), settings["width"])
+    def _lists(self, states: Arrays, available: np.ndarray) -> list[Lists | None]:
+        """Per replicate, neighbours in the space of every available modality, as the stage ``retrieve`` finds them."""
+        if not self._indexes:
+            return [None] * len(self._replicates)
+        shape = (len(self._replicates), len(available), self.description["retrieval"]["width"])
         rows = {m: np.full(shape, -1, dtype=np.int32) for m in MODALITIES}
         scores = {m: np.full(shape, np.nan, dtype=np.float32) for m in MODALITIES}
         wanted = np.ones(len(available), dtype=bool)
-        if isinstance(replicate.method, ImputingMethod):  # nothing stands in where nothing is missing
+        if isinstance(self._replicates[0].method, ImputingMethod):  # nothing stands in where nothing is missing
             wanted = ~np.all(self._held(available), axis=0)
-        for (m, index), held in zip(replicate.indexes.items(), self._held(available), strict=True):
+        for (m, index), held in zip(self._indexes.items(), self._held(available), strict=True):
             asked = np.flatnonzero(held & wanted)
             if len(asked):
-                keys = replicate.database.states[m]
-                hits = search(index, keys, states[m][asked], settings["width"], rerank=settings["rerank"])
-                rows[m][asked], scores[m][asked] = hits
-        return Lists(rows, scores)
+                rows[m][:, asked], scores[m][:, asked] = index.search(states[m][:, asked])
+        return [
+            Lists({m: rows[m][r] for m in MODALITIES}, {m: scores[m][r] for m in MODALITIES})
+            for r in range(len(self._replicates))
+        ]
+
+    def _find(self, states: Arrays, available: np.ndarray, lists: Sequence[Lists | None]) -> Sequence[Selected | None]:
+        """What the methods would find one by one, for a few clips; nothing for many: there is nothing to gain."""
+        known = [found for found in lists if found is not None]
+        if self._finder is None or not 0 < len(available) <= FEW or not known:
+            return [None] * len(lists)
+        return self._finder.find(states, available, known)
+
+    def _stack_indexes(self, databases: list[Database]) -> dict[str, StackedIndexes]:
+        settings = self.description["retrieval"]
+        return {
+            m: StackedIndexes(
+                [r.indexes[m] for r in self._replicates],
+                [database.states[m] for database in databases],
+                [database.norms[m] for database in databases],
+                settings["width"],
+                settings["rerank"],
+            )
+            for m in (self._replicates[0].indexes if databases else {})
+        }
 
 
 def name_neighbours(

@@ -1,0 +1,141 @@
+"""Neighbours of a few clips in all replicates at once: what ``ramer.retrieval.search`` finds, in a third of the calls.
+
+For a single clip the arithmetic beside FAISS is next to nothing, and the calls are what takes the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ramer.batches import Arrays
+from ramer.methods import Method
+from ramer.methods.ramer import Ramer
+from ramer.modalities import MODALITIES
+from ramer.retrieval.aggregation import Database, Lists, Queries, Selected, find
+from ramer.retrieval.index import DatabaseIndex
+from ramer.retrieval.search import MARGIN, TIE, Hits, search
+from ramer.retrieval.states import l2_normalise
+
+FEW = 8  # clips up to which calls cost more than arithmetic
+
+
+class StackedIndexes:
+    """One modality's indexes of all replicates over one table of states.
+
+    Args:
+        indexes: per replicate; their rows are positions in the table.
+        states: raw, float32 [rows, hidden] per replicate. norms: their lengths, float64 [rows] per replicate.
+        width: neighbours wanted.
+        rerank: score an approximate index' candidates by their exact keys.
+    """
+
+    def __init__(
+        self,
+        indexes: Sequence[DatabaseIndex],
+        states: Sequence[np.ndarray],
+        norms: Sequence[np.ndarray],
+        width: int,
+        rerank: bool,
+    ) -> None:
+        self._indexes = list(indexes)
+        self._states = list(states)
+        self._norms = list(norms)
+        self._width = width
+        self._rerank = rerank
+        self._wanted = width + MARGIN
+        self._quick = all(index.exact and len(index.rows) >= self._wanted for index in indexes)
+
+    def search(self, queries: np.ndarray) -> Hits:
+        """The ``width`` best rows of n raw states per replicate, [replicates, n, hidden].
+
+        Returns:
+            rows int32 and scores float32 [replicates, n, width], as ``search`` gives them replicate by replicate.
+
+        Raises:
+            RetrievalError: a query is zero or not finite.
+        """
+        found = self._few(queries) if self._quick and queries.shape[1] <= FEW else None
+        if found is not None:
+            return found
+        each = [
+            search(index, states, asked, self._width, norms=norms, rerank=self._rerank)
+            for index, states, norms, asked in zip(self._indexes, self._states, self._norms, queries, strict=True)
+        ]
+        return Hits(np.stack([hits.rows for hits in each]), np.stack([hits.scores for hits in each]))
+
+    def _few(self, queries: np.ndarray) -> Hits | None:
+        """None if a tie across the edge of what was fetched leaves the answer open."""
+        replicates, n, hidden = queries.shape
+        unit = l2_normalise(queries.reshape(replicates * n, hidden), refuse="query").reshape(queries.shape)
+        shape = (replicates, n, self._wanted)
+        rows, edge = np.empty(shape, dtype=np.int64), np.empty((replicates, n, 1), dtype=np.float32)
+        cosines = np.empty(shape, dtype=np.float32)
+        for r, index in enumerate(self._indexes):
+            kernel, places = index.faiss_index.search(unit[r], self._wanted)
+            rows[r], edge[r] = index.rows[places], kernel[:, -1:]
+            keys = self._states[r][rows[r]].astype(np.float64)  # double precision, as everywhere: no kernel's rounding
+            products = np.matmul(keys, unit[r, :, :, None].astype(np.float64))[..., 0]
+            cosines[r] = products / self._norms[r][rows[r]]
+        order = np.lexsort((rows, -cosines), axis=-1)[..., : self._width]
+        best = np.take_along_axis(cosines, order, axis=-1)
+        if (edge >= best[..., -1:] - TIE).any():
+            return None
+        return Hits(np.take_along_axis(rows, order, axis=-1).astype(np.int32), best)
+
+
+class StackedFinder:
+    """``Ramer.find`` for a few clips in all replicates at once: the replicates' databases as one after the other.
+
+    Args:
+        methods: of all replicates; ``fits`` must hold. databases: of all replicates, over the same rows.
+    """
+
+    def __init__(self, methods: Sequence[Method], databases: Sequence[Database]) -> None:
+        assert isinstance(methods[0], Ramer)
+        self._rules = methods[0].rules
+        self._rows = len(databases[0].available)
+        states = {m: _one_after_the_other([database.states[m] for database in databases]) for m in MODALITIES}
+        available, labels = (np.concatenate([getattr(d, name) for d in databases]) for name in ("available", "labels"))
+        self._database = Database(states, available, labels)
+        norms = {m: np.concatenate([database.norms[m] for database in databases]) for m in MODALITIES}
+        self._database.__dict__["norms"] = norms  # where a cached property keeps them: nothing is computed twice
+
+    @staticmethod
+    def fits(methods: Sequence[Method], databases: Sequence[Database]) -> bool:
+        """Whether all replicates find by the same plain rules: no learned order, no calibration, nothing shuffled."""
+        plain = [m for m in methods if type(m) is Ramer and m.scorer_ is None and m.tuning_ is None]
+        if not databases or len(plain) != len(methods) or any(d.shuffle is not None for d in databases):
+            return False
+        same = {replace(m.rules, tau=1.0) for m in plain}
+        return len(same) == 1 and next(iter(same)).bimodal != "calibrated"
+
+    def find(self, states: Arrays, available: np.ndarray, lists: Sequence[Lists]) -> list[Selected]:
+        """Per replicate, the neighbours that stand in for what n clips lack.
+
+        Args:
+            states: raw, NaN where missing, [replicates, n, hidden] per modality. available: bool [n, 3].
+            lists: per replicate.
+        """
+        replicates, n = len(lists), len(available)
+        offsets = np.repeat(np.arange(replicates) * self._rows, n)[:, None]
+        rows = {m: np.concatenate([found.rows[m] for found in lists]).astype(np.int64) for m in MODALITIES}
+        rows = {m: np.where(r < 0, -1, r + offsets) for m, r in rows.items()}
+        scores = {m: np.concatenate([found.scores[m] for found in lists]) for m in MODALITIES}
+        queries = Queries(
+            {m: s.reshape(replicates * n, -1) for m, s in states.items()}, np.tile(available, (replicates, 1))
+        )
+        selected = find(Lists(rows, scores), queries, self._database, self._rules)
+        own = np.where(selected.rows < 0, -1, selected.rows - offsets[:, None])
+        return [Selected(own[r * n : (r + 1) * n], selected.scores[r * n : (r + 1) * n]) for r in range(replicates)]
+
+
+def _one_after_the_other(tables: Sequence[np.ndarray]) -> np.ndarray:
+    """[replicates rows, hidden]; a view where the tables already lie so."""
+    base = tables[0].base
+    whole = base if isinstance(base, np.ndarray) and base.ndim == 3 else None
+    if whole is not None and len(whole) == len(tables) and all(t.base is whole for t in tables):
+        return whole.reshape(-1, whole.shape[2])
+    return np.concatenate(tables)
