@@ -5,8 +5,9 @@ For a single clip the arithmetic beside FAISS is next to nothing, and the calls 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -84,6 +85,26 @@ class StackedIndexes:
         if (edge >= best[..., -1:] - TIE).any():
             return None
         return Hits(np.take_along_axis(rows, order, axis=-1).astype(np.int32), best)
+
+
+def stack_indexes(
+    indexes: Sequence[Mapping[str, DatabaseIndex]], databases: Sequence[Database], settings: Mapping[str, Any]
+) -> dict[str, StackedIndexes]:
+    """One stack per modality that is indexed; none where nothing is retrieved.
+
+    Args:
+        indexes, databases: of all replicates. settings: width and rerank.
+    """
+    return {
+        m: StackedIndexes(
+            [found[m] for found in indexes],
+            [database.states[m] for database in databases],
+            [database.norms[m] for database in databases],
+            settings["width"],
+            settings["rerank"],
+        )
+        for m in (indexes[0] if indexes else {})
+    }
 
 
 class StackedFinder:

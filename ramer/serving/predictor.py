@@ -21,7 +21,7 @@ from ramer.retrieval.shuffle import Shuffle
 from ramer.serving.encoders import Encodings, StackedEncoders
 from ramer.serving.inputs import mark_missing
 from ramer.serving.modelfiles import DatabaseTable, ModelFiles, open_model
-from ramer.serving.nearest import FEW, StackedFinder, StackedIndexes
+from ramer.serving.nearest import FEW, StackedFinder, stack_indexes
 from ramer.training.checkpoints import load_encoder
 
 
@@ -76,7 +76,8 @@ class Predictor:
         self._replicates = [_load_replicate(files, i, self._table) for i in range(len(files.replicates))]
         databases = [r.database for r in self._replicates if r.database is not None]
         methods = [r.method for r in self._replicates]
-        self._indexes = self._stack_indexes(databases)
+        indexes = [r.indexes for r in self._replicates if r.database is not None]
+        self._indexes = stack_indexes(indexes, databases, self.description["retrieval"])
         self._finder = StackedFinder(methods, databases) if StackedFinder.fits(methods, databases) else None
 
     @classmethod
@@ -222,19 +223,6 @@ class Predictor:
         if self._finder is None or not 0 < len(available) <= FEW or not known:
             return [None] * len(lists)
         return self._finder.find(states, available, known)
-
-    def _stack_indexes(self, databases: list[Database]) -> dict[str, StackedIndexes]:
-        settings = self.description["retrieval"]
-        return {
-            m: StackedIndexes(
-                [r.indexes[m] for r in self._replicates],
-                [database.states[m] for database in databases],
-                [database.norms[m] for database in databases],
-                settings["width"],
-                settings["rerank"],
-            )
-            for m in (self._replicates[0].indexes if databases else {})
-        }
 
 
 def name_neighbours(
