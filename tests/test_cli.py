@@ -221,7 +221,7 @@ def test_help_imports_nothing_heavy() -> None:
     assert ran.stdout == "[]\n"
     helped = run("-m", "ramer.cli", "--help")
     assert helped.returncode == 0
-    for command in ("predict", "neighbours", "report", "export", "extract"):
+    for command in ("predict", "neighbours", "report", "export", "promote", "database", "demo", "extract"):
         assert command in helped.stdout
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import faiss
@@ -69,6 +70,21 @@ def test_one_clip_gets_the_neighbours_that_it_gets_in_a_batch(served: Path, meth
             near, expected = one.neighbours[0], whole.neighbours[row]
             assert [(n.target, n.id, n.label) for n in near] == [(n.target, n.id, n.label) for n in expected]
             np.testing.assert_allclose([n.score for n in near], [n.score for n in expected], atol=1e-5)
+
+
+def test_single_clips_in_four_threads_get_what_they_get_alone(served: Path) -> None:
+    predictor = Predictor.load(served)
+    rows = rows_of(served)
+    clips = [
+        {m: v[row] for m, v in raw_features(served, rows, condition).items()}
+        for row, condition in zip(range(len(rows)), list(CONDITIONS) * len(rows), strict=False)
+    ]
+    alone = [predictor.predict(clip, neighbours=True) for clip in clips]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda clip: predictor.predict(clip, neighbours=True), clips))
+    for one, two in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one.probabilities, two.probabilities)
+        assert one.neighbours == two.neighbours
 
 
 def test_methods_with_rules_of_their_own_find_for_themselves(served: Path) -> None:
