@@ -71,7 +71,7 @@ class Tuning:
         states = encode_batch(self.tuned.encoders, batch, self._method.device)
         database = self._keys(batch.database)
         lists = live_lists(database, states, batch.available, batch.rows, batch.lists.width)
-        return replace(batch, states=states, lists=lists, database=database)
+        return replace(batch, states=states, lists=lists, database=database, found=None)
 
     def _keys(self, database: Database) -> Database:
         """The database with the keys that the snapshot makes, computed once."""

@@ -148,4 +148,4 @@ def masked_again(batch: Batch, mask: np.ndarray) -> Batch:
         {m: np.where(held[m], scores, np.float32(np.nan)) for m, scores in batch.lists.scores.items()},
     )
     states = {m: np.where(held[m], s, np.float32(np.nan)) for m, s in batch.states.items()}
-    return replace(batch, available=available, states=states, lists=lists, features={})
+    return replace(batch, available=available, states=states, lists=lists, features={}, found=None)
