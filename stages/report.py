@@ -1,5 +1,6 @@
 """Stage ``report``: compare the listed methods and say which to use."""
 
+import logging
 from pathlib import Path
 
 from ramer.config import Config
@@ -19,7 +20,7 @@ def main(config: Config) -> None:
         methods_models=Path("models/methods"),
         out=OUT,
     )
-    print(f"report: {OUT / 'report.html'}; its table: ramer report")
+    logging.info("report: %s; its table: ramer report", OUT / "report.html")
 
 
 if __name__ == "__main__":
