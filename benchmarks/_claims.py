@@ -39,8 +39,8 @@ def _milliseconds_a_stage(f: Figures) -> float:
     return 1000 * (seconds["grown"] - seconds["empty"]) / f["stages"]["grown"]
 
 
-def _slowest_clip(f: Figures) -> float:
-    return max(f["one_clip_ms"].values())
+def _slowest_clip(f: Figures, clock: str = "") -> float:
+    return max(f[f"one_clip_{clock}ms"].values())
 
 
 def _preset_peak(f: Figures) -> str:
@@ -101,8 +101,11 @@ CLAIMS = (
         "dumping 20,000 rows at 5120",
         "at least 1.4 x faster than stock",
         "encoder",
-        lambda f: f"{f['dump']['ratio_wall']:.2f} x ({f['dump']['ratio_cpu']:.2f} x in processor time)",
-        lambda f: f["dump"]["ratio_wall"] >= 1.4,
+        lambda f: (
+            f"{f['settings']['rows']:,} rows, {f['settings']['repeats']} repeat: {f['dump']['ratio_wall']:.2f} x "
+            f"({f['dump']['ratio_cpu']:.2f} x in processor time)"
+        ),
+        lambda f: f["dump"]["ratio_wall"] >= 1.4 if f["settings"]["rows"] >= 20_000 else None,
         lambda f: (
             "In processor time, which other work on the machine disturbs less, the ratio is "
             f"{f['dump']['ratio_cpu']:.2f}."
@@ -144,7 +147,7 @@ CLAIMS = (
         "corpus",
         lambda f: (
             f"{f['files_per_second']:.0f} files a second, {f['extrapolated_seconds'] / 60:.1f} minutes by proportion "
-            f"from {f['files']:,} files; a run killed half-way is finished in {f['resumed_seconds']:.1f} s of "
+            f"from {f['files']:,} files; a run killed half-way was finished in {f['resumed_seconds']:.1f} s, one at a go took "
             f"{f['seconds']:.1f} s; {f['peak_mb']:.0f} MB"
         ),
     ),
@@ -152,8 +155,15 @@ CLAIMS = (
         "`ramer predict` of one clip, warm process, 10^4-row database",
         "5 ms",
         "predict",
-        lambda f: f"{_slowest_clip(f):.1f} ms under the slowest condition",
+        lambda f: (
+            f"{_slowest_clip(f):.1f} ms under the slowest condition "
+            f"({_slowest_clip(f, 'cpu_'):.1f} ms in processor time)"
+        ),
         lambda f: _slowest_clip(f) <= 5,
+        lambda f: (
+            "Three replicates' encoders, searches and heads, one clip at a time: many small calls. Wall time beyond "
+            "the processor time is waiting for a processor that others use (see the load below)."
+        ),
     ),
     Claim(
         "`ramer --help`",

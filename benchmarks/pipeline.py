@@ -109,7 +109,7 @@ def main() -> None:
             "default": (root / "default", "dvc", "repro"),
             "grown": (root / "grown", "dvc", "repro"),
             "dvc_version": (root / "empty", "dvc", "--version"),
-            "ramer_help": (root, "ramer", "--help"),
+            "ramer_help": (ROOT, sys.executable, "-c", "from ramer.cli import app; app()", "--help"),
         }
         seconds: dict[str, list[float]] = {run: [] for run in runs}
         for _ in range(options.repeats):
