@@ -147,8 +147,8 @@ CLAIMS = (
         "corpus",
         lambda f: (
             f"{f['files_per_second']:.0f} files a second, {f['extrapolated_seconds'] / 60:.1f} minutes by proportion "
-            f"from {f['files']:,} files; a run killed half-way was finished in {f['resumed_seconds']:.1f} s, one at a go took "
-            f"{f['seconds']:.1f} s; {f['peak_mb']:.0f} MB"
+            f"from {f['files']:,} files; a run killed half-way was finished in {f['resumed_seconds']:.1f} s, one at a "
+            f"go took {f['seconds']:.1f} s; {f['peak_mb']:.0f} MB"
         ),
     ),
     Claim(
