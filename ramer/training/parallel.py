@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -36,7 +37,8 @@ def map_replicates(
     """
     global _job
     workers = min(_wanted_workers(), len(items))
-    if workers < 2 or threads > 1 or device != "cpu" or "fork" not in multiprocessing.get_all_start_methods():
+    forks = "fork" in multiprocessing.get_all_start_methods() and max(threads, _torch_threads()) == 1
+    if workers < 2 or device != "cpu" or not forks:
         return [function(item) for item in items]
     _job = function, items
     try:
@@ -48,6 +50,11 @@ def map_replicates(
         ) from None
     finally:
         _job = None
+
+
+def _torch_threads() -> int:
+    """Of this process: a caller that never fixed them has a pool already, in whose absence a fork would wait forever."""
+    return int(sys.modules["torch"].get_num_threads()) if "torch" in sys.modules else 1
 
 
 def _run(number: int) -> Any:

@@ -1,13 +1,24 @@
 """Replicates in several processes give what one process gives, and their faults arrive."""
 
 import os
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
+import torch
 
 from ramer.errors import ConfigError, CorpusError, RamerError
 from ramer.training.parallel import map_replicates
 from ramer.training.progress import in_worker
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """As every stage has it before it forks."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def test_results_come_in_order_from_other_processes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,6 +41,17 @@ def test_one_worker_threads_and_gpus_stay_in_this_process(
 ) -> None:
     monkeypatch.setenv("RAMER_WORKERS", workers)
     assert set(map_replicates(lambda _: os.getpid(), [1, 2], "test", threads=threads, device=device)) == {os.getpid()}
+
+
+def test_a_process_with_a_pool_of_threads_is_not_forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAMER_WORKERS", "2")
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        found = map_replicates(lambda _: os.getpid(), [1, 2], "test", threads=1, device="cpu")
+    finally:
+        torch.set_num_threads(before)
+    assert set(found) == {os.getpid()}
 
 
 def test_a_fault_keeps_its_type_and_lines(monkeypatch: pytest.MonkeyPatch) -> None:
