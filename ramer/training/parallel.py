@@ -53,7 +53,7 @@ def map_replicates(
 
 
 def _torch_threads() -> int:
-    """Of this process. A caller that never fixed them may have a pool, for which a forked process would wait forever."""
+    """Of this process. One that never fixed them may have a pool, for which a forked process would wait forever."""
     return int(sys.modules["torch"].get_num_threads()) if "torch" in sys.modules else 1
 
 
