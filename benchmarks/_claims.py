@@ -135,7 +135,7 @@ CLAIMS = (
         "linear",
         "growth",
         lambda f: "exponents " + ", ".join(f"{n} {f['exponents'][n]:.2f}" for n in ("dump", "index", "retrieve")),
-        lambda f: all(f["exponents"][n] <= 1.15 for n in ("dump", "index", "retrieve")),
+        lambda f: all(f["exponents"][n] <= 1.1 for n in ("dump", "index", "retrieve")),
         lambda f: (
             "Seconds by size are in the table below; a stage whose constant part is small shows more of the "
             "disk's writing at the largest size."

@@ -107,7 +107,7 @@ def details(kept: dict[str, Any]) -> list[str]:
         figures = kept["growth"]["figures"]
         lines += ["", "## Growth with the pool"]
         lines += [
-            "Processor seconds (peak anonymous MB); exponents are of what the largest three take beyond the smallest.",
+            "Processor seconds (peak anonymous MB); the exponent is fitted to the three largest sizes.",
             "",
         ]
         lines += ["| stage | " + " | ".join(f"{size:,} rows" for size in figures["pool_rows"]) + " | exponent |"]
