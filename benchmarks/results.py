@@ -158,10 +158,12 @@ def write_tables() -> None:
     page = PAGE.read_text("utf-8")
     for name in EXPERIMENTS:
         path = KEPT / f"{name}.json"
-        if not path.exists():
-            continue
-        kept = json.loads(path.read_text("utf-8"))
-        text = f"\n```bash\n{command(name)}\n```\n\n{markdown_table(kept)}\n{purity_line(kept['purity'])}\n"
+        text = f"\n```bash\n{command(name)}\n```\n\n"
+        if path.exists():
+            kept = json.loads(path.read_text("utf-8"))
+            text += f"{markdown_table(kept)}\n{purity_line(kept['purity'])}\n"
+        else:
+            text += "*Not run yet.*\n\n"
         begin, end = f"<!-- {name} -->\n", "<!-- end -->"
         before, found, rest = page.partition(begin)
         if not found or end not in rest:
