@@ -135,8 +135,8 @@ def test_a_file_that_is_no_npz_is_one_line(tmp_path: Path) -> None:
         read_objects(tmp_path / "absent.npz", lambda _: True)
 
 
-# sha256 of each file, and of what it holds as sorted JSON. The second was taken where this reader and numpy's unpickler,
-# which runs what a pickle says and so has no place in a test, returned equal objects for the first.
+# sha256 of each file, and of what it holds as sorted JSON. The second was taken where this reader and numpy's unpickler
+# returned equal objects for the first; numpy's runs what a pickle says, so it has no place in a test.
 GENUINE = {
     "cmumosi_label.npz": (
         "09baab4d3004872de622d1b3879ef084d0f8e0bf1ef8d8807e954ae541a42d99",
