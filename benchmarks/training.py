@@ -24,10 +24,11 @@ import numpy as np
 import torch
 
 from benchmarks._run import parser, report, say
-from ramer.batches import STATES, TrainingBatch
+from ramer.batches import TrainingBatch
 from ramer.config import Config, parse_config
 from ramer.data.prepare import prepare
 from ramer.fitting import Workspace, train_method
+from ramer.inputs import STATES
 from ramer.modalities import MODALITIES, condition_masks
 from ramer.nn.fusion import FusionClassifier
 from ramer.retrieval.index import build_index, load_index

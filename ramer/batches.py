@@ -17,6 +17,7 @@ from ramer.config import MissingRates
 from ramer.data.prepared import SPLITS, PreparedCorpus, Replicate, StandardisedRows
 from ramer.errors import ModelError, RetrievalError
 from ramer.files import digest_file
+from ramer.inputs import FEATURES, LIVE, NEIGHBOURS, POSTERIORS, SHUFFLED, STATES
 from ramer.missing import condition_probabilities
 from ramer.modalities import CONDITIONS, FULL_CONDITION, MODALITIES, condition_masks
 from ramer.retrieval.aggregation import Database, Lists, Selected
@@ -29,10 +30,6 @@ from ramer.retrieval.states import StatesTable
 from ramer.seeding import generator
 
 Arrays = dict[str, np.ndarray]
-
-FEATURES, STATES, POSTERIORS, NEIGHBOURS = "features", "states", "posteriors", "neighbours"
-LIVE = "live"  # with neighbours: the database's features and indexes, for a method that holds encoders
-SHUFFLED = "shuffled"  # with neighbours: the database hands out another row's contents
 
 
 @dataclass(frozen=True)

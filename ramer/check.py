@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ramer.batches import LIVE
 from ramer.config import Config
 from ramer.errors import ConfigError
 from ramer.files import atomic_file
-from ramer.methods import NOT_SERVED, MethodOptions, RetrievalOptions, method_class, method_options
+from ramer.inputs import LIVE, NOT_SERVED
+from ramer.methods import MethodOptions, RetrievalOptions, method_class, method_options
 from ramer.seeding import choose_device
 
 SOURCE = "params.yaml"

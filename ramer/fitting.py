@@ -7,12 +7,21 @@ from pathlib import Path
 
 import pandas as pd
 
-from ramer.batches import NEIGHBOURS, LabelledRows, ReplicateData, TrainingBatch
+from ramer.batches import LabelledRows, ReplicateData, TrainingBatch
 from ramer.config import Config
 from ramer.data.prepared import PreparedCorpus, Replicate
 from ramer.errors import ConfigError
 from ramer.files import atomic_directory, digest_file, write_json
-from ramer.methods import Method, ModelShape, RetrievalOptions, build_method, method_class, method_options
+from ramer.inputs import NEIGHBOURS
+from ramer.methods import (
+    Method,
+    MethodOptions,
+    ModelShape,
+    RetrievalOptions,
+    build_method,
+    method_class,
+    method_options,
+)
 from ramer.modalities import MODALITIES
 from ramer.retrieval.aggregation import check_k
 from ramer.retrieval.neighbours import NeighbourTable
@@ -117,12 +126,13 @@ def _check_k(name: str, options: RetrievalOptions, workspace: Workspace, replica
             check_k(options.k, drop_first, table.database_rows(replicate), table.width, name)
 
 
-def _description(name: str, kind: type[Method], options: object, chosen: dict[str, dict]) -> dict:
+def _description(name: str, kind: type[Method], options: MethodOptions, chosen: dict[str, dict]) -> dict:
     scores = [c["val_selection"] for c in chosen.values()]
     return {
         "name": name,
-        "type": options.type,  # type: ignore[attr-defined]
-        "options": options.model_dump(mode="json"),  # type: ignore[attr-defined]
+        "type": options.type,
+        "options": options.model_dump(mode="json"),
+        "inputs": sorted(kind.reads(options)),
         # A shuffled database is a control: as useful as it may look, nobody should serve it.
         "deployable": kind.deployable and getattr(options, "database", "real") == "real",
         "retrieval": kind.retrieval,

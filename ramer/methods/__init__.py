@@ -19,7 +19,6 @@ from ramer.files import read_tensors
 from ramer.methods._contract import Method, MethodOptions, ModelShape, RetrievalOptions
 
 __all__ = [
-    "NOT_SERVED",
     "Method",
     "MethodOptions",
     "ModelShape",
@@ -30,9 +29,6 @@ __all__ = [
     "method_class",
     "method_options",
 ]
-
-# Of a method that reads LIVE.
-NOT_SERVED = "cannot be served yet: it holds encoders of its own (encoder: finetune or retrieve: features)"
 
 
 def available_types() -> tuple[str, ...]:

@@ -16,10 +16,11 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from ramer.batches import SHUFFLED, Batch, LabelledRows, TrainingBatch
+from ramer.batches import Batch, LabelledRows, TrainingBatch
 from ramer.config import Section, Training
 from ramer.errors import ModelError
 from ramer.files import write_tensors
+from ramer.inputs import SHUFFLED
 from ramer.modalities import CONDITIONS
 from ramer.training.loop import Fitted, History
 from ramer.training.temperature import fit_temperatures, pattern_codes, scale

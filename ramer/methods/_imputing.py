@@ -12,7 +12,8 @@ from typing import NamedTuple, Self
 import numpy as np
 import torch
 
-from ramer.batches import STATES, Batch, LabelledRows, TrainingBatch
+from ramer.batches import Batch, LabelledRows, TrainingBatch
+from ramer.inputs import STATES
 from ramer.methods._contract import Method
 from ramer.modalities import CONDITIONS, MODALITIES
 from ramer.nn.fusion import FusionClassifier

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ramer.batches import FEATURES, STATES, Batch, LabelledRows, TrainingBatch
+from ramer.batches import Batch, LabelledRows, TrainingBatch
+from ramer.inputs import FEATURES, STATES
 from ramer.methods._contract import Method
 from ramer.methods._imputing import normalised
 from ramer.missing import condition_probabilities

@@ -16,8 +16,9 @@ from jaxtyping import Float
 from pydantic import Field
 from scipy.special import softmax
 
-from ramer.batches import FEATURES, POSTERIORS, STATES, Batch, LabelledRows, TrainingBatch
+from ramer.batches import Batch, LabelledRows, TrainingBatch
 from ramer.config import Count, Training
+from ramer.inputs import FEATURES, POSTERIORS, STATES
 from ramer.methods._contract import Method, MethodOptions, ModelShape
 from ramer.methods.distil import Distil as _Distil
 from ramer.methods.late_product import LateProduct as _LateProduct

@@ -13,7 +13,8 @@ import numpy as np
 from pydantic import Field
 from scipy.special import log_softmax, softmax
 
-from ramer.batches import FEATURES, Batch, LabelledRows, TrainingBatch
+from ramer.batches import Batch, LabelledRows, TrainingBatch
+from ramer.inputs import FEATURES
 from ramer.methods._contract import Method, MethodOptions
 from ramer.metrics import weighted_f1
 from ramer.modalities import MODALITIES

@@ -13,8 +13,9 @@ import numpy as np
 from pydantic import Field, model_validator
 from torch import nn
 
-from ramer.batches import FEATURES, LIVE, NEIGHBOURS, STATES, Batch, LabelledRows, TrainingBatch
+from ramer.batches import Batch, LabelledRows, TrainingBatch
 from ramer.config import Positive, Whole
+from ramer.inputs import FEATURES, LIVE, NEIGHBOURS, STATES
 from ramer.methods._attending import AttendingRows, attending_posterior, fit_attending, new_attending, seed_head
 from ramer.methods._contract import MethodOptions, RetrievalOptions, take_weights, weights_of
 from ramer.methods._finetuning import Tuned, Tuning

@@ -6,7 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from ramer.batches import NEIGHBOURS, STATES, Batch
+from ramer.batches import Batch
+from ramer.inputs import NEIGHBOURS, STATES
 from ramer.methods._contract import RetrievalOptions
 from ramer.methods._imputing import Filled, ImputingMethod, normalised
 from ramer.modalities import MODALITIES

@@ -6,7 +6,8 @@ from typing import Self
 
 import numpy as np
 
-from ramer.batches import POSTERIORS, Batch, LabelledRows, TrainingBatch
+from ramer.batches import Batch, LabelledRows, TrainingBatch
+from ramer.inputs import POSTERIORS
 from ramer.methods._contract import Method
 from ramer.modalities import MODALITIES
 from ramer.training.loop import Fitted, History, selection

@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ramer.batches import LIVE
 from ramer.data.prepared import PreparedCorpus
 from ramer.errors import ModelError
 from ramer.files import atomic_directory, read_json, read_table, write_json, write_table
-from ramer.methods import NOT_SERVED, method_class, method_options
+from ramer.inputs import LIVE, NEIGHBOURS, NOT_SERVED, SHUFFLED
 from ramer.modalities import MODALITIES
 from ramer.registry import fetch_model, names_version
 from ramer.retrieval.index import database_rows
@@ -146,18 +145,20 @@ def _of_project(path: Path, method: str | None) -> ModelFiles:
         raise ModelError(f"{heads}: method {name!r} is not trained here; methods: {', '.join(config.methods)}")
     corpus = PreparedCorpus.open(path / "data" / "prepared")
     trained = read_json(heads / "method.json")
-    kind = method_class(trained["type"])
-    if not kind.deployable:
+    inputs = trained[
+        "inputs"
+    ]  # read from the file: the method's class would load torch, which a registration never needs
+    if not trained["deployable"] and SHUFFLED not in inputs:
         raise ModelError(f"{heads}: method {name!r} is not deployable: it uses what is missing at prediction")
-    if LIVE in kind.reads(method_options(name, trained["options"], str(heads / "method.json"))):
+    if LIVE in inputs:
         raise ModelError(f"{heads}: method {name!r} {NOT_SERVED}")
     folders = config.corpus.merbench.features.model_dump() if config.corpus.kind == "merbench" else {}
     description = {
         "format": FORMAT,
         "method": name,
         "type": trained["type"],
-        "retrieves": "neighbours" in kind.inputs,
-        "inputs": sorted(kind.inputs),
+        "retrieves": NEIGHBOURS in inputs,
+        "inputs": inputs,
         "label_names": list(corpus.label_names),
         "dims": corpus.dims,
         "replicates": [r.name for r in corpus.replicates],

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ramer.batches import SHUFFLED, Arrays, Batch
+from ramer.batches import Arrays, Batch
 from ramer.errors import ModelError, RamerError
 from ramer.files import digest_file, read_json
+from ramer.inputs import SHUFFLED
 from ramer.methods import Method, load_method
 from ramer.methods._imputing import ImputingMethod
 from ramer.modalities import MODALITIES
