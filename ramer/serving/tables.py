@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from ramer.errors import RamerError
 from ramer.modalities import LETTERS, MODALITIES
-from ramer.serving.predictor import Prediction, Predictor
+
+if TYPE_CHECKING:
+    from ramer.serving.predictor import Prediction, Predictor
 
 MOST_NAMED = 5  # faulty rows named per modality
 

@@ -10,7 +10,6 @@ from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from ramer.errors import RamerError
-from ramer.serving.predictor import Predictor
 from ramer.serving.tables import predict_table
 
 
@@ -18,6 +17,9 @@ class ServedModel(PythonModel):
     """Features in, null where missing; probabilities, what was missing and, if asked for, neighbours out."""
 
     def load_context(self, context: PythonModelContext) -> None:
+        # Here, for MLflow runs this file as it saves the model, too, and should not load torch for that.
+        from ramer.serving.predictor import Predictor
+
         self.predictor = Predictor.load(context.artifacts["model"])
 
     def predict(
