@@ -1,22 +1,25 @@
 """How long a prediction takes in a warm process, on a database of ten thousand clips made by the pipeline's functions.
 
-Prints JSON: the median milliseconds of one clip per condition, the seconds of a batch of a thousand (each clip under
-a condition of its own in turn) and how many times longer the same clips take one by one, all in one run.
+Prints JSON: the median milliseconds of one clip per condition, by the default three replicates and by one alone, what
+they go to under the slowest condition, the seconds of a batch of a thousand (each clip under a condition of its own in
+turn) and how many times longer the same clips take one by one, all in one run.
 
-    python -m benchmarks.predict [--method ramer] [--rows 10000] [--threads 1]
+    python -m benchmarks.predict [--method ramer] [--rows 10000] [--threads 2]
 """
 
 from __future__ import annotations
 
+import cProfile
 import json
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks._run import parser, report
+from benchmarks._run import parser, report, shares
 from ramer.config import load_config, parse_config
 from ramer.data.prepare import prepare
 from ramer.fitting import Workspace, train_method
@@ -29,14 +32,21 @@ from ramer.training.dump import dump
 from ramer.training.pretrain import pretrain
 
 PARAMS = Path(__file__).resolve().parents[1] / "params.yaml"
+PARTS = {
+    "search": ("nearest.py", "search"),
+    "encoders": ("predictor.py", "_encode"),
+    "choosing neighbours": ("predictor.py", "_find"),
+    "heads": ("_contract.py", "predict_proba"),
+}
 LABELLED = 600  # rows; the others of the database are the pool
 
 
-def build_project(root: Path, method: str, rows: int) -> None:
+def build_project(root: Path, method: str, rows: int, seeds: Sequence[int]) -> None:
     """The default parameters with a pool of the wanted size; weights do not change how long anything takes."""
     raw = load_config(PARAMS).model_dump(mode="json")
     raw["corpus"]["synthetic"] |= {"rows": LABELLED, "pool_rows": rows - LABELLED // 2, "missing_rate": 0.0}
     raw["retrieval"]["scope"] = "all"
+    raw["prepare"]["seeds"] = list(seeds)
     raw["methods"] = {method: raw["methods"].get(method, {"type": method})}
     raw["serve"]["method"] = method
     raw["report"]["reference"] = "best_baseline"
@@ -87,26 +97,35 @@ def bench_batch(predictor: Predictor, clips: dict[str, np.ndarray], size: int) -
 
 
 def main() -> None:
-    made = parser(__doc__, rows=10_000, batch=1000, repeats=100, threads=1)
+    made = parser(__doc__, rows=10_000, batch=1000, repeats=100, threads=2)
     made.add_argument("--method", default="ramer")
     options = made.parse_args()
     set_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder:
-        build_project(Path(folder), options.method, options.rows)
-        predictor = Predictor.load(folder)
+        predictors = []
+        for seeds in ((0,), (0, 1, 2)):
+            root = Path(folder, str(len(seeds)))
+            build_project(root, options.method, options.rows, seeds)
+            predictors.append(Predictor.load(root))
+        single, predictor = predictors
         rng = np.random.default_rng(0)
         clips = {
             m: rng.normal(size=(max(options.batch, options.repeats), dim)).astype(np.float32)
             for m, dim in predictor.dims.items()
         }
-        clip = {
-            condition: median_ms(predictor, clips, held, options.repeats)
-            for condition, held in zip(CONDITIONS, condition_masks(), strict=True)
-        }
+        held = dict(zip(CONDITIONS, condition_masks(), strict=True))
+        clip = {c: median_ms(predictor, clips, mask, options.repeats) for c, mask in held.items()}
+        slowest = max(clip, key=lambda condition: clip[condition])
+        alone = {c: median_ms(single, clips, mask, options.repeats) for c, mask in held.items()}
+        profiler = cProfile.Profile()
+        profiler.runcall(median_ms, predictor, clips, held[slowest], options.repeats)
         figures = {
             "replicates": len(predictor.description["replicates"]),
             "one_clip_ms": {condition: wall for condition, (wall, _) in clip.items()},
             "one_clip_cpu_ms": {condition: cpu for condition, (_, cpu) in clip.items()},
+            "one_clip_one_replicate_ms": {condition: wall for condition, (wall, _) in alone.items()},
+            "slowest": slowest,
+            "shares": shares(profiler, PARTS),
             "batch": bench_batch(predictor, clips, options.batch),
         }
     report(options, figures)

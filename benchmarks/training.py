@@ -15,7 +15,6 @@ and backward, in the optimiser, in validation).
 from __future__ import annotations
 
 import cProfile
-import pstats
 import tempfile
 import time
 from pathlib import Path
@@ -23,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks._run import parser, report, say
+from benchmarks._run import parser, report, say, shares
 from ramer.batches import TrainingBatch
 from ramer.config import Config, parse_config
 from ramer.data.prepare import prepare
@@ -133,14 +132,7 @@ def profile(config: Config, workspace: Workspace, out: Path) -> dict[str, float]
     """Share of the time of training that each part takes, its callees included."""
     profiler = cProfile.Profile()
     profiler.runcall(train_method, config, "ramer", workspace, out)
-    stats = pstats.Stats(profiler)
-    total = stats.total_tt  # type: ignore[attr-defined]
-    shares = dict.fromkeys(PARTS, 0.0)
-    for (file, _, function), (_, _, _, cumulative, _) in stats.stats.items():  # type: ignore[attr-defined]
-        for part, (where, name) in PARTS.items():
-            if function == name and file.endswith(where):
-                shares[part] = cumulative / total
-    return shares
+    return shares(profiler, PARTS)
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import tests.typechecker  # noqa: F401  # named in pyproject.toml, by a hook that does not import it
+from tests.media import real_clip
 
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[name] = "1"
@@ -16,6 +17,11 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["DO_NOT_TRACK"] = "true"
 for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME", "DVC_ROOT", "DVC_STAGE", "DVC_EXP_NAME"):
     os.environ.pop(name, None)
+
+
+@pytest.fixture(scope="session")
+def speech_clip() -> Path:
+    return real_clip()
 
 
 @pytest.fixture(scope="session")

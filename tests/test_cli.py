@@ -13,31 +13,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from ramer.cli import app
 from ramer.modalities import MODALITIES
 from ramer.serving.predictor import Predictor
-from tests.serving.project import corpus_of, raw_features, rows_of, save_npz
+from tests.commands import call, refused
+from tests.serving.project import corpus_of, raw_features, rows_of, run_report, save_npz
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {"audio": "hubert-UTT", "video": "clip-UTT", "text": "bert-UTT"}
-
-
-def call(*arguments: str | Path) -> tuple[int, str, str]:
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result.exit_code, result.stdout, result.stderr
-
-
-def refused(*arguments: str | Path) -> str:
-    """The one line that a refused command gives."""
-    code, out, err = call(*arguments)
-    assert (code, out) == (2, "")
-    (line,) = err.splitlines()
-    assert line.startswith("error: ")
-    return line.removeprefix("error: ")
 
 
 def table_of(text: str) -> list[dict[str, str]]:
@@ -184,19 +167,7 @@ def test_faults_are_one_line_and_exit_code_2(served: Path, clips: Path, tmp_path
 
 @pytest.mark.slow
 def test_report_prints_the_comparison(served: Path, tmp_path: Path) -> None:
-    from ramer.config import load_config
-    from ramer.reporting.report import report
-
-    data, models = served / "data", served / "models"
-    report(
-        load_config(served / "params.yaml"),
-        results=served / "results/methods",
-        prepared=data / "prepared",
-        neighbours=data / "neighbours",
-        encoders=models / "encoders",
-        methods_models=models / "methods",
-        out=tmp_path / "results",
-    )
+    run_report(served, tmp_path / "results")
     code, out, err = call("report", "--workspace", tmp_path)
     assert (code, err) == (0, "")
     assert "late_product" in out

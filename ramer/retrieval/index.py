@@ -123,16 +123,22 @@ def load_index(
         ids: the corpus' ids by row number; each must be the sidecar's.
 
     Raises:
-        RetrievalError: absent files or any mismatch, one line per fault.
+        RetrievalError: absent or torn files or any mismatch, one line per fault.
     """
     path = Path(path)
     side = path.with_suffix(".json")
     for file in (path, side):
         if not file.exists():
             raise RetrievalError(f"{file}: no such file, expected the output of the stage index")
-    sidecar = read_json(side)
-    index = faiss.read_index(str(path), getattr(faiss, "IO_FLAG_MMAP_IFC", 0) if mapped else 0)
-    rows = np.asarray(sidecar["rows"], dtype=np.int64)
+    try:
+        sidecar = read_json(side)
+        rows = np.asarray(sidecar["rows"], dtype=np.int64)
+    except (ValueError, KeyError, TypeError) as error:
+        raise RetrievalError(f"{side}: not an index' description ({type(error).__name__}); build it again") from None
+    try:
+        index = faiss.read_index(str(path), getattr(faiss, "IO_FLAG_MMAP_IFC", 0) if mapped else 0)
+    except RuntimeError:  # all that FAISS raises
+        raise RetrievalError(f"{path}: torn, or no index of FAISS; build it again") from None
     expected = {
         "encoder_digest": expected_encoder_digest,
         "ids_digest": expected_ids_digest,

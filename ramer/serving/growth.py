@@ -43,6 +43,16 @@ class Addition:
     ids_digest: str
 
 
+@dataclass(frozen=True)
+class _Clips:
+    """New rows of the database: row numbers [n], ids [n], bool [n, 3], states per modality [replicates, n, hidden]."""
+
+    rows: np.ndarray
+    ids: list[str]
+    available: np.ndarray
+    states: dict[str, np.ndarray]
+
+
 def add_to_database(model: Path, ids: list[str], features: Features) -> Addition:
     """Append clips to the retrieval database of an exported model, for all replicates or not at all.
 
@@ -96,14 +106,14 @@ def _add(files: ModelFiles, folder: Path, ids: list[str], features: Features) ->
     nothing = np.flatnonzero(~available.any(axis=1))
     if len(nothing):
         raise RamerError([f"{ids[row]}: holds no modality, expected at least one" for row in nothing[:MOST_NAMED]])
-    new = np.arange(len(ids)) + (table.rows.max(initial=-1) + 1)
+    new = _Clips(np.arange(len(ids)) + (table.rows.max(initial=-1) + 1), ids, available, states)
     audio, video, text = (int(held) for held in available.sum(axis=0))
     addition = Addition(len(ids), audio, video, text, len(table.rows), digest_strings(ids))
     added = [*files.description.get("additions", []), asdict(addition)]
     names = {part: f"{part}.{len(added)}" for part in _PARTS}
     remove_unused(folder)
-    _write_database(files, table, folder / names["database"], new, ids, available, states)
-    _write_indexes(files, folder / names["index"], new, ids, available, states)
+    _write_database(files, table, folder / names["database"], new)
+    _write_indexes(files, folder / names["index"], new)
     described = read_json(folder / MODEL_FILE)
     write_json(folder / MODEL_FILE, described | {"folders": names, "additions": added})
     return addition
@@ -124,44 +134,29 @@ def _check_ids(ids: list[str], table: DatabaseTable) -> None:
         raise RamerError(faults)
 
 
-def _write_database(
-    files: ModelFiles,
-    table: DatabaseTable,
-    out: Path,
-    new: np.ndarray,
-    ids: list[str],
-    available: np.ndarray,
-    states: dict[str, np.ndarray],
-) -> None:
+def _write_database(files: ModelFiles, table: DatabaseTable, out: Path, new: _Clips) -> None:
     """rows.parquet and states with the new rows at the end; states of what a clip lacks are NaN."""
     out.mkdir()
-    columns: dict[str, Any] = {"row": np.concatenate([table.rows, new]), "id": [*table.ids, *ids]}
+    columns: dict[str, Any] = {"row": np.concatenate([table.rows, new.rows]), "id": [*table.ids, *new.ids]}
     for i, replicate in enumerate(files.replicates):
-        columns[f"label_{replicate}"] = pd.array([*table.labels[i], *[None] * len(ids)], dtype="str")
+        columns[f"label_{replicate}"] = pd.array([*table.labels[i], *[None] * len(new.ids)], dtype="str")
     for i, m in enumerate(MODALITIES):
-        columns[f"available_{m}"] = np.concatenate([table.available[:, i], available[:, i]])
+        columns[f"available_{m}"] = np.concatenate([table.available[:, i], new.available[:, i]])
     write_table(out / "rows.parquet", pd.DataFrame(columns))
     for m in MODALITIES:
-        np.save(out / f"{m}.npy", np.concatenate([table.states[m], states[m]], axis=1, dtype=np.float32))
+        np.save(out / f"{m}.npy", np.concatenate([table.states[m], new.states[m]], axis=1, dtype=np.float32))
 
 
-def _write_indexes(
-    files: ModelFiles,
-    out: Path,
-    new: np.ndarray,
-    ids: list[str],
-    available: np.ndarray,
-    states: dict[str, np.ndarray],
-) -> None:
-    names = np.array(ids, dtype=object)
+def _write_indexes(files: ModelFiles, out: Path, new: _Clips) -> None:
+    names = np.array(new.ids, dtype=object)
     for i, m in enumerate(MODALITIES):
         (out / m).mkdir(parents=True)
-        held = np.flatnonzero(available[:, i])
+        held = np.flatnonzero(new.available[:, i])
         for position, replicate in enumerate(files.replicates):
             index = load_index(files.index / m / f"{replicate}.faiss", mapped=False)
             if len(held):
-                add_keys(index.faiss_index, index.sidecar["kind"], states[m][position], held, names[held])
-            rows = np.concatenate([index.rows, new[held]])
+                add_keys(index.faiss_index, index.sidecar["kind"], new.states[m][position], held, names[held])
+            rows = np.concatenate([index.rows, new.rows[held]])
             sidecar = index.sidecar | {
                 "ids": [*index.sidecar["ids"], *names[held]],
                 "rows": rows,

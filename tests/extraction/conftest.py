@@ -12,21 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.media import require_extraction
+
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-for _package in ("av", "cv2", "opensmile", "skimage", "transformers"):
-    pytest.importorskip(_package, reason=f"{_package} is not installed (extra: extract)")
+require_extraction()
 
-CLIP = Path(__file__).parents[2] / ".." / "shared" / "media" / "speech_clip.mp4"
 SENTENCES = ("Kids are talking by the door.", "dogs sit", "the door, the door, the dogs are sitting by the door")
-
-
-@pytest.fixture(scope="session")
-def speech_clip() -> Path:
-    """A real spoken clip with a face."""
-    if not CLIP.exists():
-        pytest.skip("the real speech clip is not there (../shared/media/speech_clip.mp4)")
-    return CLIP
 
 
 @pytest.fixture(scope="session")

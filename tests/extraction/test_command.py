@@ -9,24 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import typer
-from typer.testing import CliRunner
 
-from ramer.cli import plain_errors
-from ramer.commands.extract import extract
+from tests.commands import call
 
 MakeWav = Callable[..., Path]
 MakeTone = Callable[..., np.ndarray]
-
-app = typer.Typer(pretty_exceptions_enable=False)
-app.command()(plain_errors(extract))
-
-
-def call(*arguments: str | Path) -> tuple[int, str, str]:
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result.exit_code, result.stdout, result.stderr
 
 
 @pytest.fixture
@@ -40,7 +27,7 @@ def media(tmp_path: Path, make_wav: MakeWav, make_tone: MakeTone) -> Path:
 def test_a_run_tells_what_it_did(media: Path, tmp_path: Path) -> None:
     labels = tmp_path / "labels.csv"
     labels.write_text("clip,label\n[bold]a,sad\nb,happy\n", "utf-8")
-    code, out, err = call(media, tmp_path / "out", "--video", "none", "--text", "none", "--labels", labels)
+    code, out, err = call("extract", media, tmp_path / "out", "--video", "none", "--text", "none", "--labels", labels)
     assert code == 0
     assert out.splitlines() == [
         "3 clips, 3 of them new, changed or tried again",
@@ -55,12 +42,12 @@ def test_models_and_options_reach_the_manifest(media: Path, tmp_path: Path, hube
     import json
 
     options = ("--video", "none", "--text", "none", "--layers", "2", "--frames")
-    assert call(media, tmp_path / "out", "--audio", hubert, *options)[0] == 0
+    assert call("extract", media, tmp_path / "out", "--audio", hubert, *options)[0] == 0
     manifest = json.loads((tmp_path / "out" / "features" / "manifest.json").read_text("utf-8"))
     assert manifest["settings"]["audio"]["layers"] == 2
     assert manifest["modalities"]["audio"]["folder"] == "tiny-hubert-UTT"
     assert (tmp_path / "out" / "features" / "tiny-hubert-FRA" / "b.npy").exists()
-    assert call(media, tmp_path / "like", "--like", tmp_path / "out")[0] == 0
+    assert call("extract", media, tmp_path / "like", "--like", tmp_path / "out")[0] == 0
     for name in ("manifest.json", "tiny-hubert-UTT/b.npy"):
         assert (tmp_path / "like/features" / name).read_bytes() == (tmp_path / "out/features" / name).read_bytes()
 
@@ -85,7 +72,7 @@ def test_models_and_options_reach_the_manifest(media: Path, tmp_path: Path, hube
 def test_a_wish_that_cannot_be_met_is_one_line(
     arguments: tuple[str, ...], line: str, media: Path, tmp_path: Path
 ) -> None:
-    code, _, err = call(media, tmp_path / "out", *arguments)
+    code, _, err = call("extract", media, tmp_path / "out", *arguments)
     assert code == 2
     assert line in err.splitlines()
     assert not (tmp_path / "out").exists()

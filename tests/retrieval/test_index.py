@@ -184,6 +184,18 @@ def test_a_missing_file_is_named(tiny: Tiny) -> None:
             load_index((tiny.index("audio") / missing).with_suffix(".faiss"))
 
 
+@pytest.mark.parametrize("mapped", [True, False])
+@pytest.mark.parametrize("suffix", [".faiss", ".json"])
+@pytest.mark.parametrize("left", [0, 20, -100])
+def test_a_torn_file_is_named(tiny: Tiny, suffix: str, left: int, mapped: bool) -> None:
+    build(tiny)
+    path = tiny.index("audio") / "fold0_seed0.faiss"
+    torn = path.with_suffix(suffix)
+    torn.write_bytes(torn.read_bytes()[:left])
+    with pytest.raises(RetrievalError, match=f"^{torn}: .*build it again$"):
+        load_index(path, mapped=mapped)
+
+
 @pytest.mark.parametrize("kind", ["flat", "ivf_flat", "ivf_pq", "hnsw"])
 def test_keys_left_on_disk_are_found_like_keys_in_memory(tiny: Tiny, kind: str) -> None:
     build(tiny, index={"kind": kind, "nlist": 4 if kind.startswith("ivf") else None})

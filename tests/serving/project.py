@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from ramer.config import Config
+from ramer.config import Config, load_config
 from ramer.data.prepared import PreparedCorpus
 from ramer.evaluation import evaluate_method
 from ramer.fitting import train_method
 from ramer.modalities import CONDITIONS, MODALITIES, condition_masks
+from ramer.reporting.report import report
 from tests.methods.conftest import build_workspace, tiny_config
 
 METHODS: dict[str, dict[str, Any]] = {
@@ -50,6 +51,20 @@ def build_project(root: Path, methods: dict[str, dict[str, Any]], **sections: An
         train_method(config, name, workspace, root / "models/methods" / name)
         evaluate_method(config, name, workspace, root / "models/methods" / name, root / "results/methods" / name)
     return root
+
+
+def run_report(project: Path, out: Path | None = None) -> None:
+    """The stage ``report``: what ``track`` needs beside the results of the methods."""
+    data, models = project / "data", project / "models"
+    report(
+        load_config(project / "params.yaml"),
+        results=project / "results/methods",
+        prepared=data / "prepared",
+        neighbours=data / "neighbours",
+        encoders=models / "encoders",
+        methods_models=models / "methods",
+        out=out or project / "results",
+    )
 
 
 def corpus_of(project: Path) -> PreparedCorpus:

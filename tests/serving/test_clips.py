@@ -10,62 +10,42 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from ramer import Predictor
-from ramer.cli import app
 from ramer.errors import RamerError
 from ramer.files import read_json, write_json
 from ramer.modalities import CONDITIONS, LETTERS
 from ramer.serving.modelfiles import export_model
+from tests.commands import call, refused
+from tests.media import require_extraction
 from tests.serving.light import TRANSCRIPT, build_light_project
 
-for _package in ("av", "cv2", "opensmile", "skimage", "transformers"):
-    pytest.importorskip(_package, reason=f"{_package} is not installed (extra: extract)")
-
-CLIP = Path(__file__).parents[2] / ".." / "shared" / "media" / "speech_clip.mp4"
+require_extraction()
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def clip() -> Path:
-    if not CLIP.exists():
-        pytest.skip("the real speech clip is not there (../shared/media/speech_clip.mp4)")
-    return CLIP
-
-
-@pytest.fixture(scope="module")
-def light(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def light(speech_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An exported model."""
     folder = tmp_path_factory.mktemp("light")
-    export_model(build_light_project(folder / "project", clip), folder / "model")
+    export_model(build_light_project(folder / "project", speech_clip), folder / "model")
     return folder / "model"
 
 
-def call(*arguments: str | Path) -> tuple[int, str, str]:
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result.exit_code, result.stdout, result.stderr
-
-
-def refused(*arguments: str | Path) -> str:
-    code, out, err = call("predict", *arguments)
-    assert (code, out) == (2, "")
-    (line,) = err.splitlines()
-    return line.removeprefix("error: ")
+def unpredicted(*arguments: str | Path) -> str:
+    return refused("predict", *arguments)
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)
-def test_a_clip_is_predicted_as_its_extracted_features_are(light: Path, clip: Path, condition: str) -> None:
+def test_a_clip_is_predicted_as_its_extracted_features_are(light: Path, speech_clip: Path, condition: str) -> None:
     from ramer.extraction.extractor import Extractor
 
     dropped = "".join(set("avt") - set(condition))
-    code, out, err = call("predict", clip, "--transcript", TRANSCRIPT, "--model", light, "--drop", dropped)
+    code, out, err = call("predict", speech_clip, "--transcript", TRANSCRIPT, "--model", light, "--drop", dropped)
     assert (code, err) == (0, "")
     (row,) = csv.DictReader(io.StringIO(out))
     assert (row["id"], row["available"]) == ("speech_clip", condition)
-    vectors = Extractor.preset("light", device="cpu").extract_clip(clip, TRANSCRIPT).vectors
+    vectors = Extractor.preset("light", device="cpu").extract_clip(speech_clip, TRANSCRIPT).vectors
     features = {m: vector for m, vector in vectors.items() if LETTERS[m] in condition}
     expected = Predictor.load(light).predict(features)
     got = [float(row[f"p/{label}"]) for label in expected.label_names]
@@ -73,8 +53,8 @@ def test_a_clip_is_predicted_as_its_extracted_features_are(light: Path, clip: Pa
     assert row["predicted"] == expected.labels[0]
 
 
-def test_what_a_clip_lacks_is_said_and_missing(light: Path, clip: Path, tmp_path: Path) -> None:
-    code, out, err = call("predict", clip, "--model", light)
+def test_what_a_clip_lacks_is_said_and_missing(light: Path, speech_clip: Path, tmp_path: Path) -> None:
+    code, out, err = call("predict", speech_clip, "--model", light)
     (row,) = csv.DictReader(io.StringIO(out))
     assert (code, row["available"], err) == (0, "av", "text is missing: no transcript\n")
     code, out, err = call("predict", "--transcript", TRANSCRIPT, "--model", light, "-o", tmp_path / "out.csv")
@@ -86,46 +66,48 @@ def test_what_a_clip_lacks_is_said_and_missing(light: Path, clip: Path, tmp_path
 
 def test_a_clip_that_cannot_be_read_is_one_line(light: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.mp4").write_bytes(b"not a film")
-    line = refused(tmp_path / "broken.mp4", "--model", light)
+    line = unpredicted(tmp_path / "broken.mp4", "--model", light)
     assert line.startswith(f"{tmp_path / 'broken.mp4'}: nothing to predict from: audio: the file cannot be read: ")
-    assert "no such file" in refused(tmp_path / "absent.mp4", "--model", light)
-    assert "expected a clip, an npz or a folder" in refused("--model", light)
+    assert "no such file" in unpredicted(tmp_path / "absent.mp4", "--model", light)
+    assert "expected a clip, an npz or a folder" in unpredicted("--model", light)
 
 
-def test_features_of_another_extractor_are_refused(light: Path, clip: Path, served: Path, tmp_path: Path) -> None:
-    assert "name its manifest with --manifest, or a preset with --preset" in refused(clip, "--model", served)
+def test_features_of_another_extractor_are_refused(
+    light: Path, speech_clip: Path, served: Path, tmp_path: Path
+) -> None:
+    assert "name its manifest with --manifest, or a preset with --preset" in unpredicted(speech_clip, "--model", served)
     line = "audio: the model expects 10 numbers, this extractor makes 88"
-    code, _, err = call("predict", clip, "--model", served, "--preset", "light", "--transcript", TRANSCRIPT)
+    code, _, err = call("predict", speech_clip, "--model", served, "--preset", "light", "--transcript", TRANSCRIPT)
     assert code == 2
-    assert err.splitlines()[0] == f"error: {clip}: {line}"
+    assert err.splitlines()[0] == f"error: {speech_clip}: {line}"
     other = tmp_path / "other"
     shutil.copytree(light, other)
     described = read_json(other / "model.json")
     described["extraction"]["modalities"]["audio"]["dim"] = 1024
     write_json(other / "model.json", described)
-    assert refused(clip, "--model", other) == (
+    assert unpredicted(speech_clip, "--model", other) == (
         "audio: the model expects 88 numbers, the manifest's extractor (egemaps) makes 1024"
     )
     described["extraction"]["modalities"]["text"]["extractor"]["name"] = "another"
     described["extraction"]["modalities"]["audio"]["dim"] = 88
     write_json(other / "model.json", described)
-    assert refused(clip, "--model", other).startswith("text: not the model that made the features: name ")
+    assert unpredicted(speech_clip, "--model", other).startswith("text: not the model that made the features: name ")
 
 
-def test_a_manifest_can_be_named(light: Path, clip: Path, tmp_path: Path) -> None:
+def test_a_manifest_can_be_named(light: Path, speech_clip: Path, tmp_path: Path) -> None:
     plain = tmp_path / "plain"
     shutil.copytree(light, plain)
     described = read_json(plain / "model.json")
     (tmp_path / "manifest.json").write_text(json.dumps(described["extraction"]), "utf-8")
     write_json(plain / "model.json", described | {"extraction": None})
-    told = call("predict", clip, "--model", plain, "--manifest", tmp_path / "manifest.json")
-    assert told == call("predict", clip, "--model", light)
+    told = call("predict", speech_clip, "--model", plain, "--manifest", tmp_path / "manifest.json")
+    assert told == call("predict", speech_clip, "--model", light)
     assert told[0] == 0
 
 
 def test_options_of_raw_clips_are_refused_for_features(light: Path, tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", ids=["a"], A=np.ones((1, 88)))
-    assert "this holds features" in refused(tmp_path / "x.npz", "--transcript", "hello", "--model", light)
+    assert "this holds features" in unpredicted(tmp_path / "x.npz", "--transcript", "hello", "--model", light)
 
 
 def test_a_reader_refuses_a_model_that_shares_no_modality_with_its_manifest(light: Path, tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from mlflow.entities import Run
 
 from ramer.config import Config, load_config
 from ramer.tracking import track
-from tests.tracking.registered import run_report, run_track
+from tests.serving.project import run_report
+from tests.tracking.registered import run_track
 from tests.tracking.tree import build
 
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
-import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,28 +16,8 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
 from ramer.config import load_config
-from ramer.reporting.report import report
 from ramer.tracking import track
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def run_report(root: Path) -> None:
-    """What ``track`` needs beside the results of the methods."""
-    data, models = root / "data", root / "models"
-    report(
-        load_config(root / "params.yaml"),
-        results=root / "results/methods",
-        prepared=data / "prepared",
-        neighbours=data / "neighbours",
-        encoders=models / "encoders",
-        methods_models=models / "methods",
-        out=root / "results",
-    )
+from tests.servers import mlflow_server
 
 
 def run_track(root: Path, main: Path | None = None, **changes: dict[str, Any]) -> None:
@@ -64,42 +41,16 @@ def versions(root: Path) -> list[ModelVersion]:
 @contextlib.contextmanager
 def serving(root: Path) -> Iterator[str]:
     """``mlflow models serve`` of a project's candidate on loopback, as a user starts it: where to ask."""
-    folder, port = root / "server", free_port()
+    folder = root / "server"
     folder.mkdir()
-    command = ["-m", "mlflow", "models", "serve", "--model-uri", "models:/ramer@candidate", "--env-manager", "local"]
-    with open(folder / "log", "w", encoding="utf-8") as log:
-        process = subprocess.Popen(
-            [sys.executable, *command, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"],
-            cwd=folder,
-            env={
-                **os.environ,
-                "MLFLOW_TRACKING_URI": f"sqlite:///{root}/mlflow.db",
-                "PYTHONPATH": str(Path(__file__).parents[2]),
-                "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            },
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-        try:
-            deadline = time.monotonic() + 180
-            while not _answers(f"http://127.0.0.1:{port}/ping"):
-                said = (folder / "log").read_text("utf-8")
-                assert process.poll() is None, said
-                assert time.monotonic() < deadline, said
-                time.sleep(0.3)
-            yield f"http://127.0.0.1:{port}/invocations"
-        finally:
-            os.killpg(process.pid, 15)
-            process.wait(timeout=30)
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
+    environment = {
+        "MLFLOW_TRACKING_URI": f"sqlite:///{root}/mlflow.db",
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    command = ["models", "serve", "--model-uri", "models:/ramer@candidate", "--env-manager", "local"]
+    with mlflow_server(*command, health="/ping", folder=folder, seconds=180, **environment) as address:
+        yield f"{address}/invocations"
 
 
 def ask(url: str, **body: Any) -> Any:

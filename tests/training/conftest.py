@@ -11,8 +11,10 @@ import pandas as pd
 import pytest
 
 from ramer.config import Config, parse_config
+from ramer.data.prepared import PreparedCorpus
 from ramer.files import write_json, write_table
 from ramer.modalities import MODALITIES
+from ramer.training.pretrain import pretrain
 
 DIMS = {"audio": 12, "video": 8, "text": 0}
 LABELS = ["angry", "happy", "sad"]
@@ -87,3 +89,11 @@ def write_corpus() -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def trained(tmp_path: Path, make_config: Callable[..., Config], write_corpus: Callable[..., Path]) -> PreparedCorpus:
+    """A corpus whose audio encoders, below ``tmp_path / "encoders"``, have learnt for two epochs."""
+    corpus = PreparedCorpus.open(write_corpus(tmp_path / "prepared"))
+    pretrain(make_config(epochs=2), "audio", corpus.path, tmp_path / "encoders")
+    return corpus

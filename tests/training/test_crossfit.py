@@ -22,13 +22,6 @@ Make = Callable[..., Config]
 Write = Callable[..., Path]
 
 
-@pytest.fixture
-def trained(tmp_path: Path, make_config: Make, write_corpus: Write) -> PreparedCorpus:
-    corpus = PreparedCorpus.open(write_corpus(tmp_path / "prepared"))
-    pretrain(make_config(epochs=2), "audio", corpus.path, tmp_path / "encoders")
-    return corpus
-
-
 def with_folds(config: Config, folds: int) -> Config:
     return config.model_copy(update={"dump": config.dump.model_copy(update={"crossfit": folds})})
 

@@ -20,13 +20,6 @@ Make = Callable[..., Config]
 Write = Callable[..., Path]
 
 
-@pytest.fixture
-def trained(tmp_path: Path, make_config: Make, write_corpus: Write) -> PreparedCorpus:
-    corpus = PreparedCorpus.open(write_corpus(tmp_path / "prepared"))
-    pretrain(make_config(epochs=2), "audio", corpus.path, tmp_path / "encoders")
-    return corpus
-
-
 def test_every_row_goes_through_its_replicates_encoder(
     tmp_path: Path, trained: PreparedCorpus, make_config: Make
 ) -> None:

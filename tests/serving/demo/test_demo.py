@@ -21,10 +21,10 @@ import pytest
 from ramer import Predictor
 from ramer.modalities import MODALITIES
 from ramer.serving.modelfiles import export_model
+from tests.media import require_extraction
 from tests.serving.light import LABELS, TRANSCRIPT, build_light_project
 from tests.serving.project import corpus_of, raw_features, rows_of
 
-CLIP = Path(__file__).parents[3] / ".." / "shared" / "media" / "speech_clip.mp4"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.slow
 
@@ -56,12 +56,9 @@ def plain(served: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
 
 
 @pytest.fixture(scope="module")
-def light(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    for package in ("av", "cv2", "opensmile", "skimage", "transformers"):
-        pytest.importorskip(package, reason=f"{package} is not installed (extra: extract)")
-    if not CLIP.exists():
-        pytest.skip("the real speech clip is not there (../shared/media/speech_clip.mp4)")
-    return build_light_project(tmp_path_factory.mktemp("light") / "project", CLIP)
+def light(speech_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    require_extraction()
+    return build_light_project(tmp_path_factory.mktemp("light") / "project", speech_clip)
 
 
 @pytest.fixture(scope="module")
@@ -171,16 +168,16 @@ def expected_bars(predictor: Predictor, features: dict[str, np.ndarray | None]) 
 
 @pytest.mark.parametrize("width", [1200, 390])
 def test_a_dropped_clip_shows_emotions_that_change_with_its_modalities(
-    browser: Any, light: Path, light_page: str, width: int
+    browser: Any, speech_clip: Path, light: Path, light_page: str, width: int
 ) -> None:
     from ramer.serving.clips import ClipReader
 
     predictor = Predictor.load(light)
-    vectors = ClipReader(predictor).read(CLIP, TRANSCRIPT).vectors
+    vectors = ClipReader(predictor).read(speech_clip, TRANSCRIPT).vectors
     page, complaints = open_page(browser, light_page, width)
     assert not page.locator("#player").is_visible()
     page.fill("#transcript", TRANSCRIPT)
-    page.set_input_files("#file", CLIP)
+    page.set_input_files("#file", speech_clip)
     page.wait_for_selector(".bar", timeout=60_000)
     whole = shown(page)
     assert list(whole) == list(LABELS)
@@ -223,14 +220,16 @@ def test_a_clip_is_picked_from_the_corpus_and_its_gaps_are_said(browser: Any, se
     page.close()
 
 
-def test_a_file_that_is_no_clip_is_said_and_the_page_goes_on(browser: Any, light_page: str, tmp_path: Path) -> None:
+def test_a_file_that_is_no_clip_is_said_and_the_page_goes_on(
+    browser: Any, speech_clip: Path, light_page: str, tmp_path: Path
+) -> None:
     (tmp_path / "<b>broken.mp4").write_bytes(b"not a film")
     page, _ = open_page(browser, light_page)
     page.set_input_files("#file", tmp_path / "<b>broken.mp4")
     page.wait_for_selector("#status.fault")
     assert "nothing to predict from" in page.inner_text("#status")
     assert page.inner_text(".drop-text") == "<b>broken.mp4"
-    page.set_input_files("#file", CLIP)
+    page.set_input_files("#file", speech_clip)
     page.wait_for_selector(".bar", timeout=60_000)
     assert "no transcript" in page.inner_text("#switch-text")
     page.close()

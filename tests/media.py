@@ -1,0 +1,22 @@
+"""The real clip, and what reading it needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+CLIP = Path(__file__).parents[1] / ".." / "shared" / "media" / "speech_clip.mp4"
+
+
+def require_extraction() -> None:
+    """Skip the tests of a module, or one test, where the extra ``extract`` is not installed."""
+    for package in ("av", "cv2", "opensmile", "skimage", "transformers"):
+        pytest.importorskip(package, reason=f"{package} is not installed (extra: extract)")
+
+
+def real_clip() -> Path:
+    """A real spoken clip with a face; the test is skipped where it is absent."""
+    if not CLIP.exists():
+        pytest.skip("the real speech clip is not there (../shared/media/speech_clip.mp4)")
+    return CLIP
