@@ -54,6 +54,7 @@ def build_project(root: Path, method: str, rows: int, seeds: Sequence[int]) -> N
         raw["pretrain"][m]["epochs"] = 2
     raw["train"]["epochs"] = 2
     config = parse_config(raw)
+    root.mkdir()
     (root / "params.yaml").write_text(json.dumps(raw))
     prepared, states, neighbours = root / "data/prepared", root / "data/states", root / "data/neighbours"
     prepare(config, prepared)
