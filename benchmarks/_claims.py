@@ -167,8 +167,8 @@ CLAIMS = (
         "5 ms",
         "predict",
         lambda f: (
-            f"{median(f['one_clip_ms'].values()):.1f} ms under the median condition, {_slowest_clip(f):.1f} ms under the "
-            f"slowest; {_slowest_clip(f, 'one_replicate_'):.1f} ms by one replicate instead of {f['replicates']}"
+            f"{median(f['one_clip_ms'].values()):.1f} ms under the median condition, {_slowest_clip(f):.1f} ms under "
+            f"the slowest; {_slowest_clip(f, 'one_replicate_'):.1f} ms by one replicate instead of {f['replicates']}"
         ),
         lambda f: _slowest_clip(f) <= 5,
         _clip_limit,
