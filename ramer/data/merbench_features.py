@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ramer.data.corpus import BLOCK_ROWS
+from ramer.data.npy import UNREADABLE, read_array
 from ramer.errors import CorpusError
 
 _READERS = 8  # threads; the work is waiting for the disk
@@ -111,11 +112,8 @@ def load_vector(path: Path) -> np.ndarray | None:
     Raises:
         ValueError: damaged, not numbers, of another rank, or not finite.
     """
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise ValueError(f"not a whole .npy file: {' '.join(str(error).split())}") from None
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
+    array = read_array(path)
+    if array.dtype.kind not in "fiu":
         raise ValueError("expected an array of numbers")
     if array.ndim not in (1, 2):
         raise ValueError(f"expected shape [dim] or [frames, dim], got {list(array.shape)}")
@@ -135,6 +133,6 @@ def _memmap(path: Path, dtype: type, shape: tuple[int, ...]) -> np.memmap:
             array = np.lib.format.open_memmap(path, mode="r+")
             if array.dtype == dtype and array.shape == shape:
                 return array
-        except (ValueError, EOFError, OSError):
+        except UNREADABLE:
             path.unlink()
     return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)

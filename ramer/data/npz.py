@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from ramer.data.corpus import BLOCK_ROWS, UNLABELLED, RawCorpus, strings
+from ramer.data.npy import UNREADABLE, damage, read_arrays
 from ramer.errors import CorpusError
 from ramer.files import digest_file
 
 KEYS = {"audio": "A", "video": "V", "text": "L"}
-_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError)
 
 
 class NpzSource:
@@ -31,8 +30,10 @@ class NpzSource:
         try:
             with zipfile.ZipFile(self._path) as file, file.open(f"{self._key}.npy") as stream:
                 yield from self._read(stream)
-        except _BROKEN as error:
-            raise CorpusError(f"{self.origin}: cannot be read to its end, the file is damaged: {error}") from None
+        except UNREADABLE as error:
+            raise CorpusError(
+                f"{self.origin}: cannot be read to its end, the file is damaged: {damage(error)}"
+            ) from None
 
     def _read(self, stream: Any) -> Iterator[np.ndarray]:
         shape, fortran, dtype = _header(stream)
@@ -101,8 +102,8 @@ def _headers(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
                     headers[key] = (shape, dtype)
     except FileNotFoundError:
         raise CorpusError(f"{path}: no such file, expected a packed corpus") from None
-    except _BROKEN as error:
-        raise CorpusError(f"{path}: not a whole .npz file: {error}") from None
+    except UNREADABLE as error:
+        raise CorpusError(f"{path}: not a whole .npz file: {damage(error)}") from None
     return headers
 
 
@@ -132,7 +133,6 @@ def _shape_faults(path: Path, key: str, shape: tuple[int, ...], dtype: np.dtype,
 
 def _columns(path: Path, keys: list[str]) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {key: file[key] for key in keys}
-    except _BROKEN as error:
+        return read_arrays(path, keys)
+    except ValueError as error:
         raise CorpusError(f"{path}: cannot be read to its end, the file is damaged: {error}") from None

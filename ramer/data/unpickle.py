@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from ramer.data.npy import UNREADABLE, damage
 from ramer.errors import CorpusError
 
 _DATA_INSTRUCTION = re.compile(
@@ -52,8 +53,8 @@ def read_objects(path: Path, wanted: Callable[[str], bool]) -> dict[str, Any]:
             return {m: _read_member(path, m, file.read(f"{m}.npy")) for m in members if wanted(m)}
     except FileNotFoundError:
         raise CorpusError(f"{path}: no such file, expected a label file") from None
-    except (zipfile.BadZipFile, KeyError, EOFError, OSError) as error:
-        raise CorpusError(f"{path}: not a whole .npz file: {error}") from None
+    except UNREADABLE as error:
+        raise CorpusError(f"{path}: not a whole .npz file: {damage(error)}") from None
 
 
 def _read_member(path: Path, member: str, data: bytes) -> Any:
@@ -63,8 +64,8 @@ def _read_member(path: Path, member: str, data: bytes) -> Any:
         version = np.lib.format.read_magic(stream)
         header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = header(stream)
-    except ValueError as error:
-        raise CorpusError(f"{where}: not an array: {' '.join(str(error).split())}") from None
+    except UNREADABLE as error:
+        raise CorpusError(f"{where}: not an array: {damage(error)}") from None
     if shape != () or dtype != np.dtype(object):
         raise CorpusError(f"{where}: expected one pickled dict (a 0-d object array), found {dtype} of shape {shape}")
     payload = data[stream.tell() :]

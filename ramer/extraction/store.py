@@ -13,6 +13,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from ramer.data.npy import read_array
 from ramer.errors import CorpusError
 from ramer.extraction.manifest import FILE_NAME, Entry, Manifest, merged
 from ramer.extraction.names import name_problem
@@ -118,11 +119,19 @@ class FeatureStore:
         return len(gone)
 
     def vector(self, modality: str, clip: str) -> np.ndarray | None:
-        """A clip's vector, None where it is missing."""
+        """A clip's vector, None where it is missing.
+
+        Raises:
+            CorpusError: its file is gone or damaged.
+        """
         entry = self.manifest.clips.get(clip, {}).get(modality)
         if entry is None or entry["status"] != "extracted":
             return None
-        return np.load(self._file(modality, clip, "UTT"), allow_pickle=False)
+        path = self._file(modality, clip, "UTT")
+        try:
+            return read_array(path)
+        except ValueError as error:
+            raise CorpusError(f"{path}: {error}") from None
 
     def _take_over(self) -> None:
         path = self.folder / FILE_NAME

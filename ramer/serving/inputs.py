@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from ramer.data.merbench_features import load_vector
+from ramer.data.npy import read_arrays
 from ramer.errors import RamerError
 from ramer.modalities import LETTERS, MODALITIES
 
@@ -65,14 +64,10 @@ def mark_missing(vectors: np.ndarray) -> np.ndarray:
 
 
 def _read_packed(source: Path) -> tuple[list[str], Features]:
-    if not zipfile.is_zipfile(source):  # numpy would take it for a pickle and suggest to load it unsafely
-        raise RamerError(f"{source}: not a readable npz: not a zip archive of arrays")
     try:
-        with source.open("rb") as stream:  # numpy would leave a damaged file open
-            file = np.load(stream, allow_pickle=False)
-            arrays = {key: file[key] for key in ("ids", *PACKED_KEYS.values()) if key in file.files}
-    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise RamerError(f"{source}: not a readable npz: {' '.join(str(error).split())}") from None
+        arrays = read_arrays(source, ("ids", *PACKED_KEYS.values()))
+    except ValueError as error:
+        raise RamerError(f"{source}: not a readable npz: {error}") from None
     held = [key for key in PACKED_KEYS.values() if key in arrays]
     if "ids" not in arrays or not held:
         raise RamerError(f"{source}: expected the key ids and at least one of A, V, L, got {list(arrays)}")

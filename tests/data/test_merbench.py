@@ -16,6 +16,7 @@ from ramer.data.merbench_features import load_vector
 from ramer.data.prepare import prepare
 from ramer.data.prepared import PreparedCorpus
 from ramer.errors import CorpusError
+from tests.damaged import DAMAGED
 
 DIMS = {"audio": 3, "video": 4, "text": 5}
 FOLDERS = {m: f"features/{m}-UTT" for m in DIMS}
@@ -243,6 +244,15 @@ def test_a_corrupt_feature_file_is_named_and_many_are_counted(merbench: Callable
     assert len(caught.value.faults) == 21
     assert caught.value.faults[-1] == "... and 6 faults more"
     assert not (tmp_path / "data" / "prepared").exists()
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
+def test_every_damaged_feature_file_is_named(content: bytes, merbench: Callable[..., Any], tmp_path: Path) -> None:
+    run = merbench(MER)
+    path = tmp_path / "merbench" / FOLDERS["video"] / "train_00000003.npy"
+    path.write_bytes(content)
+    with pytest.raises(CorpusError, match=r"train_00000003\.npy: not a whole \.npy file: \S"):
+        run()
 
 
 def test_an_interrupted_run_resumes_and_cleans_up(

@@ -11,6 +11,7 @@ from ramer.data.npz import read_npz
 from ramer.data.prepared import PreparedCorpus
 from ramer.errors import CorpusError
 from ramer.modalities import MODALITIES
+from tests.damaged import DAMAGED, damaged_npz
 
 Arrays = dict[str, np.ndarray]
 Prepare = Callable[..., PreparedCorpus]
@@ -203,6 +204,13 @@ def test_a_truncated_file_is_refused(
     path.write_bytes(path.read_bytes()[: int(keep * path.stat().st_size)])
     with pytest.raises(CorpusError, match=r"corpus\.npz: not a whole \.npz file"):
         read_npz(path)
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_key_is_one_line(content: bytes, tmp_path: Path) -> None:
+    with pytest.raises(CorpusError) as caught:
+        read_npz(damaged_npz(tmp_path / "corpus.npz", "ids", content))
+    assert all(line.startswith(f"{tmp_path / 'corpus.npz'}: ") for line in caught.value.faults)
 
 
 def test_a_flipped_byte_in_a_matrix_is_refused(

@@ -14,6 +14,7 @@ import pytest
 
 from ramer.data.unpickle import read_objects
 from ramer.errors import CorpusError
+from tests.damaged import DAMAGED, damaged_npz
 
 LABELS = {
     "a": {"emo": "happy", "val": -10},
@@ -124,6 +125,13 @@ def test_a_damaged_pickle_is_one_line(data: bytes, save_labels: Callable[..., Pa
     (line,) = caught.value.faults
     assert "train_corpus" in line
     assert "\n" not in line
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_member_is_one_line(content: bytes, tmp_path: Path) -> None:
+    path = damaged_npz(tmp_path / "labels.npz", "train_corpus", content)
+    with pytest.raises(CorpusError, match=r"labels\.npz: train_corpus: (not an array|expected one pickled dict)"):
+        read_objects(path, lambda _: True)
 
 
 def test_a_file_that_is_no_npz_is_one_line(tmp_path: Path) -> None:

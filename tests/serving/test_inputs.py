@@ -10,6 +10,7 @@ import pytest
 
 from ramer.errors import RamerError
 from ramer.serving.inputs import drop_modalities, read_features
+from tests.damaged import DAMAGED, damaged_npz
 
 AUDIO = np.arange(6, dtype=np.float64).reshape(2, 3) + 1
 
@@ -58,7 +59,7 @@ def test_a_damaged_file_is_one_line(tmp_path: Path, content: bytes) -> None:
 
 def test_pickles_and_single_arrays_are_refused(tmp_path: Path) -> None:
     (line,) = faults_of(packed(tmp_path / "x.npz", ids=np.array([{}], dtype=object), A=AUDIO))
-    assert line.startswith("SOURCE: not a readable npz: Object arrays cannot be loaded")
+    assert line.startswith("SOURCE: not a readable npz: ids: Object arrays cannot be loaded")
     np.save(tmp_path / "y.npy", AUDIO)
     assert faults_of(tmp_path / "y.npy") == ["SOURCE: not a readable npz: not a zip archive of arrays"]
     assert faults_of(tmp_path / "z") == ["SOURCE: no such file or folder, expected an npz or a folder of features"]
@@ -93,6 +94,16 @@ def test_bad_folders_are_refused_line_by_line(tmp_path: Path) -> None:
     ]
     folder(tmp_path, "empty")
     assert faults_of(tmp_path, {"video": "empty"}) == ["SOURCE/empty: no .npy files there, expected one per clip"]
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
+def test_every_damaged_file_is_named_in_one_line(tmp_path: Path, content: bytes) -> None:
+    folder(tmp_path, "audio", a=[1.0], c=[2.0])
+    (tmp_path / "audio" / "b.npy").write_bytes(content)
+    (line,) = faults_of(tmp_path, {"audio": "audio"})
+    assert line.startswith("SOURCE/audio/b.npy: not a whole .npy file: ")
+    (line,) = faults_of(damaged_npz(tmp_path / "x.npz", "A", content))
+    assert line.startswith("SOURCE: not a readable npz: A: ")
 
 
 def test_dropping_makes_missing_and_keeps_the_rows() -> None:
