@@ -10,6 +10,8 @@ import numpy as np
 
 MODALITIES: tuple[str, ...] = ("audio", "video", "text")
 LETTERS: dict[str, str] = {"audio": "a", "video": "v", "text": "t"}
+# Their matrices in an npz, by the field's letters: acoustic, visual, lexical.
+PACKED_KEYS: dict[str, str] = {"audio": "A", "video": "V", "text": "L"}
 
 CONDITIONS: dict[str, tuple[str, ...]] = {
     "a": ("audio",),

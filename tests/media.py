@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from ramer.extraction.requirements import PACKAGES
+
 CLIP = Path(__file__).parents[1] / ".." / "shared" / "media" / "speech_clip.mp4"
 
 
 def require_extraction() -> None:
     """Skip the tests of a module, or one test, where the extra ``extract`` is not installed."""
-    for package in ("av", "cv2", "opensmile", "skimage", "transformers"):
+    for package in PACKAGES:
         pytest.importorskip(package, reason=f"{package} is not installed (extra: extract)")
 
 

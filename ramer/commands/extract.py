@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ramer.extraction.formats import MEDIA_KINDS
+
 if TYPE_CHECKING:
     from ramer.extraction.run import Summary
     from ramer.extraction.settings import ExtractionSettings
@@ -15,7 +17,7 @@ _MODEL = "Hugging Face model for {}: a local folder, or NAME@COMMIT of the hub; 
 
 
 def extract(
-    media: Annotated[Path, typer.Argument(help="Folder of clips: mp4, avi, mkv, mov, wav, flac; sub-folders too.")],
+    media: Annotated[Path, typer.Argument(help=f"Folder of clips: {MEDIA_KINDS}; sub-folders too.")],
     out: Annotated[Path, typer.Argument(help="Gets features/<extractor>-UTT/<clip>.npy and features/manifest.json.")],
     transcripts: Annotated[Path | None, typer.Option(help="UTF-8 CSV with the columns clip and sentence.")] = None,
     preset: Annotated[
@@ -79,14 +81,10 @@ def extract(
 
 
 def _settings(preset_name: str, like: Path | None) -> ExtractionSettings:
-    from importlib.util import find_spec
-
-    from ramer.errors import ConfigError
+    from ramer.extraction.requirements import check_packages
     from ramer.extraction.settings import preset
 
-    lacking = [name for name in ("av", "cv2", "opensmile", "skimage", "transformers") if find_spec(name) is None]
-    if lacking:
-        raise ConfigError(f"extract: not installed: {', '.join(lacking)}; install ramer[extract]")
+    check_packages("extract")
     if like is None:
         return preset(preset_name)
     from ramer.extraction.manifest import Manifest

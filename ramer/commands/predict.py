@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ramer.extraction.formats import MEDIA_KINDS, MEDIA_SUFFIXES
+
 if TYPE_CHECKING:
     from ramer.serving.inputs import Features
     from ramer.serving.predictor import Predictor
@@ -16,7 +18,7 @@ def predict(
     source: Annotated[
         Path | None,
         typer.Argument(
-            help="A clip (mp4, avi, mkv, mov, wav, flac); an npz with ids and any of A, V, L; or a folder of feature "
+            help=f"A clip ({MEDIA_KINDS}); an npz with ids and any of A, V, L; or a folder of feature "
             "folders. Nothing: a transcript alone."
         ),
     ] = None,
@@ -75,8 +77,6 @@ def predict(
 def _is_clip(source: Path | None) -> bool:
     if source is None:
         return True
-    from ramer.serving.clips import MEDIA_SUFFIXES
-
     return not source.is_dir() and source.suffix.lower() in MEDIA_SUFFIXES
 
 

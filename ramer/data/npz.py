@@ -13,8 +13,7 @@ from ramer.data.corpus import BLOCK_ROWS, UNLABELLED, RawCorpus, strings
 from ramer.data.npy import UNREADABLE, damage, read_arrays
 from ramer.errors import CorpusError
 from ramer.files import digest_file
-
-KEYS = {"audio": "A", "video": "V", "text": "L"}
+from ramer.modalities import PACKED_KEYS
 
 
 class NpzSource:
@@ -82,7 +81,9 @@ def read_npz(path: Path) -> RawCorpus:
         labels=labels,
         label_names=tuple(str(name) for name in table["label_names"]),
         splits=splits,
-        sources={m: NpzSource(path, k, rows, headers[k][0][1]) if k in headers else None for m, k in KEYS.items()},
+        sources={
+            m: NpzSource(path, k, rows, headers[k][0][1]) if k in headers else None for m, k in PACKED_KEYS.items()
+        },
         group_name="speaker" if any(s is not None for s in speakers) else None,
         provenance={"kind": "npz", "file": path.name, "sha256": digest_file(path)},
     )
@@ -90,7 +91,7 @@ def read_npz(path: Path) -> RawCorpus:
 
 def _headers(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
     """Shape and dtype of every key of the format that the file holds, without its data."""
-    known = ("ids", "label", "label_names", "split", "speaker", *KEYS.values())
+    known = ("ids", "label", "label_names", "split", "speaker", *PACKED_KEYS.values())
     headers = {}
     try:
         with zipfile.ZipFile(path) as file:
@@ -119,10 +120,10 @@ def _shape_faults(path: Path, key: str, shape: tuple[int, ...], dtype: np.dtype,
     if dtype.hasobject:
         return [f"{where}: holds pickled objects, expected plain numbers or strings"]
     kinds = {"label": ("iu", "integers"), "label_names": ("U", "strings"), "split": ("U", "strings")}
-    kind, noun = kinds.get(key, ("fiu", "numbers") if key in KEYS.values() else ("Uiu", "strings or integers"))
+    kind, noun = kinds.get(key, ("fiu", "numbers") if key in PACKED_KEYS.values() else ("Uiu", "strings or integers"))
     if dtype.kind not in kind:
         return [f"{where}: expected {noun}, got {dtype}"]
-    if key in KEYS.values():
+    if key in PACKED_KEYS.values():
         good, expected = len(shape) == 2 and shape[0] == rows and shape[1] > 0, f"[{rows}, dim]"
     elif key == "label_names":
         good, expected = len(shape) == 1, "[classes]"

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from ramer.errors import CorpusError
 from ramer.extraction.extractor import Clip
-from ramer.extraction.media import AUDIO_SUFFIXES, VIDEO_SUFFIXES
+from ramer.extraction.formats import AUDIO_SUFFIXES, MEDIA_SUFFIXES
 from ramer.extraction.names import name_problem
 
 
@@ -39,7 +39,7 @@ def find_clips(media: Path, transcripts: Path | None) -> tuple[list[Clip], list[
             continue
         clip.transcript = sentence
     if not clips:
-        kinds = ", ".join(VIDEO_SUFFIXES + AUDIO_SUFFIXES)
+        kinds = ", ".join(MEDIA_SUFFIXES)
         raise CorpusError([*faults, f"{media}: no clip found, expected files with one of {kinds}"])
     return [clips[name] for name in sorted(clips)], faults
 
@@ -110,7 +110,7 @@ def _media_files(media: Path) -> Iterator[Path]:
     for folder, folders, files in os.walk(media):
         folders[:] = sorted(f for f in folders if not f.startswith("."))
         for file in sorted(files):
-            if not file.startswith(".") and Path(file).suffix.lower() in VIDEO_SUFFIXES + AUDIO_SUFFIXES:
+            if not file.startswith(".") and Path(file).suffix.lower() in MEDIA_SUFFIXES:
                 yield Path(folder, file)
 
 
@@ -121,6 +121,6 @@ def _clip(name: str, sound: Path | None, video: Path | None) -> Clip:
 
 def _without_suffix(written: str, clips: Mapping[str, Clip] | Iterable[str]) -> str:
     name = written
-    if name not in clips and Path(name).suffix.lower() in VIDEO_SUFFIXES + AUDIO_SUFFIXES:
+    if name not in clips and Path(name).suffix.lower() in MEDIA_SUFFIXES:
         name = str(PurePosixPath(name).with_suffix(""))
     return name

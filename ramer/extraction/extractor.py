@@ -14,8 +14,9 @@ import numpy as np
 from ramer.errors import ModelError, RamerError
 from ramer.extraction import audio, recognition, text, video
 from ramer.extraction.audio import AudioEncoder
+from ramer.extraction.formats import AUDIO_SUFFIXES, MEDIA_SUFFIXES, VIDEO_SUFFIXES
 from ramer.extraction.huggingface import choose_device
-from ramer.extraction.media import AUDIO_SUFFIXES, VIDEO_SUFFIXES, Signal, read_audio
+from ramer.extraction.media import Signal, read_audio
 from ramer.extraction.recognition import SpeechRecogniser
 from ramer.extraction.results import Encoded, Missing, Outcome, one_line
 from ramer.extraction.settings import AudioSettings, ExtractionSettings, preset
@@ -267,7 +268,7 @@ def clip_of_file(path: Path) -> Clip:
         return Clip(path.stem, audio=path, problems={"video": "a sound file"})
     if suffix in VIDEO_SUFFIXES:
         return Clip(path.stem, audio=path, video=path)
-    known = ", ".join(VIDEO_SUFFIXES + AUDIO_SUFFIXES)
+    known = ", ".join(MEDIA_SUFFIXES)
     return Clip(path.stem, problems=dict.fromkeys(("audio", "video"), f"{path.name}: unknown kind, expected {known}"))
 
 

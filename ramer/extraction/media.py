@@ -13,9 +13,6 @@ from jaxtyping import Float32, UInt8
 from ramer.extraction.results import Missing, one_line
 from ramer.extraction.settings import SAMPLE_RATE
 
-VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".mov")
-AUDIO_SUFFIXES = (".wav", ".flac")
-
 _LOUDNESS_WINDOW = SAMPLE_RATE // 20  # 50 ms
 _EPSILON_SECONDS = 1e-6
 

@@ -6,15 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
+from ramer.data.corpus import UNLABELLED
 from ramer.data.prepared import SPLITS
 from ramer.errors import CorpusError
 from ramer.extraction.clips import read_csv
 from ramer.extraction.manifest import FILE_NAME, Manifest
 from ramer.extraction.store import FeatureStore
 from ramer.files import atomic_file
-
-_KEYS = {"audio": "A", "video": "V", "text": "L"}
-UNLABELLED = -1
+from ramer.modalities import PACKED_KEYS
 
 
 def pack_corpus(features: Path, labels: Path, out: Path) -> None:
@@ -58,7 +57,7 @@ def pack_corpus(features: Path, labels: Path, out: Path) -> None:
                 vector = store.vector(modality, clip)
                 if vector is not None:
                     matrix[row] = vector
-            arrays[_KEYS[modality]] = matrix
+            arrays[PACKED_KEYS[modality]] = matrix
     with atomic_file(out) as temporary, temporary.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ramer.errors import ConfigError, ModelError, RamerError
+from ramer.errors import ModelError, RamerError
+from ramer.extraction.formats import MEDIA_SUFFIXES
+from ramer.extraction.requirements import check_packages
 from ramer.modalities import MODALITIES
 from ramer.serving.predictor import Predictor
 
 if TYPE_CHECKING:
     from ramer.extraction.extractor import Extractor
-
-_PACKAGES = ("av", "cv2", "opensmile", "skimage", "transformers")
-MEDIA_SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".wav", ".flac")
 
 
 class ClipFeatures(NamedTuple):
@@ -44,9 +42,7 @@ class ClipReader:
     def __init__(
         self, predictor: Predictor, *, manifest: Path | None = None, preset: str | None = None, **options: Any
     ) -> None:
-        lacking = [name for name in _PACKAGES if find_spec(name) is None]
-        if lacking:
-            raise ConfigError(f"raw clips: not installed: {', '.join(lacking)}; install ramer[extract]")
+        check_packages("raw clips")
         self.dims = predictor.dims
         self.extractor = _extractor(predictor, manifest, preset, options)
 

@@ -10,9 +10,7 @@ import numpy as np
 from ramer.data.merbench_features import load_vector
 from ramer.data.npy import read_arrays
 from ramer.errors import RamerError
-from ramer.modalities import LETTERS, MODALITIES
-
-PACKED_KEYS = {"audio": "A", "video": "V", "text": "L"}  # the field's letters: acoustic, visual, lexical
+from ramer.modalities import LETTERS, MODALITIES, PACKED_KEYS
 
 Features = dict[str, np.ndarray | None]
 MOST_NAMED = 20  # faulty files named in one message

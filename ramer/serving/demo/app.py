@@ -12,7 +12,7 @@ from fastapi.middleware.trustedhost import TrustedHostMiddleware
 from fastapi.responses import FileResponse, JSONResponse, Response
 
 from ramer.errors import RamerError
-from ramer.serving.clips import MEDIA_SUFFIXES
+from ramer.extraction.formats import MEDIA_SUFFIXES
 from ramer.serving.demo.session import Session
 
 PAGE = Path(__file__).with_name("page")

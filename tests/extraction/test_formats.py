@@ -1,0 +1,27 @@
+"""What every part of the program must agree on, where importing it must cost nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import ramer
+from ramer.extraction.formats import MEDIA_KINDS, MEDIA_SUFFIXES
+
+
+@pytest.mark.parametrize("module", ["ramer.extraction.formats", "ramer.extraction.requirements", "ramer.modalities"])
+def test_importing_a_definition_loads_nothing_heavy(module: str) -> None:
+    heavy = ("av", "cv2", "faiss", "opensmile", "pandas", "pydantic", "skimage", "torch", "transformers")
+    code = f"import sys, {module}; print([m for m in {heavy!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_page_takes_the_kinds_of_files_that_are_read() -> None:
+    page = (Path(ramer.__file__).parent / "serving/demo/page/index.html").read_text("utf-8")
+    assert f'accept="{",".join(MEDIA_SUFFIXES)}"' in page
+    head, _, last = MEDIA_KINDS.rpartition(", ")
+    assert f">{head} or {last};" in page
