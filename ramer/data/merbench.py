@@ -54,17 +54,17 @@ def read_merbench(root: Path, settings: Merbench, scratch: Path) -> RawCorpus:
 
 def _groups(path: Path, ids: list[str], dataset: str) -> list[str | None]:
     """What a clip's name says about who is in it; None where it says nothing."""
-    if dataset == "meld":
-        return [clip.rpartition("_utt")[0] or None for clip in ids]
-    if dataset in ("mosi", "mosei"):
-        return [clip.rpartition("_")[0] or None for clip in ids]
+    parts = [clip.rpartition("/") for clip in ids]  # a sub-folder is no part of the benchmark's names
+    if dataset in ("meld", "mosi", "mosei"):
+        end = "_utt" if dataset == "meld" else "_"
+        found = [(folder + slash, name.rpartition(end)[0]) for folder, slash, name in parts]
+        return [folder + group if group else None for folder, group in found]
     if dataset in ("iemocap4", "iemocap6"):
-        faults = [
-            f"{path}: clip {clip!r}: expected the session as fifth character" for clip in ids if not clip[4:5].isdigit()
-        ]
-        if faults:
-            raise CorpusError(faults[:1])
-        return [f"session{clip[4]}" for clip in ids]
+        sessions = [name[4:5] for _, _, name in parts]
+        for clip, session in zip(ids, sessions, strict=True):
+            if not session.isdigit():
+                raise CorpusError(f"{path}: clip {clip!r}: expected the session as fifth character")
+        return [f"session{session}" for session in sessions]
     return [None] * len(ids)
 
 

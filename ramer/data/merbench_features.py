@@ -22,6 +22,8 @@ _Stamp = tuple[int, int]
 class FolderSource:
     """One modality as a folder of files ``<clip>.npy``, (dim,) or (frames, dim) and then averaged over frames.
 
+    A clip's name may hold sub-folders: ``s1/y`` is ``s1/y.npy``.
+
     What has been read lies in ``cache``, with size and time of each file: only what is new or has changed is read.
     """
 
@@ -71,7 +73,7 @@ class FolderSource:
         path = self._folder / f"{clip}.npy"
         try:
             status = os.stat(path)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return _ABSENT, None if known == _ABSENT else np.full(self.dim, np.nan, np.float32), None
         stamp = (status.st_mtime_ns, status.st_size)
         if stamp == known:
@@ -91,19 +93,28 @@ class FolderSource:
     def _first_dim(self) -> int:
         if not self._folder.is_dir():
             raise CorpusError(f"{self._folder}: no such folder, expected one .npy file per clip")
-        held = {entry.name for entry in os.scandir(self._folder)}
         fault = f"{self._folder}: none of the {len(self._ids)} clips has a file here, expected <clip>.npy"
-        for clip in self._ids:
-            if f"{clip}.npy" in held:
-                try:
-                    vector = load_vector(self._folder / f"{clip}.npy")
-                except ValueError as error:
-                    fault = f"{self._folder}: no readable file, the last was {clip}.npy: {error}"
-                    continue
-                if vector is not None:
-                    return len(vector)
-                fault = f"{self._folder}: every file is empty, expected vectors"
+        for clip in self._held():
+            try:
+                vector = load_vector(self._folder / f"{clip}.npy")
+            except ValueError as error:
+                fault = f"{self._folder}: no readable file, the last was {clip}.npy: {error}"
+                continue
+            if vector is not None:
+                return len(vector)
+            fault = f"{self._folder}: every file is empty, expected vectors"
         raise CorpusError(fault)
+
+    def _held(self) -> Iterator[str]:
+        """Clips that have a file; each sub-folder is listed once, which is less than a look for every clip."""
+        listed: dict[str, set[str]] = {}
+        for clip in self._ids:
+            parent, _, name = clip.rpartition("/")
+            if parent not in listed:
+                folder = self._folder / parent
+                listed[parent] = set(os.listdir(folder)) if folder.is_dir() else set()
+            if f"{name}.npy" in listed[parent]:
+                yield clip
 
 
 def load_vector(path: Path) -> np.ndarray | None:

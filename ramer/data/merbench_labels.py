@@ -11,6 +11,7 @@ from typing import Any
 
 from ramer.config import Merbench
 from ramer.data.corpus import cut_faults
+from ramer.data.names import name_problem
 from ramer.data.unpickle import read_objects
 from ramer.errors import CorpusError
 
@@ -118,8 +119,11 @@ def _read_clip(
     clip: Any, entry: Any, first: dict[str, str], read: Callable[[dict[str, Any]], Any]
 ) -> tuple[str | None, Any]:
     """What is wrong with one clip, else its label (None: unlabelled, ``_DROP``: leave the row out)."""
-    if not isinstance(clip, str) or not clip.strip() or "/" in clip or "\0" in clip:
-        return "expected the name of a file, without folders", None
+    if not isinstance(clip, str) or not clip.strip():
+        return "expected the name of a file", None
+    unsafe = name_problem(clip)
+    if unsafe:
+        return unsafe, None
     if clip in first:
         return f"also in {first[clip]}, expected each clip once", None
     if not isinstance(entry, dict):

@@ -7,10 +7,10 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
+from ramer.data.names import name_problem
 from ramer.errors import CorpusError
 from ramer.extraction.extractor import Clip
 from ramer.extraction.formats import AUDIO_SUFFIXES, MEDIA_SUFFIXES
-from ramer.extraction.names import name_problem
 
 
 def find_clips(media: Path, transcripts: Path | None) -> tuple[list[Clip], list[str]]:

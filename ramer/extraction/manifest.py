@@ -14,8 +14,8 @@ from pydantic import ValidationError
 
 import ramer
 from ramer.config import fault_lines
+from ramer.data.names import name_problem
 from ramer.errors import ConfigError, CorpusError
-from ramer.extraction.names import name_problem
 from ramer.extraction.settings import ExtractionSettings
 from ramer.files import read_json, write_json
 from ramer.modalities import MODALITIES

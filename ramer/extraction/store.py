@@ -13,10 +13,10 @@ from typing import IO, Any
 
 import numpy as np
 
+from ramer.data.names import name_problem
 from ramer.data.npy import read_array
 from ramer.errors import CorpusError
 from ramer.extraction.manifest import FILE_NAME, Entry, Manifest, merged
-from ramer.extraction.names import name_problem
 from ramer.extraction.results import Encoded, Missing, Outcome, one_line
 
 log = logging.getLogger(__name__)

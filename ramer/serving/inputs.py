@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,7 +22,8 @@ def read_features(source: Path, folders: Mapping[str, str | None]) -> tuple[list
 
     Args:
         source: an ``.npz`` with ``ids`` and any of ``A, V, L`` [n, dim], NaN or zero rows missing; or a folder.
-        folders: per modality the feature folder below ``source`` (``<clip>.npy``, (D,) or (T, D)).
+        folders: per modality the feature folder below ``source`` (``<clip>.npy``, (D,) or (T, D)), searched with its
+            sub-folders: ``s1/y.npy`` is the clip ``s1/y``.
 
     Returns:
         Ids and per modality float32 [n, dim] with NaN rows where missing, None where no clip has it.
@@ -89,8 +91,7 @@ def _read_folders(source: Path, folders: Mapping[str, str | None]) -> tuple[list
     if not named:
         raise RamerError(f"{source}: name at least one feature folder below it with --audio, --video or --text")
     faults = [f"{f}: no such folder, expected one .npy file per clip" for f in named.values() if not f.is_dir()]
-    # Clip names may hold dots, so only the ending is cut.
-    files = {m: {p.name.removesuffix(".npy"): p for p in sorted(f.glob("*.npy"))} for m, f in named.items()}
+    files = {m: _clip_files(f) for m, f in named.items()}
     if not faults and not any(files.values()):
         faults = [f"{folder}: no .npy files there, expected one per clip" for folder in named.values()]
     if faults:
@@ -101,6 +102,17 @@ def _read_folders(source: Path, folders: Mapping[str, str | None]) -> tuple[list
     if faults:
         raise RamerError(faults[:MOST_NAMED])
     return ids, features
+
+
+def _clip_files(folder: Path) -> dict[str, Path]:
+    """Clip to file, in the order of the names; hidden folders, which are a tool's own, are not searched."""
+    found: list[Path] = []
+    for parent, children, files in os.walk(folder):
+        children[:] = [child for child in children if not child.startswith(".")]
+        found += [Path(parent, file) for file in files if file.endswith(".npy")]
+    # Clip names may hold dots, so only the ending is cut.
+    clips = {path.relative_to(folder).as_posix().removesuffix(".npy"): path for path in found}
+    return dict(sorted(clips.items()))
 
 
 def _stack(ids: list[str], files: Mapping[str, Path], faults: list[str]) -> np.ndarray | None:

@@ -39,10 +39,11 @@ def merbench(
         members: Labels, *, section: dict[str, Any] | None = None, **settings: Any
     ) -> Callable[[], PreparedCorpus]:
         root = save_labels(members).parent
-        clips = [clip for member in members.values() for clip in member if "/" not in clip]
+        clips = [clip for member in members.values() for clip in member if ".." not in clip]
         for modality, folder in FOLDERS.items():
             (root / folder).mkdir(parents=True, exist_ok=True)
             for i, clip in enumerate(clips):
+                (root / folder / f"{clip}.npy").parent.mkdir(exist_ok=True)
                 np.save(root / folder / f"{clip}.npy", np.full(DIMS[modality], i + 1.0) + np.arange(DIMS[modality]))
         config = configure(
             {"kind": "merbench", "path": str(root), "merbench": {"features": FOLDERS} | settings},
@@ -99,6 +100,28 @@ def test_frames_are_averaged_and_what_is_absent_empty_or_zero_is_missing(
     np.testing.assert_allclose(corpus.features["text"][0], frames.mean(axis=0), rtol=1e-6)
     assert np.flatnonzero(~corpus.available[:, 2]).tolist() == [1, 2, 3, 4, 5]
     assert corpus.available[:, :2].all()
+
+
+def test_clips_in_sub_folders_have_features(merbench: Callable[..., Any]) -> None:
+    members = {m: {f"s{i % 2}/{clip}": e for i, (clip, e) in enumerate(held.items())} for m, held in MER.items()}
+    corpus = merbench(members)()
+    assert list(corpus.ids[:2]) == ["s0/train_00000000", "s1/train_00000001"]
+    np.testing.assert_array_equal(corpus.features["audio"][1], 2.0 + np.arange(DIMS["audio"]))
+    assert np.isfinite(corpus.features["video"]).all()
+
+
+def test_a_sub_folder_is_no_part_of_the_group(merbench: Callable[..., Any]) -> None:
+    clips = {f"Session{1 + i % 5}/Ses0{1 + i % 5}F_{i:03}": {"emo": (i // 5) % 4, "val": -10} for i in range(60)}
+    sessions = merbench({"whole_corpus": clips}, dataset="iemocap4")()
+    assert set(sessions.speakers) == {f"session{s}" for s in range(1, 6)}
+    members = {
+        f"{s}_corpus": {f"dir_{i % 2}/{s}dia{i // 4}_utt{i % 4}": {"emo": i % 3, "val": -10} for i in range(12)}
+        | {f"dir_0/{s}single{i}": {"emo": i % 3, "val": -10} for i in range(3)}
+        for s in ("train", "val", "test")
+    }
+    dialogues = merbench(members, dataset="meld")()
+    assert dialogues.speakers[:3].tolist() == ["dir_0/traindia0", "dir_1/traindia0", "dir_0/traindia0"]
+    assert not isinstance(dialogues.speakers[12], str)  # named like no dialogue; its folder alone makes none
 
 
 def test_several_test_sets_are_one_test_split(merbench: Callable[..., Any]) -> None:
@@ -199,7 +222,9 @@ FAULTS: list[tuple[str, Labels, dict[str, Any], str]] = [
     ),
     ("number unknown", _with("train_corpus", "x", {"emo": 6}), {}, "clip 'x': emo: expected a name or 0 to 5, got 6"),
     ("clip twice", _with("val_corpus", "train_00000001", {"emo": "sad"}), {}, "also in train_corpus"),
-    ("clip with folders", _with("val_corpus", "../x", {"emo": "sad"}), {}, "without folders"),
+    ("clip elsewhere", _with("val_corpus", "../x", {"emo": "sad"}), {}, "clip '../x': a name must not be absolute or"),
+    ("clip at the root", {**MER, "val_corpus": {"/..": {"emo": "sad"}}}, {}, "clip '/..': a name must not be absolute"),
+    ("clip without a name", _with("val_corpus", " ", {"emo": "sad"}), {}, "clip ' ': expected the name of a file"),
     ("no emotions", SENTIMENT, {"dataset": "mosi"}, "mosi has no emotions, expected sentiment or sentiment_nonzero"),
     ("text as sentiment", _with("val_corpus", "x", {"val": "high"}), {"task": "sentiment"}, "val: expected a number"),
     ("no session", {"whole_corpus": _mer_clips("clips", 9)}, {"dataset": "iemocap4"}, "expected the session as fifth"),

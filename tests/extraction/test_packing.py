@@ -88,6 +88,23 @@ def test_labels_that_do_not_fit(text: str, line: str, features: Path, tmp_path: 
     assert not (tmp_path / "corpus.npz").exists()
 
 
+def test_clips_in_sub_folders_arrive_on_every_way(tmp_path: Path, make_wav: MakeWav, make_tone: MakeTone) -> None:
+    from ramer.data.merbench_features import FolderSource
+    from ramer.serving.inputs import read_features
+
+    for name in ("x", "s1/y", "s1/deep/z.1"):
+        make_wav(tmp_path / "media" / f"{name}.wav", make_tone(0.5))
+    extractor = Extractor(ExtractionSettings(video=None, text=None), device="cpu")
+    extract_corpus(extractor, tmp_path / "media", tmp_path / "out")
+    features = tmp_path / "out" / "features"
+    ids, read = read_features(features, {"audio": "egemaps-UTT"})
+    assert ids == ["s1/deep/z.1", "s1/y", "x"]
+    source = FolderSource(features / "egemaps-UTT", np.array(ids[:2], dtype=object), tmp_path / "cache")
+    assert read["audio"] is not None
+    np.testing.assert_array_equal(np.concatenate(list(source.blocks())), read["audio"][:2])
+    assert np.isfinite(read["audio"]).all()
+
+
 def test_the_folders_are_read_as_merbench_features(features: Path, tmp_path: Path) -> None:
     from ramer.data.merbench_features import FolderSource
 

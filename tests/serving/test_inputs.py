@@ -81,6 +81,18 @@ def test_folders_are_joined_by_clip_and_frames_averaged(tmp_path: Path) -> None:
     assert features["text"] is None
 
 
+def test_clips_in_sub_folders_are_found_by_their_path(tmp_path: Path) -> None:
+    folder(tmp_path, "audio", x=[1.0], y=[2.0])
+    folder(tmp_path / "audio", "s1", **{"y": [3.0], "z.1": [4.0]})
+    folder(tmp_path / "audio", ".ipynb_checkpoints", x=[5.0])
+    folder(tmp_path, "text", **{"x": [6.0]})
+    folder(tmp_path / "text", "s1", **{"y": [7.0]})
+    ids, features = read_features(tmp_path, {"audio": "audio", "text": "text"})
+    assert ids == ["s1/y", "s1/z.1", "x", "y"]
+    np.testing.assert_array_equal(features["audio"], [[3], [4], [1], [2]])
+    np.testing.assert_array_equal(features["text"], [[7], [np.nan], [6], [np.nan]])
+
+
 def test_bad_folders_are_refused_line_by_line(tmp_path: Path) -> None:
     assert "name at least one feature folder" in faults_of(tmp_path)[0]
     folder(tmp_path, "audio", a=[1.0], b=[1.0, 2.0], c=[np.nan, 1.0], d=["x"])

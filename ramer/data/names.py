@@ -1,4 +1,4 @@
-"""Clip names that are safe as file names: nothing outside the feature folder is ever written or removed."""
+"""Clip names that are safe as paths: nothing outside the feature folder is ever read, written or removed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ _MAX_NAME_BYTES = 250  # a file system takes 255 for a name; ".npy" is added
 
 
 def name_problem(name: str) -> str | None:
-    """Why a clip's name cannot be a file name below the feature folder; None where it can."""
+    """Why a clip's name cannot be a path below the feature folder, of parts joined by ``/``; None where it can."""
     parts = name.split("/")
     if name.startswith("/") or any(part in ("", ".", "..") for part in parts):
         return "a name must not be absolute or hold empty, '.' or '..' parts"
