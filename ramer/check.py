@@ -7,7 +7,7 @@ from pathlib import Path
 from ramer.config import Config
 from ramer.errors import ConfigError
 from ramer.files import atomic_file
-from ramer.inputs import LIVE, NOT_SERVED
+from ramer.inputs import LIVE, NOT_SERVED, SHUFFLED
 from ramer.methods import MethodOptions, RetrievalOptions, method_class, method_options
 from ramer.seeding import choose_device
 
@@ -50,15 +50,25 @@ def _device_faults(config: Config) -> list[str]:
 
 def _width_faults(name: str, options: MethodOptions, config: Config) -> list[str]:
     width = config.retrieval.width
-    if isinstance(options, RetrievalOptions) and options.k > width:
-        return [f"{SOURCE}: methods.{name}.k: {options.k} exceeds retrieval.width {width}, the candidates kept"]
-    return []
+    if not isinstance(options, RetrievalOptions):
+        return []
+    drop_first = int(getattr(options, "drop_first", False))
+    if options.k + drop_first <= width:
+        return []
+    extra = " less the first, which is dropped" if drop_first else ""
+    return [f"{SOURCE}: methods.{name}.k: {options.k} exceeds retrieval.width {width}, the candidates kept{extra}"]
 
 
 def _served_faults(options: dict[str, MethodOptions], config: Config) -> list[str]:
     served = options.get(config.serve.method)
-    if served is not None and LIVE in method_class(served.type).reads(served):
+    if served is None:
+        return []
+    kind = method_class(served.type)
+    inputs = kind.reads(served)
+    if LIVE in inputs:
         return [f"{SOURCE}: serve.method: {config.serve.method!r} {NOT_SERVED}"]
-    if served is not None and not method_class(served.type).deployable:
+    if not kind.deployable:
         return [f"{SOURCE}: serve.method: {config.serve.method!r} cannot be deployed, it uses what is missing"]
+    if SHUFFLED in inputs:
+        return [f"{SOURCE}: serve.method: {config.serve.method!r} is a control, its database is shuffled"]
     return []

@@ -327,8 +327,11 @@ def parse_config(raw: Any, source: str = "params.yaml") -> Config:
         for name, entry in config.methods.items()
         if not isinstance(entry.get("type"), str)
     ]
-    for field, name in (("report.reference", config.report.reference), ("serve.method", config.serve.method)):
-        if name != "best_baseline" and name not in config.methods:
+    named = [("serve.method", config.serve.method)]
+    if config.report.reference != "best_baseline":
+        named.append(("report.reference", config.report.reference))
+    for field, name in named:
+        if name not in config.methods:
             faults.append(f"{source}: {field}: {name!r} is not under methods: {', '.join(config.methods)}")
     if faults:
         raise ConfigError(faults)
@@ -338,7 +341,10 @@ def parse_config(raw: Any, source: str = "params.yaml") -> Config:
 def fault_lines(error: ValidationError, source: str, prefix: str = "") -> list[str]:
     """Pydantic's errors as one line each: file, key, what is wrong, what was given."""
     lines = []
+    places = [fault["loc"] for fault in error.errors()]
     for fault in error.errors():
+        if any(len(loc) > len(fault["loc"]) and loc[: len(fault["loc"])] == fault["loc"] for loc in places):
+            continue  # what is wrong with a list once its bad items are left out
         key = ".".join(str(part) for part in (prefix, *fault["loc"]) if part != "")
         if fault["type"] == "extra_forbidden":
             lines.append(f"{source}: {key}: unknown key")

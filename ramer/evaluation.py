@@ -1,4 +1,4 @@
-"""Score one trained method under all seven conditions. The only place where test rows are read."""
+"""Score one trained method under all seven conditions: nothing else predicts test rows."""
 
 from __future__ import annotations
 

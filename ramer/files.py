@@ -21,18 +21,25 @@ _METADATA_KEY = "ramer"  # safetensors keeps bytes stable only with a single met
 
 @contextmanager
 def atomic_directory(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary sibling directory that replaces ``path`` only if the body succeeds."""
-    target = Path(path)
+    """Yield a temporary sibling directory that replaces ``path`` only if the body succeeds.
+
+    What was there is moved aside first and deleted last: at no moment is there neither the old nor the new on disk.
+    """
+    target = Path(path).absolute()
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     temporary.chmod(0o755)
+    aside = temporary.with_name(f"{temporary.name}.old")
     try:
         yield temporary
         if target.exists():
-            shutil.rmtree(target)
+            target.rename(aside)
         temporary.rename(target)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        if aside.exists() and not target.exists():
+            aside.rename(target)
+        for left in (temporary, aside):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 @contextmanager

@@ -119,11 +119,12 @@ def fit_replicate(method: Method, data: ReplicateData, history: History) -> Fitt
 
 
 def _check_k(name: str, options: RetrievalOptions, workspace: Workspace, replicate: Replicate) -> None:
+    """Every training row must find k neighbours, as test rows do: a head that has met none learns nothing of them."""
     drop_first = bool(getattr(options, "drop_first", False))
     for i, m in enumerate(MODALITIES):
         if workspace.corpus.available[:, i].any():
             table = workspace.neighbours[m]
-            check_k(options.k, drop_first, table.database_rows(replicate), table.width, name)
+            check_k(options.k, drop_first, table.findable_rows(replicate), table.width, name)
 
 
 def _description(name: str, kind: type[Method], options: MethodOptions, chosen: dict[str, dict]) -> dict:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sqlite3
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from urllib.parse import unquote
 
 from ramer.errors import ModelError
 
@@ -41,6 +43,24 @@ def is_server(uri: str) -> bool:
     return uri.startswith(("http://", "https://"))
 
 
+def sqlite_fault(uri: str) -> str | None:
+    """Why a SQLite store cannot be read; None for one that can, or for another kind of store.
+
+    MLflow would make an empty store where there is none, and try a broken one again for minutes.
+    """
+    if not uri.startswith(_SQLITE):
+        return None
+    database = Path(unquote(uri.removeprefix(_SQLITE)))
+    if not database.is_file():
+        return f"no MLflow store at {database}; run in the project, or set MLFLOW_TRACKING_URI"
+    try:
+        with contextlib.closing(sqlite3.connect(database)) as connection:
+            connection.execute("PRAGMA schema_version")
+    except sqlite3.Error as error:
+        return f"{database}: {error}"
+    return None
+
+
 def names_version(path: str | Path) -> bool:
     """Whether a path is no path but a registered model: ``models:/name@alias`` or ``models:/name/3``."""
     return str(path).startswith(_SCHEME)
@@ -62,9 +82,8 @@ def fetch_model(uri: str) -> Iterator[Path]:
 
     told = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
     store = told or tracking_uri(os.environ, Path.cwd())
-    database = Path(store.removeprefix(_SQLITE)) if store.startswith(_SQLITE) else None
-    if database is not None and not database.is_file():  # MLflow would make an empty one
-        raise ModelError(f"{uri}: no MLflow store at {database}; run in the project, or set MLFLOW_TRACKING_URI")
+    if fault := sqlite_fault(store):
+        raise ModelError(f"{uri}: {fault}")
     with tempfile.TemporaryDirectory(prefix="ramer-model-") as folder, defaults(_PATIENCE):
         try:
             got = artifacts.download_artifacts(artifact_uri=uri, dst_path=folder, tracking_uri=store)

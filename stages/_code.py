@@ -44,7 +44,14 @@ def import_closure(*sources: str, root: Path) -> set[str]:
         if source not in found:
             found.add(source)
             waiting += _imported_files(root / source, root)
-    return {source for source in found if not _is_marker(root / source)}
+    found = {source for source in found if not _is_marker(root / source)}
+    return found | {file for source in found for file in _data_beside(root / source, root)}
+
+
+def _data_beside(path: Path, root: Path) -> set[str]:
+    """What is no code in a module's folder: templates, which it may read."""
+    beside = [p for p in path.parent.iterdir() if p.is_file() and not p.name.startswith((".", "py.typed"))]
+    return {p.relative_to(root).as_posix() for p in beside if p.suffix not in (".py", ".pyc")}
 
 
 @cache

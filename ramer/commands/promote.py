@@ -26,8 +26,11 @@ def promote(
     config = load_config(project / "params.yaml")
     done = promote(config, project, os.environ, version, model)
     told = f"models:/{done.name}@champion is version {done.version}"
-    if done.comparison is None:
+    if done.previous is None:
         typer.echo(f"{told}; there was none before")
+        return
+    if done.comparison is None:
+        typer.echo(f"{told}, before version {done.previous}: the same model, not compared with its other database")
         return
     c = done.comparison
     points = f"{c.difference * 100:+.1f} points [{c.low * 100:+.1f}, {c.high * 100:+.1f}]"

@@ -14,7 +14,7 @@ import torch
 
 from ramer.batches import Batch, LabelledRows, TrainingBatch
 from ramer.inputs import STATES
-from ramer.methods._contract import Method
+from ramer.methods._contract import Method, take_weights, weights_of
 from ramer.modalities import CONDITIONS, MODALITIES
 from ramer.nn.fusion import FusionClassifier
 from ramer.seeding import seed_torch
@@ -91,14 +91,11 @@ class ImputingMethod(Method):
             return scores.double().softmax(dim=1).cpu().numpy()
 
     def tensors(self) -> dict[str, np.ndarray]:
-        return {f"head_.{n}": v.cpu().numpy() for n, v in self.head_.state_dict().items()}
+        return weights_of(self.head_, "head_.")
 
     def restore(self, tensors: dict[str, np.ndarray]) -> Self:
         width = sum(self.shape.state_dims.values()) + 2 * len(MODALITIES)
-        self.head_ = self._new_head(width)
-        state = {n.removeprefix("head_."): torch.from_numpy(v) for n, v in tensors.items() if n.startswith("head_.")}
-        self.head_.load_state_dict(state)
-        self.head_.eval()
+        self.head_ = take_weights(self._new_head(width), tensors, "head_.")
         return self
 
     def _new_head(self, width: int) -> FusionClassifier:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ramer.batches import Batch, LabelledRows, TrainingBatch
 from ramer.inputs import FEATURES, STATES
-from ramer.methods._contract import Method
+from ramer.methods._contract import Method, take_weights, weights_of
 from ramer.methods._imputing import normalised
 from ramer.missing import condition_probabilities
 from ramer.modalities import CONDITIONS, FULL_CONDITION, MODALITIES, condition_masks
@@ -72,13 +72,10 @@ class NeuralMethod(Method):
         return proba
 
     def tensors(self) -> dict[str, np.ndarray]:
-        return {_PREFIX + n: v.cpu().numpy() for n, v in self.network_.state_dict().items()}
+        return weights_of(self.network_, _PREFIX)
 
     def restore(self, tensors: dict[str, np.ndarray]) -> Self:
-        self.network_ = self.new_network()
-        state = {n.removeprefix(_PREFIX): torch.from_numpy(v) for n, v in tensors.items() if n.startswith(_PREFIX)}
-        self.network_.load_state_dict(state)
-        self.network_.eval()
+        self.network_ = take_weights(self.new_network(), tensors, _PREFIX)
         return self
 
 

@@ -39,7 +39,11 @@ class DistilOptions(MethodOptions):
 
 
 class Distil(NeuralMethod):
-    """The network of ``modality_dropout``, taught by its full-modality twin."""
+    """The network of ``modality_dropout``, taught by its full-modality twin.
+
+    With ``inputs: features`` it learns from the raw vectors to the classes, so that what would be encoder and head are
+    taught together; with ``states`` the pretrained encoders stay as they are and the head alone is taught.
+    """
 
     Options = DistilOptions
     inputs = frozenset({FEATURES, STATES})

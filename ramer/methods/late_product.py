@@ -14,17 +14,19 @@ from pydantic import Field
 from scipy.special import log_softmax, softmax
 
 from ramer.batches import Batch, LabelledRows, TrainingBatch
+from ramer.config import Positive
 from ramer.inputs import FEATURES
 from ramer.methods._contract import Method, MethodOptions
 from ramer.metrics import weighted_f1
 from ramer.modalities import MODALITIES
 from ramer.training.loop import Fitted, History, selection
+from ramer.training.progress import track
 
 
 class LateProductOptions(MethodOptions):
     """inverse_penalties: scikit-learn's C, one chosen per modality on validation."""
 
-    inverse_penalties: tuple[float, ...] = Field(default=(0.001, 0.01, 0.1, 1.0), min_length=1, strict=False)
+    inverse_penalties: tuple[Positive, ...] = Field(default=(0.001, 0.01, 0.1, 1.0), min_length=1, strict=False)
     max_iter: int = Field(default=1000, ge=1)
 
 
@@ -49,7 +51,7 @@ class LateProduct(Method):
         under = val.under("avt")
         seen = under.available[:, i]
         best, chosen = -1.0, np.empty(0)
-        for c in self.options.inverse_penalties:
+        for c in track(self.options.inverse_penalties, f"{self.options.type} {m}"):
             model = LogisticRegression(C=c, max_iter=self.options.max_iter).fit(x, y)
             matrix = _as_matrix(model.coef_, model.intercept_)
             predicted = (under.features[m][seen] @ matrix[:-1] + matrix[-1]).argmax(axis=1)

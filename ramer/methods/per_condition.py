@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ramer.batches import Batch, LabelledRows, TrainingBatch
+from ramer.methods._contract import take_weights, weights_of
 from ramer.methods._imputing import Filled, ImputingMethod
 from ramer.modalities import CONDITIONS, MODALITIES, condition_masks
 from ramer.nn.fusion import FusionClassifier
@@ -80,21 +81,18 @@ class PerCondition(ImputingMethod):
         return proba
 
     def tensors(self) -> dict[str, np.ndarray]:
-        return {
-            f"heads_.{condition}.{name}": value.cpu().numpy()
-            for condition, head in self.heads_.items()
-            for name, value in head.state_dict().items()
-        }
+        kept: dict[str, np.ndarray] = {}
+        for condition, head in self.heads_.items():
+            kept |= weights_of(head, f"heads_.{condition}.")
+        return kept
 
     def restore(self, tensors: dict[str, np.ndarray]) -> Self:
         width = sum(self.shape.state_dims.values()) + 2 * len(MODALITIES)
         self.heads_ = {}
         for condition in CONDITIONS:
             prefix = f"heads_.{condition}."
-            state = {n.removeprefix(prefix): torch.from_numpy(v) for n, v in tensors.items() if n.startswith(prefix)}
-            if state:
-                self.heads_[condition] = self._new_head(width).eval()
-                self.heads_[condition].load_state_dict(state)
+            if any(name.startswith(prefix) for name in tensors):
+                self.heads_[condition] = take_weights(self._new_head(width), tensors, prefix)
         return self
 
 

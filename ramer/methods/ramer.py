@@ -59,7 +59,7 @@ class RamerOptions(RetrievalOptions):
     normalize_values: bool = True
     normalize_available: bool = True
     tau: float | None = Field(default=None, gt=0)
-    taus: tuple[float, ...] = Field(default=(0.02, 0.1, 0.5), min_length=1, strict=False)
+    taus: tuple[Positive, ...] = Field(default=(0.02, 0.1, 0.5), min_length=1, strict=False)
     retrieve: Literal["states", "features"] = "states"
     encoder: Literal["frozen", "finetune"] = "frozen"
     encoder_lr: Positive = 1e-4

@@ -18,7 +18,7 @@ _MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(
 def scramble(numbers: np.ndarray) -> np.ndarray:
     """A fixed pseudo-random uint64 per number (SplitMix64, Steele et al. 2014).
 
-    A row's draw depends on its number alone, not on the batch that it comes in.
+    A row's draw depends on its number alone, not on the batch that it comes in; all new clips share one.
     """
     x = numbers.astype(np.uint64) * _MIX[0] + _MIX[0]
     x = (x ^ (x >> np.uint64(30))) * _MIX[1]
@@ -41,7 +41,7 @@ class RandomNeighbours(ImputingMethod):
     def fill(self, batch: Batch) -> Filled:
         assert batch.database is not None
         states, imputed = self.zeros(batch), np.zeros_like(batch.available)
-        numbers = np.where(batch.rows >= 0, batch.rows, np.arange(len(batch)))
+        numbers = np.where(batch.rows >= 0, batch.rows, len(batch.database.available))
         k = self.options.k
         for i, m in enumerate(MODALITIES):
             candidates = np.flatnonzero(batch.database.available[:, i])

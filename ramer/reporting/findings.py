@@ -53,7 +53,7 @@ def find(results: Results, bootstrap: Bootstrap) -> Findings:
     deployable = [n for n, m in about.items() if m["deployable"]] or list(about)
     alpha = 1.0 - bootstrap.confidence
     best, baseline = best_on_validation(about, deployable), choose_reference(about)
-    retrieving = [n for n in deployable if about[n]["retrieval"] and about[n]["type"] != CONTROL]
+    retrieving = [n for n in deployable if about[n]["retrieval"]]
     retrieval = best_on_validation(about, retrieving) if retrieving else None
     gain: dict[str, Comparison] = {}
     if retrieval and not about[baseline]["retrieval"]:

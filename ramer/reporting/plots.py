@@ -23,6 +23,8 @@ from ramer.modalities import AVERAGE, CONDITIONS, FULL_CONDITION, MISSING_CONDIT
 PALETTE: tuple[str, ...] = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9",
     "#332288", "#882255", "#999933", "#AA4499", "#117733", "#88CCEE",
+    "#003A5C", "#7A3600", "#004D38", "#7D4763", "#7F5800", "#1F5F86",
+    "#8C86C9", "#D98FB5", "#CFCF7A", "#E3A6DB", "#6FBF87", "#5E7F99",
 )  # fmt: skip
 MODALITY_COLORS = {"audio": "#0072B2", "video": "#D55E00", "text": "#009E73"}
 WIDTH = 6.4
@@ -45,7 +47,7 @@ STYLE: Any = {
 
 
 def method_colors(names: Sequence[str]) -> dict[str, str]:
-    """One colour per method by its place under ``methods``, the same in every figure and table."""
+    """One colour for each of up to 24 methods by its place under ``methods``, the same in every figure and table."""
     return {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(names)}
 
 

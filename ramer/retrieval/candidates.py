@@ -148,6 +148,9 @@ class ScoreCalibration:
 def check_k(k: int, drop_first: bool, database_rows: int, width: int, name: str) -> None:
     """Refuse a k that the lists or the database cannot serve.
 
+    Args:
+        database_rows: that a training row may find, at the least.
+
     Raises:
         RetrievalError: naming ``methods.<name>.k``.
     """
@@ -160,7 +163,10 @@ def check_k(k: int, drop_first: bool, database_rows: int, width: int, name: str)
             f"params.yaml: methods.{name}.k: {k} needs retrieval.width of at least {wanted}{extra}, got {width}"
         )
     if wanted > database_rows:
-        faults.append(f"{key} needs a database of at least {wanted} rows{extra}, got {database_rows}")
+        faults.append(
+            f"{key} needs a database of at least {wanted} rows{extra} beside a training row's own speaker, "
+            f"got {database_rows}"
+        )
     if faults:
         raise RetrievalError(faults)
 

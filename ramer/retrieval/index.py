@@ -95,11 +95,11 @@ def build_index(config: Config, modality: str, prepared: Path, states: Path, out
 
 
 def save_index(index: DatabaseIndex, path: str | Path) -> None:
-    """Write an index and, beside it, its sidecar."""
+    """Write an index and, beside it, its sidecar, which says how many bytes the index has."""
     path = Path(path)
     with atomic_file(path) as temporary:
         faiss.write_index(index.faiss_index, str(temporary))
-    write_json(path.with_suffix(".json"), index.sidecar)
+    write_json(path.with_suffix(".json"), index.sidecar | {"bytes": path.stat().st_size})
 
 
 def load_index(
@@ -132,10 +132,12 @@ def load_index(
             raise RetrievalError(f"{file}: no such file, expected the output of the stage index")
     try:
         sidecar = read_json(side)
-        rows = np.asarray(sidecar["rows"], dtype=np.int64)
+        rows, size = np.asarray(sidecar["rows"], dtype=np.int64), int(sidecar["bytes"])
     except (ValueError, KeyError, TypeError) as error:
         raise RetrievalError(f"{side}: not an index' description ({type(error).__name__}); build it again") from None
     try:
+        if path.stat().st_size != size:  # mapping a torn file would end the whole process
+            raise RuntimeError
         index = faiss.read_index(str(path), getattr(faiss, "IO_FLAG_MMAP_IFC", 0) if mapped else 0)
     except RuntimeError:  # all that FAISS raises
         raise RetrievalError(f"{path}: torn, or no index of FAISS; build it again") from None

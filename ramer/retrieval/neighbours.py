@@ -74,6 +74,10 @@ class NeighbourTable:
         """How many rows the replicate's database of this modality holds."""
         return int(self.info["database_rows"][replicate.name])
 
+    def findable_rows(self, replicate: Replicate) -> int:
+        """How many rows every training row may find at the least: the database's without those of its own speaker."""
+        return self.database_rows(replicate) - int(self.info["excluded_rows"][replicate.name])
+
     def lists(
         self, replicate: Replicate, rows: Int[np.ndarray, " n"]
     ) -> tuple[Int[np.ndarray, "n width"], Float[np.ndarray, "n width"]]:
@@ -131,11 +135,20 @@ def retrieve(config: Config, modality: str, prepared: Path, states: Path, index:
             "encoder_digests": table.encoder_digests,
             "ids_digest": corpus.ids_digest,
             "database_rows": {r.name: len(indexes[r.index].rows) for r in corpus.replicates},
+            "excluded_rows": {r.name: _most_excluded(config, corpus, indexes[r.index], r) for r in corpus.replicates},
         }
         if table.crossfit_digests:
             info["crossfit_digests"] = table.crossfit_digests
         write_json(folder / "neighbours.json", info)
         write_json(folder / "diagnostics.json", {"modality": modality, "replicates": reports, "mean": average(reports)})
+
+
+def _most_excluded(config: Config, corpus: PreparedCorpus, index: DatabaseIndex, replicate: Replicate) -> int:
+    """Rows of the database that some training row must not find: those of its speaker, at the most."""
+    codes = exclusion_codes(corpus.groups, config.retrieval.exclude)
+    held = codes[index.rows]
+    _, counts = np.unique(held[np.isin(held, codes[corpus.rows_in(replicate, "train")])], return_counts=True)
+    return int(counts.max(initial=0))
 
 
 def _check_scope(indexes: list[DatabaseIndex], scope: str, path: Path) -> None:

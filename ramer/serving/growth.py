@@ -22,7 +22,8 @@ import pandas as pd
 from ramer.errors import ModelError, RamerError
 from ramer.files import digest_strings, read_json, write_json, write_table
 from ramer.modalities import MODALITIES
-from ramer.retrieval.index import DatabaseIndex, add_keys, load_index, save_index
+from ramer.retrieval.append import append_keys, append_table
+from ramer.retrieval.index import DatabaseIndex, load_index, save_index
 from ramer.serving.inputs import Features
 from ramer.serving.modelfiles import MODEL_FILE, DatabaseTable, ModelFiles, find_model
 from ramer.serving.predictor import Predictor
@@ -113,7 +114,7 @@ def _add(files: ModelFiles, folder: Path, ids: list[str], features: Features) ->
     names = {part: f"{part}.{len(added)}" for part in _PARTS}
     remove_unused(folder)
     _write_database(files, table, folder / names["database"], new)
-    _write_indexes(files, folder / names["index"], new)
+    _write_indexes(files, table, folder / names["database"], folder / names["index"], new)
     described = read_json(folder / MODEL_FILE)
     write_json(folder / MODEL_FILE, described | {"folders": names, "additions": added})
     return addition
@@ -144,22 +145,25 @@ def _write_database(files: ModelFiles, table: DatabaseTable, out: Path, new: _Cl
         columns[f"available_{m}"] = np.concatenate([table.available[:, i], new.available[:, i]])
     write_table(out / "rows.parquet", pd.DataFrame(columns))
     for m in MODALITIES:
-        np.save(out / f"{m}.npy", np.concatenate([table.states[m], new.states[m]], axis=1, dtype=np.float32))
+        append_table(table.states[m], new.states[m], out / f"{m}.npy")
 
 
-def _write_indexes(files: ModelFiles, out: Path, new: _Clips) -> None:
-    names = np.array(new.ids, dtype=object)
+def _write_indexes(files: ModelFiles, table: DatabaseTable, database: Path, out: Path, new: _Clips) -> None:
+    """The indexes with the new rows; ``database`` holds the states of all rows. Recall is measured again."""
+    numbers, names = np.concatenate([table.rows, new.rows]), np.array(new.ids, dtype=object)
+    digest, rerank = digest_strings([*table.ids, *new.ids]), files.description["retrieval"]["rerank"]
     for i, m in enumerate(MODALITIES):
         (out / m).mkdir(parents=True)
+        states = np.load(database / f"{m}.npy", mmap_mode="r")
         held = np.flatnonzero(new.available[:, i])
         for position, replicate in enumerate(files.replicates):
             index = load_index(files.index / m / f"{replicate}.faiss", mapped=False)
             if len(held):
-                add_keys(index.faiss_index, index.sidecar["kind"], new.states[m][position], held, names[held])
-            rows = np.concatenate([index.rows, new.rows[held]])
-            sidecar = index.sidecar | {
-                "ids": [*index.sidecar["ids"], *names[held]],
-                "rows": rows,
-                "count": len(rows),
-            }
-            save_index(DatabaseIndex(index.faiss_index, rows, sidecar), out / m / f"{replicate}.faiss")
+                # By their places in the table, as its states are; on disk an index names rows by their numbers.
+                index = DatabaseIndex(index.faiss_index, np.searchsorted(table.rows, index.rows), index.sidecar)
+                places = len(table.rows) + held
+                given = states[position]
+                index = append_keys(index, given, places, names[held], ids_digest=digest, rerank=rerank)
+                rows = numbers[index.rows]
+                index = DatabaseIndex(index.faiss_index, rows, index.sidecar | {"rows": rows})
+            save_index(index, out / m / f"{replicate}.faiss")

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.lib.format import open_memmap
 
 from ramer.data.prepared import PreparedCorpus
 from ramer.errors import ModelError
@@ -25,6 +26,7 @@ from ramer.retrieval.states import StatesTable
 log = logging.getLogger(__name__)
 
 FORMAT = 1
+BLOCK = 16384  # rows copied at a time
 MODEL_FILE = "model.json"
 IN_MLFLOW = Path("artifacts", "model")  # where MLflow keeps an exported model that it was given as artifact "model"
 
@@ -72,14 +74,33 @@ class ModelFiles:
         if self.project is not None:
             return _project_database(self.project, self.description)
         assert self.database is not None
-        table = read_table(self.database / "rows.parquet")
-        return DatabaseTable(
-            rows=table["row"].to_numpy(dtype=np.int64),
-            ids=table["id"].to_numpy(dtype=object),
-            labels=np.stack([_texts(table[f"label_{r}"]) for r in self.replicates]),
-            available=table[[f"available_{m}" for m in MODALITIES]].to_numpy(dtype=bool),
-            states={m: np.load(self.database / f"{m}.npy", mmap_mode="r") for m in MODALITIES},
-        )
+        rows = self.database / "rows.parquet"
+        with torn_files(rows):
+            table = read_table(rows)
+            held = DatabaseTable(
+                rows=table["row"].to_numpy(dtype=np.int64),
+                ids=table["id"].to_numpy(dtype=object),
+                labels=np.stack([_texts(table[f"label_{r}"]) for r in self.replicates]),
+                available=table[[f"available_{m}" for m in MODALITIES]].to_numpy(dtype=bool),
+                states={},
+            )
+        for m in MODALITIES:
+            path = self.database / f"{m}.npy"
+            with torn_files(path):
+                held.states[m] = np.load(path, mmap_mode="r")
+            if held.states[m].shape[:2] != (len(self.replicates), len(held.rows)):
+                got = " x ".join(map(str, held.states[m].shape[:2]))
+                raise ModelError(f"{path}: expected {len(self.replicates)} x {len(held.rows)} states, got {got}")
+        return held
+
+
+@contextlib.contextmanager
+def torn_files(path: Path) -> Iterator[None]:
+    """Whatever reading a damaged part of a model raises, as one line."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        raise ModelError(f"{path}: torn, or no part of a model ({type(error).__name__}); export it again") from None
 
 
 @contextlib.contextmanager
@@ -113,9 +134,11 @@ def export_model(project: Path, out: Path, method: str | None = None) -> None:
     """Copy all that prediction needs into one folder that works without the project.
 
     Raises:
-        ModelError: the project holds no such model.
+        ModelError: the project holds no such model, or ``out`` holds something that is none.
     """
     files = find_model(project, method)
+    if out.exists() and not (out / MODEL_FILE).is_file() and (not out.is_dir() or any(out.iterdir())):
+        raise ModelError(f"{out}: holds something else than an exported model, which alone would be replaced")
     with atomic_directory(out) as folder:
         shutil.copytree(files.encoders, folder / "encoders")
         shutil.copytree(files.heads, folder / "heads")
@@ -126,7 +149,8 @@ def export_model(project: Path, out: Path, method: str | None = None) -> None:
 
 
 def _exported(path: Path, method: str | None) -> ModelFiles:
-    description = read_json(path / MODEL_FILE)
+    with torn_files(path / MODEL_FILE):
+        description = dict(read_json(path / MODEL_FILE))
     if description.get("format") != FORMAT:
         raise ModelError(f"{path / MODEL_FILE}: format: expected {FORMAT}, got {description.get('format')!r}")
     if method not in (None, description["method"]):
@@ -144,10 +168,9 @@ def _of_project(path: Path, method: str | None) -> ModelFiles:
     if not (heads / "method.json").is_file():
         raise ModelError(f"{heads}: method {name!r} is not trained here; methods: {', '.join(config.methods)}")
     corpus = PreparedCorpus.open(path / "data" / "prepared")
-    trained = read_json(heads / "method.json")
-    inputs = trained[
-        "inputs"
-    ]  # read from the file: the method's class would load torch, which a registration never needs
+    with torn_files(heads / "method.json"):
+        trained = dict(read_json(heads / "method.json"))
+    inputs = trained["inputs"]  # from the file: the method's class would load torch, which registering never needs
     if not trained["deployable"] and SHUFFLED not in inputs:
         raise ModelError(f"{heads}: method {name!r} is not deployable: it uses what is missing at prediction")
     if LIVE in inputs:
@@ -224,4 +247,9 @@ def _write_database(files: ModelFiles, out: Path) -> None:
     columns |= {f"available_{m}": table.available[keep, i] for i, m in enumerate(MODALITIES)}
     write_table(out / "rows.parquet", pd.DataFrame(columns))
     for m, states in table.states.items():
-        np.save(out / f"{m}.npy", np.ascontiguousarray(states[:, keep]))
+        shape = (len(states), len(keep), states.shape[2])
+        copied = open_memmap(out / f"{m}.npy", mode="w+", dtype=np.float32, shape=shape)
+        for replicate in range(len(states)):
+            for start in range(0, len(keep), BLOCK):  # never a whole table in memory
+                copied[replicate, start : start + BLOCK] = states[replicate, keep[start : start + BLOCK]]
+        copied.flush()

@@ -129,15 +129,18 @@ class StackedFinder:
 
     Args:
         methods: of all replicates; ``fits`` must hold. databases: of all replicates, over the same rows.
+        states: of all replicates, [replicates, rows, hidden] per modality; what is memory-mapped stays on disk.
     """
 
-    def __init__(self, methods: Sequence[Method], databases: Sequence[Database]) -> None:
+    def __init__(
+        self, methods: Sequence[Method], databases: Sequence[Database], states: Mapping[str, np.ndarray]
+    ) -> None:
         assert isinstance(methods[0], Ramer)
         self._rules = methods[0].rules
         self._rows = len(databases[0].available)
-        states = {m: _one_after_the_other([database.states[m] for database in databases]) for m in MODALITIES}
+        stacked = {m: np.asarray(table).reshape(-1, table.shape[2]) for m, table in states.items()}
         available, labels = (np.concatenate([getattr(d, name) for d in databases]) for name in ("available", "labels"))
-        self._database = Database(states, available, labels)
+        self._database = Database(stacked, available, labels)
         norms = {m: np.concatenate([database.norms[m] for database in databases]) for m in MODALITIES}
         self._database.__dict__["norms"] = norms  # where a cached property keeps them: nothing is computed twice
 
@@ -168,12 +171,3 @@ class StackedFinder:
         selected = find(Lists(rows, scores), queries, self._database, self._rules)
         own = np.where(selected.rows < 0, -1, selected.rows - offsets[:, None])
         return [Selected(own[r * n : (r + 1) * n], selected.scores[r * n : (r + 1) * n]) for r in range(replicates)]
-
-
-def _one_after_the_other(tables: Sequence[np.ndarray]) -> np.ndarray:
-    """[replicates rows, hidden]; a view where the tables already lie so."""
-    base = tables[0].base
-    whole = base if isinstance(base, np.ndarray) and base.ndim == 3 else None
-    if whole is not None and len(whole) == len(tables) and all(t.base is whole for t in tables):
-        return whole.reshape(-1, whole.shape[2])
-    return np.concatenate(tables)

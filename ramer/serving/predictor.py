@@ -21,7 +21,7 @@ from ramer.retrieval.index import DatabaseIndex, load_index
 from ramer.retrieval.shuffle import Shuffle
 from ramer.serving.encoders import Encodings, StackedEncoders
 from ramer.serving.inputs import mark_missing
-from ramer.serving.modelfiles import DatabaseTable, ModelFiles, open_model
+from ramer.serving.modelfiles import DatabaseTable, ModelFiles, open_model, torn_files
 from ramer.serving.nearest import FEW, StackedFinder, stack_indexes
 from ramer.training.checkpoints import load_encoder
 
@@ -79,7 +79,9 @@ class Predictor:
         methods = [r.method for r in self._replicates]
         indexes = [r.indexes for r in self._replicates if r.database is not None]
         self._indexes = stack_indexes(indexes, databases, self.description["retrieval"])
-        self._finder = StackedFinder(methods, databases) if StackedFinder.fits(methods, databases) else None
+        self._finder = None
+        if self._table is not None and StackedFinder.fits(methods, databases):
+            self._finder = StackedFinder(methods, databases, self._table.states)
 
     @classmethod
     def load(cls, path: str | Path, method: str | None = None) -> Predictor:
@@ -266,7 +268,8 @@ def _load_encoders(files: ModelFiles, modality: str) -> StackedEncoders:
 def _load_replicate(files: ModelFiles, position: int, table: DatabaseTable | None) -> _Replicate:
     name = files.replicates[position]
     head = files.heads / f"{name}.safetensors"
-    trained = read_json(files.heads / "method.json")["replicates"]
+    with torn_files(files.heads / "method.json"):
+        trained = dict(read_json(files.heads / "method.json")["replicates"])
     if not head.is_file() or name not in trained or digest_file(head) != trained[name]["digest"]:
         raise ModelError(f"{head}: not the checkpoint that method.json describes; train again")
     method = load_method(head)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from ramer.serving.modelfiles import IN_MLFLOW
 from ramer.tracking.registration import create_version
 from ramer.tracking.store import open_client
 
+_GROWN_FROM = "ramer.grown_from"
+
 
 def add_to_version(
     uri: str, ids: list[str], features: Features, environment: Mapping[str, str]
@@ -27,18 +30,25 @@ def add_to_version(
     that the method had with its first database.
 
     Raises:
-        RamerError: as ``add_to_database``, or the version is not there.
+        RamerError: as ``add_to_database``, or the version is not there, or an alias names a version to which clips have
+            been added before: the new one would lack them.
     """
     with open_client(environment, Path.cwd()) as client:
         old = _version(client, uri)
+        later = [v.version for v in client.search_model_versions(f"name = '{old.name}'") if _grew_from(v, old)]
+    if later and "@" in uri:
+        raise ModelError(
+            f"{uri}: is version {old.version}, to which version {later[0]} has added clips already; name the version "
+            f"that is meant, models:/{old.name}/{later[0]} or models:/{old.name}/{old.version}"
+        )
     if not old.run_id:
         raise ModelError(f"{uri}: belongs to no run, which would hold the new files")
     with fetch_model(f"models:/{old.name}/{old.version}") as fetched:
         addition = add_to_database(fetched / IN_MLFLOW, ids, features)
         remove_unused(fetched / IN_MLFLOW)
-        folder = f"model-{old.version}-{addition.ids_digest[:12]}"
+        folder = f"model-{old.version}-{uuid.uuid4().hex[:12]}"  # never one that another version is in
         tags = dict(old.tags) | {
-            "ramer.grown_from": str(old.version),
+            _GROWN_FROM: str(old.version),
             "ramer.database_added": str(addition.clips),
             "ramer.database_rows": str(addition.rows_before + addition.clips),
             "ramer.database_ids_digest": addition.ids_digest,
@@ -46,6 +56,10 @@ def add_to_version(
         with open_client(environment, Path.cwd()) as client:
             client.log_artifacts(old.run_id, str(fetched), folder)
             return addition, create_version(client, old.name, old.run_id, folder, tags)
+
+
+def _grew_from(version: ModelVersion, old: ModelVersion) -> bool:
+    return bool(version.tags.get(_GROWN_FROM) == str(old.version))
 
 
 def _version(client: MlflowClient, uri: str) -> ModelVersion:

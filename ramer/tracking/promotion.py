@@ -26,7 +26,11 @@ _ABSENT = {ErrorCode.Name(code) for code in (RESOURCE_DOES_NOT_EXIST, INVALID_PA
 
 @dataclass(frozen=True)
 class Promotion:
-    """The version that is champion now, the one before and how they compare; None where there was none."""
+    """The version that is champion now, the one before, and how they compare.
+
+    None where there was none before, and no comparison of two databases of one trained model: with the larger one
+    nothing has been scored.
+    """
 
     name: str
     version: str
@@ -39,8 +43,10 @@ def promote(
 ) -> Promotion:
     """Call a version ``champion`` unless it is worse than the present one.
 
-    It is worse if the whole interval of the difference of their avg6 weighted F1 lies below zero, over the test
-    clips of the same corpus, resampled by speaker as in the report (``report.draws``, ``report.confidence``).
+    A version that differs in its database only (``ramer database add``) is not compared: its run's scores are those of
+    the first database. Another is worse if the whole interval of the difference of their avg6 weighted F1 lies below
+    zero, over the test clips of the same corpus, resampled by speaker as in the report (``report.draws``,
+    ``report.confidence``).
 
     Args:
         root, environment: they name the store, as in ``track``.
@@ -57,7 +63,8 @@ def promote(
         champion = _by_alias(store, name, CHAMPION)
         if champion is not None and champion.version == wanted.version:
             raise ModelError(f"models:/{name}: version {wanted.version} is {CHAMPION} already")
-        comparison = None if champion is None else _compare(store, config, wanted, champion)
+        alike = champion is None or champion.run_id == wanted.run_id
+        comparison = None if champion is None or alike else _compare(store, config, wanted, champion)
         store.client.set_registered_model_alias(name, CHAMPION, wanted.version)
         if champion is not None and comparison is not None:
             told = f"{comparison.difference:+.4f} [{comparison.low:+.4f}, {comparison.high:+.4f}]"

@@ -35,7 +35,11 @@ class Provenance:
     @classmethod
     def read(cls, root: Path, environment: Mapping[str, str]) -> Provenance:
         commit = _git(root, "rev-parse", "HEAD").strip() or _UNKNOWN
-        changed = _git(root, "diff", "--name-only", "--relative", "HEAD").splitlines() if commit != _UNKNOWN else []
+        changed: list[str] = []
+        if commit != _UNKNOWN:
+            changed = _git(root, "diff", "--name-only", "--relative", "HEAD").splitlines()
+            # A new method is code that no commit holds, although git calls nothing changed.
+            changed += _git(root, "ls-files", "--others", "--exclude-standard", "ramer", "stages").splitlines()
         return cls(
             experiment=environment.get("DVC_EXP_NAME") or "workspace",
             baseline=environment.get("DVC_EXP_BASELINE_REV") or commit,

@@ -162,7 +162,7 @@ def _note(record: Record) -> str:
     scores = record.experiment.metrics
     rows = sorted(record.methods, key=lambda method: -scores.get(f"{method}/avg6_weighted_f1", 0.0))
     lines = [
-        f"Corpus **{record.corpus.name}**. Weighted F1, mean over replicates; `avg6` is the mean of the six "
+        f"Corpus **{record.corpus.name}**. Weighted F1, mean over seeds; `avg6` is the mean of the six "
         "missing-modality conditions, `avt` has all three. Intervals and tests: `results/report.html`.",
         "",
         "| method | avg6 | avt | deployable |",

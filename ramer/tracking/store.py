@@ -17,7 +17,7 @@ from mlflow.entities import LifecycleStage
 from mlflow.exceptions import MlflowException
 
 from ramer.errors import RamerError
-from ramer.registry import defaults, is_server, main_workspace, tracking_uri
+from ramer.registry import defaults, is_server, main_workspace, sqlite_fault, tracking_uri
 
 log = logging.getLogger(__name__)
 
@@ -88,8 +88,8 @@ def open_client(environment: Mapping[str, str], root: Path) -> Iterator[MlflowCl
     """
     _quieten("alembic", "mlflow", "urllib3")
     uri = tracking_uri(environment, root)
-    if uri.startswith(_SQLITE) and not Path(unquote(uri.removeprefix(_SQLITE))).is_file():
-        raise StoreError(f"{uri}: no such store; run in the project, or set MLFLOW_TRACKING_URI")
+    if fault := sqlite_fault(uri):
+        raise StoreError(fault)
     try:
         with defaults(_AFTERWARDS):
             yield MlflowClient(tracking_uri=uri)

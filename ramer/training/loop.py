@@ -14,6 +14,7 @@ from ramer.config import Training
 from ramer.metrics import selection_score
 from ramer.modalities import CONDITIONS
 from ramer.training.adamw import AdamW
+from ramer.training.progress import track
 
 
 @dataclass
@@ -78,7 +79,7 @@ def fit_epochs(
         optimizers = [AdamW(module.parameters(), training.lr, weight_decay=training.weight_decay)]
     best = Fitted(-1, -np.inf)
     weights: Mapping[str, Tensor] = {}
-    for epoch in range(training.epochs):
+    for epoch in track(range(training.epochs), "epochs"):
         if starting is not None:
             starting(epoch)
         module.train()

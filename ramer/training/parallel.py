@@ -29,7 +29,7 @@ def map_replicates(
 
     Args:
         function: run in a process of its own; what it returns is pickled.
-        description: of the progress bar, which counts items where they run side by side.
+        description: of the progress bar, which counts items where there are several.
         threads: ``runtime.threads``. device: as chosen.
 
     Raises:
@@ -39,7 +39,8 @@ def map_replicates(
     workers = min(_wanted_workers(), len(items))
     forks = "fork" in multiprocessing.get_all_start_methods() and max(threads, _torch_threads()) == 1
     if workers < 2 or device != "cpu" or not forks:
-        return [function(item) for item in items]
+        # A single one draws the bars of its own epochs.
+        return [function(item) for item in (track(items, description) if len(items) > 1 else items)]
     _job = function, items
     try:
         with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("fork")) as pool:

@@ -10,6 +10,7 @@ import rich.progress
 from rich.console import Console
 
 T = TypeVar("T")
+_drawing = False
 
 
 def in_worker() -> bool:
@@ -20,10 +21,18 @@ def in_worker() -> bool:
 def track(steps: Sequence[T] | Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
     """Iterate over ``steps`` with a bar on stderr that goes away when done; one process alone draws.
 
+    Inside of another one's steps nothing is drawn: two bars would write over each other.
+
     Args:
         total: number of steps, where ``steps`` has no length.
     """
+    global _drawing
     console = Console(stderr=True)
-    hidden = in_worker() or not console.is_terminal
-    bar = rich.progress.track(steps, description, total, console=console, transient=True, disable=hidden)
-    return iter(bar)
+    if _drawing or in_worker() or not console.is_terminal:
+        yield from steps
+        return
+    _drawing = True
+    try:
+        yield from rich.progress.track(steps, description, total, console=console, transient=True)
+    finally:
+        _drawing = False

@@ -35,10 +35,12 @@ class Earlier:
         self._outputs: dict[str, dict[str, str]] = {}  # by the encoder's digest, then by block
         self._arrays: list[np.ndarray] = []
         self._before: dict[str, Any] = {}
-        with contextlib.suppress(OSError, ValueError):  # nothing there, or damaged: everything is computed
+        # Nothing there, or damaged: everything is computed.
+        with contextlib.suppress(OSError, ValueError, EOFError, KeyError, TypeError, AttributeError):
             record = read_json(folder / _RECORD)
             self._arrays = [np.load(folder / name, mmap_mode="r") for name in FILES]
-            self._before = record if record["recipe"] == recipe else {}
+            known = record["recipe"] == recipe and all(record[key].keys() for key in ("places", "inputs", "outputs"))
+            self._before = record if known else {}
 
     def take(self, rows: slice, raw: np.ndarray, encoder: str) -> tuple[np.ndarray, np.ndarray] | None:
         """States and posteriors of a block if the earlier run computed them from the same features, else None.

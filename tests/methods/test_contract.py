@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,10 @@ import numpy as np
 import pytest
 
 from ramer.batches import Batch, LabelledRows, ReplicateData
+from ramer.data.prepared import PreparedCorpus
+from ramer.files import read_table, write_table
 from ramer.fitting import Workspace, fit_replicate
+from ramer.inputs import FEATURES
 from ramer.methods import Method, available_types, build_method, load_method, method_class, method_options
 from ramer.modalities import CONDITIONS, MODALITIES
 from ramer.retrieval.aggregation import Lists
@@ -137,11 +141,41 @@ def test_a_row_with_nothing_gets_the_training_prior(kind: str, workspace: Worksp
     np.testing.assert_allclose(method.predict_proba(batch), np.tile(prior, (len(test), 1)))
 
 
+@pytest.fixture(scope="module")
+def spoiled(workspace_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """The workspace with other features, states, posteriors and labels of its test rows."""
+    root = tmp_path_factory.mktemp("spoiled") / "workspace"
+    shutil.copytree(workspace_root, root)
+    prepared, states = root / "data/prepared", root / "data/states"
+    corpus = PreparedCorpus.open(prepared)
+    test = corpus.rows_in(corpus.replicates[0], "test")
+    for m in MODALITIES:
+        for path in (prepared / f"{m}.npy", states / m / "states.npy", states / m / "posteriors.npy"):
+            table = np.load(path)
+            table[..., test, :] = 1 - 2 * table[..., test[::-1], :]
+            np.save(path, table)
+    rows = read_table(prepared / "rows.parquet")
+    named = rows["label"].to_numpy(dtype=object)
+    first, second = corpus.label_names[:2]
+    named[test] = [second if name == first else first for name in named[test]]
+    write_table(prepared / "rows.parquet", rows.assign(label=named))
+    return Workspace(prepared, states, root / "data/neighbours", root / "models")
+
+
 @pytest.mark.parametrize("kind", TYPES)
-def test_two_fits_agree_to_the_bit(kind: str, workspace: Workspace, tmp_path: Path) -> None:
+def test_two_fits_agree_to_the_bit_whatever_test_rows_hold(
+    kind: str, workspace: Workspace, spoiled: Workspace, tmp_path: Path
+) -> None:
     fitted(kind, workspace).save(tmp_path / "one.safetensors")
-    fit_fresh(kind, workspace).save(tmp_path / "two.safetensors")
+    fit_fresh(kind, spoiled).save(tmp_path / "two.safetensors")
     assert (tmp_path / "one.safetensors").read_bytes() == (tmp_path / "two.safetensors").read_bytes()
+
+
+def test_spoiled_test_rows_are_others(workspace: Workspace, spoiled: Workspace) -> None:
+    test = workspace.corpus.rows_in(workspace.corpus.replicates[0], "test")
+    was, now = (LabelledRows(data_for("late_product", w), test, frozenset({FEATURES})) for w in (workspace, spoiled))
+    assert (was.labels != now.labels).all()
+    assert not np.array_equal(was.under("avt").features["audio"], now.under("avt").features["audio"], equal_nan=True)
 
 
 @pytest.mark.parametrize("kind", TYPES)
@@ -153,12 +187,16 @@ def test_only_a_method_that_says_so_gets_the_complete_rows(kind: str, workspace:
         assert not method.deployable
 
 
-def test_full_rows_are_left_alone_by_every_imputation(workspace: Workspace) -> None:
+@pytest.mark.parametrize("kind", [k for k in TYPES if ENTRIES[k]["type"] in ("ramer", "random_neighbours")])
+def test_full_rows_are_left_alone_by_every_imputation(kind: str, workspace: Workspace) -> None:
     """Protocol: full-modality rows pass without retrieval, so retrieved rows cannot reach them."""
-    test = held_out("ramer", workspace)
+    test = held_out(kind, workspace)
     whole = test.under("avt").take(np.flatnonzero(test.under("avt").available.all(axis=1)))
     assert len(whole) > 0
-    method = fitted("ramer", workspace)
+    method = fitted(kind, workspace)
     assert whole.lists is not None
+    assert whole.database is not None
     emptied = Lists({m: np.full_like(r, -1) for m, r in whole.lists.rows.items()}, whole.lists.scores)
-    np.testing.assert_array_equal(method.predict_proba(replace(whole, lists=emptied)), method.predict_proba(whole))
+    other = replace(whole.database, states={m: np.ones_like(s) for m, s in whole.database.states.items()})
+    for changed in (replace(whole, lists=emptied), replace(whole, database=other)):
+        np.testing.assert_array_equal(method.predict_proba(changed), method.predict_proba(whole))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from ramer.fitting import Workspace
 from ramer.methods._imagining import ImaginingMethod
 from ramer.methods._neural import Course
 from ramer.nn.imagination import Student, Teacher, teacher_embeddings
 from ramer.nn.losses import central_moment_discrepancy, masked_mse
-from ramer.training.loop import History
+from ramer.training.loop import Fitted, History
 from tests.methods.peers import build, data_for, fit, rows_of, training, training_rows
 
 KINDS = ("mmin", "if_mmin")
@@ -34,6 +36,58 @@ def test_the_checkpoint_is_the_student_alone(kind: str, workspace: Workspace) ->
     fit(method, data)
     student = Student(method.size, method.invariant)
     assert {n.removeprefix("network_.") for n in method.tensors()} == set(student.state_dict())
+
+
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def student_loss(
+    method: ImaginingMethod, course: Course, teacher: Teacher, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Student, nn.Module | None, Loss]:
+    """What ``train_student`` would minimise, with its networks in eval mode: no dropout."""
+    taken: list[tuple[nn.Module, Loss]] = []
+
+    def run(network: nn.Module, loss: Loss, *_: object) -> Fitted:
+        taken.append((network.eval(), loss))
+        return Fitted(0, 0.0)
+
+    monkeypatch.setattr(course, "run", run)
+    student = method.new_network().eval()
+    student.start_from(teacher)
+    method.train_student(course, teacher, student, History())
+    ((network, loss),) = taken
+    return student, network[1] if isinstance(network, nn.ModuleList) else None, loss
+
+
+@pytest.mark.parametrize(
+    ("kind", "weights"),
+    [
+        ("mmin", {"imagination_weight": 3.0, "cycle_weight": 5.0}),
+        ("if_mmin", {"imagination_weight": 3.0, "invariant_weight": 7.0}),
+    ],
+)
+def test_the_students_loss_is_the_weighted_sum(
+    kind: str, weights: dict[str, float], workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    method, course = course_of(kind, workspace, **weights)
+    teacher = Teacher(method.size, method.invariant).requires_grad_(False).eval()
+    student, cycle, loss = student_loss(method, course, teacher, monkeypatch)
+    positions, keep = torch.tensor([0, 3]), torch.tensor([[True, False, False], [False, True, True]])
+    complete = course.complete.take(positions)
+    known = complete.available
+    with torch.no_grad():
+        imagined = student(complete.under(keep))
+        log_proba = imagined.scores.log_softmax(dim=1)
+        expected = -sum(log_proba[i, course.labels[p]] for i, p in enumerate(positions)) / 2
+        # The teacher sees what the student does not.
+        target = teacher(complete.under(~keep)).embeddings
+        expected += 3.0 * ((imagined.imagined - target) ** 2)[known].mean()
+        if cycle is not None:
+            back = cycle(imagined.imagined.flatten(1)).output.view_as(target)
+            expected += 5.0 * ((back - imagined.embeddings) ** 2)[known].mean()
+        else:
+            expected += 7.0 * ((imagined.invariant - teacher(complete).invariant) ** 2)[known].mean()
+        torch.testing.assert_close(loss(positions, keep), expected)
 
 
 def imagination_error(student: Student, teacher: Teacher, course: Course) -> float:

@@ -16,7 +16,9 @@ def attributes_read(name: str, source: str, closure: set[str], root: Path = ROOT
     Functions and classes are found by their names alone, so a little too much may be found. Methods of the pipeline,
     which are found by their type, count as used.
     """
-    statements = [node for file in sorted(closure | {source}) for node in _parse(root / file).body]
+    statements = [
+        node for file in sorted(closure | {source}) if file.endswith(".py") for node in _parse(root / file).body
+    ]
     functions = [node for node in statements if isinstance(node, ast.FunctionDef | ast.ClassDef)]
     definitions: dict[str, list[ast.AST]] = {}
     for function in functions:

@@ -53,6 +53,7 @@ def digests(project: Path) -> dict[str, bytes]:
         ("ramer/config.py", {"prepare", "pretrain", "train", "report", "track"}, set()),
         ("ramer/extraction/audio.py", set(), {"prepare", "pretrain", "train", "evaluate", "report", "track"}),
         ("stages/report.py", {"report"}, {"evaluate", "track"}),
+        ("ramer/reporting/report.html.j2", {"report"}, {"evaluate", "train"}),
     ],
 )
 def test_a_change_of_code_touches_the_stages_that_import_it(

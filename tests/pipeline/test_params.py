@@ -70,7 +70,11 @@ def test_the_parameters_as_shipped_are_accepted(tmp_path: Path) -> None:
         ({"mine": {"type": "rammer"}}, {}, "methods.mine.type: unknown method type 'rammer', expected one of "),
         ({"mine": {"type": "zero_fill", "kk": 3}}, {}, "methods.mine.kk: unknown key"),
         ({"mine": {"type": "ramer", "k": 51}}, {}, "methods.mine.k: 51 exceeds retrieval.width 50"),
+        ({"mine": {"type": "ramer", "k": 50, "drop_first": True}}, {}, "methods.mine.k: 50 exceeds retrieval.width 50"),
         ({"mine": {"type": "ramer", "k": "5"}}, {}, "methods.mine.k: "),
+        ({"mine": {"type": "ramer", "taus": [-0.1]}}, {}, "methods.mine.taus.0: "),
+        ({"mine": {"type": "late_product", "inverse_penalties": [0]}}, {}, "methods.mine.inverse_penalties.0: "),
+        ({"mine": {"type": "ramer", "database": "shuffled"}}, {}, "serve.method: 'mine' is a control"),
         ({"mine": {"type": "oracle"}}, {"serve": {"method": "mine"}}, "serve.method: 'mine' cannot be deployed"),
         ({"mine": {"type": "ramer", "encoder": "finetune"}}, {}, "serve.method: 'mine' cannot be served yet: it holds"),
         ({"mine": {"type": "ramer", "rebuild_every": 2}}, {}, "methods.mine: rebuild_every needs encoder: finetune"),
@@ -86,6 +90,11 @@ def test_what_no_stage_could_run_is_refused_in_one_line(
     assert len(caught.value.faults) == 1
     assert caught.value.faults[0].startswith(f"params.yaml: {said}")
     assert not (tmp_path / "ok").exists()
+
+
+def test_the_served_method_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"serve\.method: 'best_baseline' is not under methods: mine"):
+        parse_config({"methods": {"mine": {"type": "prior"}}, "serve": {"method": "best_baseline"}})
 
 
 def test_all_faults_are_told_at_once(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from ramer.errors import RamerError
 from ramer.files import digest_strings, read_json, read_table, write_json
 from ramer.modalities import CONDITIONS, MODALITIES
 from ramer.retrieval.states import l2_normalise
+from ramer.serving import growth
 from ramer.serving.growth import add_to_database
 from ramer.serving.modelfiles import export_model
 from tests.commands import call, refused
@@ -54,7 +55,8 @@ def smaller(served: Path, whole: Path, tmp_path: Path) -> Path:
             index.add(keys.reconstruct_n(0, keys.ntotal)[keep])
             faiss.write_index(index, str(path))
             rows, ids = [side["rows"][i] for i in keep], [side["ids"][i] for i in keep]
-            write_json(path.with_suffix(".json"), side | {"rows": rows, "ids": ids, "count": len(keep)})
+            changed = {"rows": rows, "ids": ids, "count": len(keep), "bytes": path.stat().st_size}
+            write_json(path.with_suffix(".json"), side | changed)
     return model
 
 
@@ -128,7 +130,7 @@ def contents(model: Path) -> dict[str, bytes]:
 
 def test_what_cannot_be_added_changes_nothing(served: Path, smaller: Path) -> None:
     before = contents(smaller)
-    ids, features = features_of(served)
+    _, features = features_of(served)
     known = str(read_table(smaller / "database/rows.parquet")["id"][0])
 
     def faults(names: list[str], given: dict[str, Any]) -> list[str]:
@@ -144,12 +146,35 @@ def test_what_cannot_be_added_changes_nothing(served: Path, smaller: Path) -> No
     assert faults(["x", "y"], nothing)[0] == "x: holds no modality, expected at least one"
     assert faults([], {m: v[:0] for m, v in two.items()}) == ["features: no clip, expected at least one"]
     assert contents(smaller) == before
-    (smaller / "index/text" / "fold0_seed1.faiss").write_bytes(b"torn")  # the last file that is read
-    before = contents(smaller)
-    with pytest.raises(RamerError, match=r"fold0_seed1\.faiss: torn"):
-        add_to_database(smaller, ids, features)
-    assert read_json(smaller / "model.json").get("folders") is None
-    assert {k: v for k, v in contents(smaller).items() if ".1/" not in k} == before
+
+
+@pytest.mark.parametrize("broken", ["_write_database", "_write_indexes", "write_json"])
+def test_a_write_that_fails_leaves_the_model_as_it_was(
+    served: Path, smaller: Path, broken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, asked = contents(smaller), raw_features(served, rows_of(served), "a")
+    expected = Predictor.load(smaller).predict(asked).probabilities
+    real = getattr(growth, broken)
+
+    def full(*arguments: Any) -> None:
+        if broken != "write_json":
+            real(*arguments)  # half of the work is on disk by then
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(growth, broken, full)
+    with pytest.raises(OSError, match="no space left"):
+        add_to_database(smaller, *features_of(served))
+    assert {name: content for name, content in contents(smaller).items() if ".1/" not in name} == before
+    np.testing.assert_array_equal(Predictor.load(smaller).predict(asked).probabilities, expected)
+    monkeypatch.undo()
+    assert add_to_database(smaller, *features_of(served)).clips == NEW
+
+
+def test_a_grown_index_is_stamped_with_the_rows_that_it_has(served: Path, smaller: Path) -> None:
+    add_to_database(smaller, *features_of(served))
+    wanted = digest_strings(list(read_table(smaller / "database.1/rows.parquet")["id"]))
+    sidecars = [read_json(path) for path in (smaller / "index.1/audio").glob("*.json")]
+    assert [side["ids_digest"] for side in sidecars] == [wanted] * 2
 
 
 def test_a_writer_at_a_time(served: Path, smaller: Path) -> None:

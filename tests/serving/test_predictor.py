@@ -272,3 +272,54 @@ def test_labels_hidden_by_a_budget_stay_hidden(tmp_path: Path) -> None:
     for replicate in corpus.replicates:
         labelled = set(table["id"][table[f"label_{replicate.name}"].notna()])
         assert labelled <= set(corpus.ids[corpus.rows_in(replicate, "train")])
+
+
+def test_a_stacked_table_of_states_stays_where_it_is(served: Path, tmp_path: Path) -> None:
+    """What is memory-mapped is not copied, however many replicates there are."""
+    export_model(served, tmp_path / "model")
+    for model in (served, tmp_path / "model"):
+        predictor = Predictor.load(model)
+        assert predictor._finder is not None
+        assert predictor._table is not None
+        for m, states in predictor._finder._database.states.items():
+            assert np.shares_memory(states, predictor._table.states[m])
+
+
+TORN = (
+    "model.json",
+    "heads/method.json",
+    "database/rows.parquet",
+    "database/audio.npy",
+    "index/audio/fold0_seed0.faiss",
+)
+
+
+@pytest.mark.parametrize("name", TORN)
+@pytest.mark.parametrize("left", [0, 30, -40])
+def test_a_torn_part_of_a_model_is_named(served: Path, tmp_path: Path, name: str, left: int) -> None:
+    model = tmp_path / "model"
+    export_model(served, model)
+    (model / name).write_bytes((model / name).read_bytes()[:left])
+    (line,) = faults_of_loading(model)
+    assert line.startswith(f"{model / name}: torn")
+
+
+def test_states_of_other_rows_are_refused(served: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    export_model(served, model)
+    states = np.load(model / "database/text.npy")
+    np.save(model / "database/text.npy", states[:, 1:])
+    assert "text.npy: expected 2 x " in faults_of_loading(model)[0]
+
+
+def test_an_export_replaces_nothing_but_a_model(served: Path, tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    (notes / "thesis.txt").write_text("mine", "utf-8")
+    with pytest.raises(RamerError, match="holds something else than an exported model"):
+        export_model(served, notes)
+    assert (notes / "thesis.txt").read_text("utf-8") == "mine"
+    for name in ("ramer", "late_product"):
+        export_model(served, tmp_path / "model", name)
+        assert read_json(tmp_path / "model/model.json")["method"] == name
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []

@@ -197,6 +197,15 @@ def test_changed_code_marks_the_run_as_dirty(workspace: Workspace) -> None:
     assert [tags["dvc.modified"] for tags in dirty] == ["code.py"]
 
 
+def test_a_new_method_marks_the_run_as_dirty(workspace: Workspace) -> None:
+    new = workspace.root / "ramer" / "methods" / "mine.py"
+    new.parent.mkdir(parents=True, exist_ok=True)
+    new.write_text("ANSWER = 42\n", "utf-8")
+    workspace.track()
+    tags = workspace.run().data.tags
+    assert (tags["dvc.dirty"], tags["dvc.modified"]) == ("true", "ramer/methods/mine.py")
+
+
 @pytest.mark.parametrize(
     ("name", "content", "fault"),
     [

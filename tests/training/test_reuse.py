@@ -135,11 +135,12 @@ def test_states_that_somebody_changed_are_computed_again(project: Project, name:
     assert project.encoded == 1
 
 
+@pytest.mark.parametrize("content", [b"\x93NUMP", b"", b"{}", b"[]", b'{"recipe": 3}'])
 @pytest.mark.parametrize("name", ["states.npy", "blocks.json"])
-def test_what_is_damaged_counts_as_nothing(project: Project, name: str) -> None:
+def test_what_is_damaged_counts_as_nothing(project: Project, name: str, content: bytes) -> None:
     wanted = project.dump()
     kept = project.root / "cache" / name
     kept.unlink()
-    kept.write_bytes(b"\x93NUMP")
+    kept.write_bytes(content)
     assert project.dump() == wanted
     assert project.encoded == BLOCKS
