@@ -93,11 +93,12 @@ def _settings(preset_name: str, like: Path | None) -> ExtractionSettings:
 
 
 def _expected(like: Path, settings: ExtractionSettings) -> dict[str, dict[str, Any]]:
-    """The manifest's encoders, of the modalities whose settings were not changed on the command line."""
+    """The manifest's encoders, of the modalities that the command line does not make otherwise."""
     from ramer.extraction.manifest import Manifest
 
     manifest = Manifest.read(like)
-    same = {m for m in settings.modalities if getattr(settings, m) == getattr(manifest.settings, m)}
+    made = manifest.settings.modalities
+    same = {m for m in settings.modalities if m in made and settings.of(m).deciding == manifest.settings.of(m).deciding}
     if settings.recognition == manifest.settings.recognition:
         same.add("recognition")
     return {name: record for name, record in manifest.records.items() if name in same}

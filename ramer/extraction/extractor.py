@@ -144,6 +144,19 @@ class Extractor:
         assert self.settings.recognition is not None
         return SpeechRecogniser(self.settings.recognition, self.options["device"], self.options["trust_remote_code"])
 
+    def load(self, names: Iterable[str]) -> None:
+        """Load encoders now rather than when first needed.
+
+        Args:
+            names: modalities that the settings name, or ``recogniser``.
+
+        Raises:
+            ConfigError: an option does not fit a model.
+            ModelError: a model cannot be loaded.
+        """
+        for name in names:
+            getattr(self, name)
+
     def extract_clip(self, path: str | Path | None, transcript: str | None = None) -> ClipVectors:
         """The vectors of one clip.
 

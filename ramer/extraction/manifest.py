@@ -123,7 +123,7 @@ class Manifest:
 
     def fingerprint(self, modality: str) -> str:
         """Digest of everything that decides a modality's vectors, apart from the clip itself."""
-        made_by = {"settings": self.settings.of(modality).model_dump(mode="json"), "extractor": self.records[modality]}
+        made_by = {"settings": self.settings.of(modality).deciding, "extractor": self.records[modality]}
         return digest_json(made_by)
 
 

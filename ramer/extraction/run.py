@@ -14,6 +14,7 @@ from ramer.extraction.extractor import Clip, Extractor
 from ramer.extraction.manifest import Manifest, digest_json
 from ramer.extraction.results import Missing
 from ramer.extraction.store import FeatureStore
+from ramer.extraction.text import is_blank
 from ramer.files import digest_file
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,8 @@ def extract_corpus(
 ) -> Summary:
     """Write ``out/features`` in the MERBench layout, with a manifest.
 
-    A rerun does what is new, has changed or has failed; features made with other settings are made again.
+    A rerun does what is new, has changed or has failed; features made with other settings are made again, once every
+    model that this needs has been loaded.
 
     Args:
         extractor: its settings say which modalities are made and how.
@@ -70,6 +72,9 @@ def extract_corpus(
     wanted = Manifest(extractor.settings, extractor.records)
     done = 0
     with FeatureStore(out / "features", wanted) as store:
+        if store.replaces:  # what cannot be made again must not be removed
+            extractor.load(_needed(clips, extractor, store))
+        store.begin()
         for number, batch in _pending(clips, extractor, store, media, progress):
             done += len(batch)
             found = extractor.extract([task.clip for task in batch], [task.inputs for task in batch])
@@ -93,6 +98,25 @@ def extract_corpus(
     if not any(found.get("extracted") for found in counts.values()):
         raise CorpusError(f"{media}: no clip gave a vector in any modality; {out / 'features'} says why")
     return Summary(counts, dims, len(clips), done, tuple(left_out), gone)
+
+
+def _needed(clips: Sequence[Clip], extractor: Extractor, store: FeatureStore) -> list[str]:
+    """Encoders that some clip waits for, as far as can be told without reading media.
+
+    A clip whose content has changed is not seen here: its encoder made the clip's features before.
+    """
+    needed: set[str] = set()
+    for modality in extractor.settings.modalities:
+        for clip in clips:
+            if store.is_settled(clip.name, modality):
+                continue
+            if modality != "text":
+                needed |= {modality} if getattr(clip, modality) is not None else set()
+            elif clip.transcript is not None:
+                needed |= {"text"} if not is_blank(clip.transcript) else set()
+            elif clip.audio is not None and extractor.settings.recognition is not None:
+                needed |= {"text", "recogniser"}
+    return sorted(needed)
 
 
 @dataclass

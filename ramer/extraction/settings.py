@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -37,6 +37,15 @@ class Model(Section):
         last = self.model.rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1] if self.model else self.extractor
         return re.sub(r"[^\w.-]", "_", last).lstrip(".") or "model"
 
+    @property
+    def deciding(self) -> dict[str, Any]:
+        """The options that decide what this extractor makes: features are made again only when one of these changes."""
+        return self.model_dump(mode="json", exclude=self._idle())
+
+    def _idle(self) -> set[str]:
+        """Options that do nothing with this extractor."""
+        return set()
+
 
 class AudioSettings(Model):
     """layers: last ones averaged. chunk_seconds: longest input of a model.
@@ -48,6 +57,9 @@ class AudioSettings(Model):
     layers: Count = 4
     chunk_seconds: Seconds = 30.0
     silence_dbfs: Annotated[float, Field(lt=0.0)] = -60.0
+
+    def _idle(self) -> set[str]:
+        return {"layers", "chunk_seconds", "dtype"} if self.extractor == "egemaps" else set()
 
 
 class VideoSettings(Model):
@@ -61,6 +73,11 @@ class VideoSettings(Model):
     crop: Literal["face", "frame"] = "face"
     margin: Annotated[float, Field(ge=0.0, le=2.0)] = 0.2
     min_face_share: Share = 0.1
+
+    def _idle(self) -> set[str]:
+        return ({"dtype"} if self.extractor == "face_hog_lbp" else set()) | (
+            {"margin", "min_face_share"} if self.crop == "frame" else set()
+        )
 
 
 class TextSettings(Model):

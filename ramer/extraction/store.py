@@ -16,23 +16,30 @@ import numpy as np
 from ramer.data.names import name_problem
 from ramer.data.npy import read_array
 from ramer.errors import CorpusError
-from ramer.extraction.manifest import FILE_NAME, Entry, Manifest, merged
+from ramer.extraction.manifest import FILE_NAME, STATUSES, Entry, Manifest, merged
 from ramer.extraction.results import Encoded, Missing, Outcome, one_line
+from ramer.files import atomic_file
+from ramer.modalities import MODALITIES
 
 log = logging.getLogger(__name__)
 
 _SUFFIXES = ("UTT", "FRA")
+
+Line = dict[str, Any]
 
 
 class FeatureStore:
     """The folder ``features`` of one corpus in the MERBench layout, held by one run at a time.
 
     Use as a context manager. What an earlier run wrote is kept where the settings are the same; what other
-    settings wrote into the same folder is removed when the run starts, so a folder never mixes the two.
+    settings wrote into the same folder is removed by ``begin``, so a folder never mixes the two.
 
     Args:
         folder: holds ``<extractor>-UTT/<clip>.npy``, ``-FRA`` likewise, and the manifest.
         wanted: settings and encoders of this run.
+
+    Attributes:
+        manifest: what of earlier runs is kept, and what this run has added.
 
     Raises:
         CorpusError: another run holds the folder, or its manifest cannot be read.
@@ -42,11 +49,14 @@ class FeatureStore:
         self.folder = folder
         self.wanted = wanted
         self.manifest = wanted
+        self._manifest_file = folder / FILE_NAME
         self._work = folder / ".extracting"
         self._partial = self._work / "partial.npy"
         self._journal: IO[str] | None = None
         self._lock: IO[str] | None = None
         self._fingerprints: dict[str, str] = {}
+        self._outdated: set[tuple[str, str]] = set()
+        self._lines: list[Line] = []  # of the journal, those that hold in this run
 
     def __enter__(self) -> FeatureStore:
         self._work.mkdir(parents=True, exist_ok=True)
@@ -58,21 +68,49 @@ class FeatureStore:
             raise CorpusError(f"{self.folder}: another run is writing here") from None
         try:
             self._take_over()
-            self._journal = (self._work / "journal.jsonl").open("a", encoding="utf-8")
         except BaseException:
-            self._lock.close()
+            self.__exit__()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        for file in (self._journal, self._lock):
-            if file is not None:
-                file.close()
+        if self._journal is not None:
+            self._journal.close()
+        elif not (self._work / "journal.jsonl").exists():  # nothing was begun, now or before
+            shutil.rmtree(self._work, ignore_errors=True)
+        if self._lock is not None:
+            self._lock.close()
+
+    @property
+    def replaces(self) -> bool:
+        """Whether ``begin`` removes files of other settings."""
+        return bool(self._outdated)
+
+    def begin(self) -> None:
+        """Remove what other settings wrote into this run's folders, and open the journal.
+
+        Raises:
+            CorpusError: a file cannot be removed.
+        """
+        if self._outdated:
+            log.info("%s: %d feature files of other settings are replaced", self.folder, len(self._outdated))
+            for modality, clip in sorted(self._outdated):
+                self._remove(modality, clip)
+            # After the files: a run that is killed in between leaves entries without files, which the next one drops;
+            # files without entries it would never find.
+            if self._manifest_file.exists():
+                self.manifest.write(self._manifest_file)
+        self._write_journal()
+        self._journal = (self._work / "journal.jsonl").open("a", encoding="utf-8")
 
     def is_done(self, clip: str, modality: str, sha256: str | None) -> bool:
         """Whether an earlier run settled this clip from the same input; what failed is tried again."""
+        return self.is_settled(clip, modality) and self.manifest.clips[clip][modality]["sha256"] == sha256
+
+    def is_settled(self, clip: str, modality: str) -> bool:
+        """Whether an earlier run settled this clip, from whatever input."""
         entry = self.manifest.clips.get(clip, {}).get(modality)
-        if entry is None or entry["status"] == "failed" or entry["sha256"] != sha256:
+        if entry is None or entry["status"] == "failed":
             return False
         wanted = _SUFFIXES if self.manifest.settings.per_frame else _SUFFIXES[:1]
         return entry["status"] == "missing" or all(self._file(modality, clip, s).is_file() for s in wanted)
@@ -80,7 +118,10 @@ class FeatureStore:
     def add(
         self, clip: str, modality: str, outcome: Outcome, source: str | None, sha256: str | None, **extra: Any
     ) -> Outcome:
-        """Write a clip's outcome and note it; returns the outcome, a fault where it could not be written."""
+        """Write a clip's outcome and note it; returns the outcome, a fault where it could not be written.
+
+        Only after ``begin``.
+        """
         if isinstance(outcome, Encoded):
             outcome = self._write(clip, modality, outcome)
         entry: Entry = {"source": source, "sha256": sha256} | extra
@@ -95,11 +136,12 @@ class FeatureStore:
         line = {
             "clip": clip,
             "modality": modality,
+            "folder": self._folder(modality),
             "fingerprint": self._fingerprints[modality],
             "dim": self.manifest.dims.get(modality),
             "entry": entry,
         }
-        self._journal.write(json.dumps(line, ensure_ascii=False) + "\n")
+        self._journal.write(_text(line))
         self._journal.flush()
         return outcome
 
@@ -114,7 +156,7 @@ class FeatureStore:
             for clip in gone:
                 for modality in self.manifest.clips.pop(clip):
                     self._remove(modality, clip)
-        self.manifest.write(self.folder / FILE_NAME)
+        self.manifest.write(self._manifest_file)
         shutil.rmtree(self._work, ignore_errors=True)
         return len(gone)
 
@@ -134,50 +176,64 @@ class FeatureStore:
             raise CorpusError(f"{path}: {error}") from None
 
     def _take_over(self) -> None:
-        path = self.folder / FILE_NAME
-        if path.exists():
-            old = Manifest.read(path)
+        """Tell what earlier runs left that is kept from what is outdated; nothing on disk changes."""
+        if self._manifest_file.exists():
+            old = Manifest.read(self._manifest_file)
             self.manifest = merged(self.wanted, old)
-            outdated = [
+            self._outdated = {
                 (m, clip)
                 for m in self.manifest.settings.modalities
                 if m in old.settings.modalities and old.settings.of(m).name == self.manifest.settings.of(m).name
                 for clip, _ in old.entries(m)
                 if m not in self.manifest.clips.get(clip, {})
-            ]
-            if outdated:
-                log.info("%s: %d feature files of other settings are replaced", self.folder, len(outdated))
-                for modality, clip in outdated:
-                    self._remove(modality, clip)
-                self.manifest.write(path)
+            }
         self._fingerprints = {m: self.manifest.fingerprint(m) for m in self.manifest.settings.modalities}
-        self._read_journal()
+        for line in self._read_journal():
+            clip, modality = line["clip"], line["modality"]
+            if line["folder"] != self._folder(modality):
+                self._lines.append(line)  # lies in another extractor's folder, which this run leaves alone
+            elif line["fingerprint"] == self._fingerprints[modality]:
+                self._lines.append(line)
+                self._outdated.discard((modality, clip))
+                self.manifest.clips.setdefault(clip, {})[modality] = line["entry"]
+                if line["dim"] is not None:
+                    self.manifest.dims[modality] = line["dim"]
+            else:
+                self._outdated.add((modality, clip))
+                self.manifest.clips.get(clip, {}).pop(modality, None)
+        self._drop_lost()
 
-    def _read_journal(self) -> None:
+    def _read_journal(self) -> list[Line]:
+        """The newest line of each file: older ones speak of what has been replaced since."""
+        newest: dict[tuple[str, str, str], Line] = {}
         path = self._work / "journal.jsonl"
         if not path.exists():
-            return
+            return []
         with path.open(encoding="utf-8", errors="replace") as file:
             for text in file:
                 try:
                     line = json.loads(text)
-                    clip, modality, entry = line["clip"], line["modality"], line["entry"]
-                except (ValueError, KeyError, TypeError):
+                    clip, modality = line["clip"], line["modality"]
+                    known = line["entry"]["status"] in STATUSES and {"fingerprint", "dim"} <= line.keys()
+                    if known and modality in MODALITIES and not name_problem(clip):
+                        newest[modality, clip, line["folder"]] = line
+                except (ValueError, KeyError, TypeError, AttributeError):
                     continue  # the line that the killed run was writing
-                if name_problem(clip):
-                    continue
-                if self._fingerprints.get(modality) != line.get("fingerprint"):
-                    self._forget(modality, clip)
-                    continue
-                self.manifest.clips.setdefault(clip, {})[modality] = entry
-                if line.get("dim") is not None:
-                    self.manifest.dims[modality] = line["dim"]
+        return list(newest.values())
 
-    def _forget(self, modality: str, clip: str) -> None:
-        """Drop what a killed run with other settings wrote, unless it belongs to another extractor's folder."""
-        if modality in self.manifest.settings.modalities:
-            self._remove(modality, clip)
-            self.manifest.clips.get(clip, {}).pop(modality, None)
+    def _drop_lost(self) -> None:
+        """Entries whose file is gone, as after a run that was killed while it removed files, are none."""
+        for clip, found in list(self.manifest.clips.items()):
+            for modality, entry in list(found.items()):
+                if entry["status"] == "extracted" and not self._file(modality, clip, "UTT").is_file():
+                    del found[modality]
+            if not found:
+                del self.manifest.clips[clip]
+
+    def _write_journal(self) -> None:
+        """Only what still holds: a line about a replaced file would take the new file for the old one."""
+        with atomic_file(self._work / "journal.jsonl") as temporary:
+            temporary.write_text("".join(map(_text, self._lines)), "utf-8")
 
     def _write(self, clip: str, modality: str, encoded: Encoded) -> Outcome:
         arrays = {"UTT": encoded.vector, "FRA": encoded.frames}
@@ -200,8 +256,20 @@ class FeatureStore:
     def _remove(self, modality: str, clip: str) -> None:
         for suffix in _SUFFIXES:
             path = self._file(modality, clip, suffix)
-            if path.is_file():
-                path.unlink()
+            try:
+                if path.is_file():
+                    path.unlink()
+            except OSError as error:
+                raise CorpusError(f"{path}: cannot be removed: {error.strerror or error}") from None
+
+    def _folder(self, modality: str) -> str | None:
+        """The first part of a modality's folder names, None where this run and the manifest know no such modality."""
+        settings = self.manifest.settings
+        return settings.of(modality).name if modality in settings.modalities else None
 
     def _file(self, modality: str, clip: str, suffix: str) -> Path:
-        return self.folder / f"{self.manifest.settings.of(modality).name}-{suffix}" / f"{clip}.npy"
+        return self.folder / f"{self._folder(modality)}-{suffix}" / f"{clip}.npy"
+
+
+def _text(line: Line) -> str:
+    return json.dumps(line, ensure_ascii=False) + "\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -86,6 +87,20 @@ def test_labels_that_do_not_fit(text: str, line: str, features: Path, tmp_path: 
         pack_corpus(features, labels, tmp_path / "corpus.npz")
     assert error.value.faults == [f"{labels}: {line}"]
     assert not (tmp_path / "corpus.npz").exists()
+
+
+@pytest.mark.parametrize("content", [None, b"PK\x03\x04 and no more"])
+def test_a_vector_that_cannot_be_read_is_one_line(content: bytes | None, features: Path, tmp_path: Path) -> None:
+    labels = write(tmp_path / "labels.csv", "clip,label\na,x\nb,y\n")
+    shutil.copytree(features, tmp_path / "features")
+    damaged = tmp_path / "features" / "egemaps-UTT" / "b.npy"
+    damaged.unlink()
+    if content is not None:
+        damaged.write_bytes(content)
+    with pytest.raises(CorpusError) as error:
+        pack_corpus(tmp_path / "features", labels, tmp_path / "corpus.npz")
+    (line,) = error.value.faults
+    assert line.startswith(f"{damaged}: not a whole .npy file: ")
 
 
 def test_clips_in_sub_folders_arrive_on_every_way(tmp_path: Path, make_wav: MakeWav, make_tone: MakeTone) -> None:

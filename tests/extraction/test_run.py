@@ -17,10 +17,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ramer.errors import CorpusError, ModelError
+from ramer.errors import ConfigError, CorpusError, ModelError
 from ramer.extraction.extractor import Extractor
 from ramer.extraction.run import Summary, extract_corpus
-from ramer.extraction.settings import AudioSettings, ExtractionSettings, RecognitionSettings, TextSettings
+from ramer.extraction.settings import (
+    AudioSettings,
+    ExtractionSettings,
+    Model,
+    RecognitionSettings,
+    TextSettings,
+    VideoSettings,
+)
 
 MakeWav = Callable[..., Path]
 MakeTone = Callable[..., np.ndarray]
@@ -337,6 +344,178 @@ def test_a_killed_run_leaves_no_torn_file_and_goes_on(tmp_path: Path, make_wav: 
     assert 60 - len(kept) <= summary.done <= 60 - len(kept) + 1  # one may have been written but not yet noted
     assert sum(path.stat().st_mtime_ns == time_ for path, time_ in kept.items()) >= len(kept) - 1
     assert sorted(p.name for p in (out / "features").iterdir()) == ["egemaps-UTT", "manifest.json"]
+
+
+class Killed(BaseException):
+    """In place of a signal: nothing after it runs but what closes files."""
+
+
+def run_killed(media: Path, out: Path, settings: ExtractionSettings, after: int) -> None:
+    """A run that ends after so many clips."""
+
+    def progress(done: int, total: int) -> None:
+        if done == after:
+            raise Killed
+
+    extractor = Extractor(settings, device="cpu", batch_size=1)
+    with pytest.raises(Killed):
+        extract_corpus(extractor, media, out, progress=progress)
+
+
+def sound(**options: Any) -> ExtractionSettings:
+    return ExtractionSettings(audio=AudioSettings(**options), video=None, text=None)
+
+
+OLD, NEW = sound(silence_dbfs=-60.0), sound(silence_dbfs=-50.0)
+
+
+@pytest.fixture
+def sounds(media: Path) -> Path:
+    """Three sounds."""
+    (media / "broken.mp4").unlink()
+    return media
+
+
+def assert_whole(out: Path) -> None:
+    """The manifest names every vector that is there, and no other."""
+    named = {
+        f"{section['folder']}/{clip}.npy"
+        for modality, section in manifest(out)["modalities"].items()
+        for clip, found in manifest(out)["clips"].items()
+        if found.get(modality, {}).get("status") == "extracted"
+    }
+    assert named == {name.removeprefix("features/") for name in files(out) if name.endswith(".npy")}
+
+
+def test_a_run_of_other_settings_goes_on_after_it_was_killed(sounds: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run_killed(sounds, out, OLD, after=3)
+    run_killed(sounds, out, NEW, after=2)
+    before = files(out)
+    assert run(sounds, out, NEW).done == 1
+    after = files(out)
+    for clip in ("a", "b"):
+        assert after[f"features/egemaps-UTT/{clip}.npy"] == before[f"features/egemaps-UTT/{clip}.npy"]
+    assert_whole(out)
+
+
+def test_a_torn_line_costs_only_itself(sounds: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run_killed(sounds, out, OLD, after=1)
+    with (out / "features/.extracting/journal.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"clip": "b", "moda')
+    run_killed(sounds, out, OLD, after=2)
+    assert run(sounds, out, OLD).done == 1
+
+
+def test_a_clip_that_is_gone_is_not_extracted_without_its_file(sounds: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run_killed(sounds, out, OLD, after=3)
+    run_killed(sounds, out, NEW, after=1)
+    (sounds / "c.wav").unlink()
+    run(sounds, out, OLD)
+    assert sorted(manifest(out)["clips"]) == ["a", "b"]
+    assert_whole(out)
+
+
+@pytest.mark.parametrize("then", [OLD, NEW], ids=["old", "new"])
+def test_a_run_that_is_killed_while_it_makes_room(
+    then: ExtractionSettings, sounds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ramer.extraction.store import FeatureStore
+
+    out = tmp_path / "out"
+    run(sounds, out, OLD)
+    removed: list[str] = []
+
+    def remove(self: FeatureStore, modality: str, clip: str) -> None:
+        if removed:
+            raise Killed
+        removed.append(clip)
+        original(self, modality, clip)
+
+    original = FeatureStore._remove
+    with monkeypatch.context() as patch:
+        patch.setattr(FeatureStore, "_remove", remove)
+        with pytest.raises(Killed):
+            run(sounds, out, NEW)
+    assert len([name for name in files(out) if name.endswith(".npy")]) == 2
+    (sounds / f"{removed[0]}.wav").unlink()
+    run(sounds, out, then)
+    assert removed[0] not in manifest(out)["clips"]
+    assert_whole(out)
+
+
+def test_a_killed_run_of_another_extractor_takes_nothing_away(sounds: Path, tmp_path: Path, hubert: Path) -> None:
+    out = tmp_path / "out"
+    other = sound(extractor="huggingface", model=str(hubert))
+    run(sounds, out, other)
+    before = files(out)
+    run_killed(sounds, out, OLD, after=2)
+    (sounds / "b.wav").unlink()
+    assert run(sounds, out, other).done == 0
+    kept = {name: time_ for name, time_ in before.items() if name.endswith(".npy")}
+    assert kept.items() <= files(out).items()
+    assert manifest(out)["clips"]["b"]["audio"]["status"] == "extracted"
+
+
+def test_nothing_is_removed_before_the_new_features_can_be_made(media: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    sentences = table(tmp_path / "t.csv", [("a", "one"), ("b", "two")])
+    run(media, out, transcripts=sentences)
+    before = files(out)
+    deeper = ExtractionSettings(audio=AudioSettings(layers=99), video=None, text=TextSettings(layers=99))
+    with pytest.raises(ConfigError, match=r"layers: 99 asked for, but .* has 6"):
+        run(media, out, deeper, transcripts=sentences)
+    assert files(out) == before
+
+
+def test_nothing_is_removed_before_every_model_is_loaded(media_folder: Path, tmp_path: Path, llama: Path) -> None:
+    out = tmp_path / "out"
+    run(media_folder, out, OLD)
+    before = files(out)
+    unseeing = VideoSettings(extractor="huggingface", model=str(llama))
+    with pytest.raises(ModelError, match=r"cannot be loaded|not a vision model"):
+        run(media_folder, out, ExtractionSettings(audio=NEW.audio, video=unseeing, text=None))
+    assert files(out) == before
+
+
+def test_an_option_that_an_extractor_does_not_use_makes_nothing_again(media: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    sentences = table(tmp_path / "t.csv", [("a", "one"), ("b", "two")])
+    run(media, out, transcripts=sentences)
+    before = files(out)
+    fewer = ExtractionSettings(audio=AudioSettings(layers=2), video=None, text=TextSettings(layers=2))
+    run(media, out, fewer, transcripts=sentences)
+    changed = {name for name, time_ in files(out).items() if time_ != before.get(name)}
+    assert changed == {"features/manifest.json", "features/minilm-UTT/a.npy", "features/minilm-UTT/b.npy"}
+
+
+@pytest.mark.parametrize(
+    ("base", "idle"),
+    [
+        (AudioSettings(), {"layers", "chunk_seconds", "dtype"}),
+        (AudioSettings(extractor="huggingface", model="x"), set()),
+        (VideoSettings(), {"dtype"}),
+        (VideoSettings(crop="frame"), {"dtype", "margin", "min_face_share"}),
+        (VideoSettings(extractor="huggingface", model="x"), set()),
+        (TextSettings(), set()),
+    ],
+)
+def test_what_decides_features_is_everything_that_an_extractor_uses(base: Model, idle: set[str]) -> None:
+    others = {
+        "layers": 2,
+        "chunk_seconds": 7.0,
+        "dtype": "float16",
+        "silence_dbfs": -9.0,
+        "frames_per_second": 2.0,
+        "margin": 0.5,
+        "min_face_share": 0.3,
+        "max_tokens": 9,
+    }
+    options = [name for name in others if name in type(base).model_fields]
+    same = {name for name in options if base.model_copy(update={name: others[name]}).deciding == base.deciding}
+    assert same == idle
 
 
 def test_one_run_at_a_time(media: Path, tmp_path: Path) -> None:
