@@ -205,13 +205,27 @@ CLAIMS = (
         ),
     ),
     Claim(
+        "`dvc repro` with nothing to do at the default 32 stages",
+        "2 s",
+        "pipeline",
+        lambda f: f"{f['median_seconds']['default']:.1f} s (best {f['best_seconds']['default']:.1f} s)",
+        lambda f: f["median_seconds"]["default"] <= 2,
+        lambda f: "As at 50 stages: what DVC does once, and once per stage; none of this code runs.",
+    ),
+    Claim(
         "stage `track`, eight methods, store that exists",
-        "",
+        "6 s",
         "tracking",
         lambda f: (
-            f"{f['seconds']['track']:.1f} s; bare `import mlflow` {f['seconds']['import']:.1f} s, with first "
+            f"{f['seconds']['track']:.1f} s, {f['seconds']['track_registering']:.1f} s with a model registered; "
+            f"bare `import mlflow` {f['seconds']['import']:.1f} s, with first "
             f"contact {f['seconds']['contact_known_store']:.1f} s "
             f"(a new store {f['seconds']['contact_new_store']:.1f} s)"
+        ),
+        lambda f: f["seconds"]["track_registering"] <= 6,
+        lambda f: (
+            "Most of it is loading MLflow and SQLAlchemy, and one search of all installed packages for the model's "
+            "requirements, which `mlflow.pyfunc.save_model` makes."
         ),
     ),
 )

@@ -2,7 +2,7 @@
 
 python -m benchmarks.performance                  # all but the whole pipeline at MER2024's size
 python -m benchmarks.performance search encoder   # these, beside what was kept of the others
-python -m benchmarks.performance preset           # the whole pipeline: 10 minutes and 8 GB of disk
+python -m benchmarks.performance preset           # the whole pipeline: 10 minutes (40 on a busy machine), 8 GB of disk
 python -m benchmarks.performance --write          # the document alone
 """
 
@@ -53,7 +53,7 @@ def run(name: str, threads: int | None = None) -> None:
     if done.returncode:
         raise SystemExit(f"{name} failed")
     result = json.loads(done.stdout) | {
-        "command": f"python -m {RUNS[name]}",
+        "command": f"python -m {command}",
         "took_seconds": time.perf_counter() - start,
     }
     KEPT.mkdir(exist_ok=True)

@@ -50,15 +50,29 @@ def _few(corpus: str | None, labels: int) -> Experiment:
 
 
 SLOW = ("mmin", "if_mmin", "distil", "blend", "momke", "modality_dropout", "per_condition")
+# Forms of RAMER that hold encoders of their own.
+ENCODERS = tuple(
+    f"+methods.ramer_{name}.{setting}"
+    for name, more in {
+        "features": ("retrieve=features",),
+        "finetune": ("encoder=finetune",),
+        "finetune_rebuilt": ("encoder=finetune", "rebuild_every=5"),
+    }.items()
+    for setting in ("type=ramer", *more)
+)
 RAVDESS, MOSI = "ravdess_meld.npz", "mosi.npz"
 EXPERIMENTS = {
     "synthetic": Experiment(None),
     "mosi": Experiment(MOSI),
-    "ravdess_meld": Experiment(RAVDESS),
+    # With the control of blend: is it two kinds of members that help, or two members?
+    "ravdess_meld": Experiment(
+        RAVDESS, ("+methods.blend_twice.type=blend", "+methods.blend_twice.members=[distil,distil]")
+    ),
     "ravdess_meld_crossfit": Experiment(RAVDESS, ("dump.crossfit=4",)),
     **{f"ravdess_meld_{n}_labels": _few(RAVDESS, n) for n in (100, 200, 400)},
     **{f"mosi_{n}_labels": _few(MOSI, n) for n in (100, 200, 400)},
     **{f"synthetic_{n}_labels": _few(None, n) for n in (100, 200, 400)},
+    "ravdess_meld_encoders": Experiment(RAVDESS, ENCODERS),
     "ravdess_meld_six_folds": Experiment(RAVDESS, ("prepare.folds=6",)),
 }
 

@@ -1,13 +1,15 @@
 """What logging an experiment to MLflow costs beside what MLflow costs before anything is logged.
 
 In fresh processes, in turn: ``import mlflow``; that and first contact with a SQLite store (new, or one that holds the
-runs of earlier repeats); our whole stage ``track`` for a parent and eight methods. Prints JSON: median seconds.
+runs of earlier repeats); our whole stage ``track`` for a parent and eight methods of a tiny project, without and with
+the registration of its model. Prints JSON: median seconds.
 
     python -m benchmarks.tracking [--repeats 3]
 """
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
 import subprocess
@@ -19,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks._run import parser, report
-from tests.tracking.tree import build
+from tests.serving.project import build_project, run_report
 
 ROOT = Path(__file__).resolve().parents[1]
 METHODS = {"ramer": {"type": "ramer"}} | {f"zero_fill_{i}": {"type": "zero_fill"} for i in range(7)}
@@ -42,12 +44,21 @@ def timed(folder: Path, *command: str) -> float:
     return time.perf_counter() - start
 
 
+def change(project: Path, registration: str) -> None:
+    """Another result, so that there is something to log."""
+    table, params = project / "results" / "summary.json", project / "params.yaml"
+    table.write_text(table.read_text("utf-8").replace("{", "{" + f'"at": {time.monotonic()}, ', 1), "utf-8")
+    settings = json.loads(params.read_text("utf-8"))
+    settings["serve"]["registration"] = registration
+    params.write_text(json.dumps(settings), "utf-8")
+
+
 def main() -> None:
     options = parser(__doc__, repeats=3).parse_args()
     seconds: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
-        build(root / "project", METHODS)
+        run_report(build_project(root / "project", METHODS))
         for repeat in range(options.repeats):
             fresh, known = root / f"new{repeat}.db", root / "known.db"
             runs = {
@@ -55,12 +66,11 @@ def main() -> None:
                 "contact_new_store": ("-c", CONTACT.format(fresh)),
                 "contact_known_store": ("-c", CONTACT.format(known)),
                 "track_new_store" if repeat == 0 else "track": ("-m", "stages.track"),
+                "track_registering": ("-m", "stages.track"),
             }
             for run, command in runs.items():
+                change(root / "project", registration="always" if run == "track_registering" else "never")
                 seconds.setdefault(run, []).append(timed(root / "project", *command))
-            # Another result, so that the next repeat has something to log.
-            table = root / "project" / "results" / "summary.json"
-            table.write_text(table.read_text("utf-8").replace("{", "{" + f'"repeat": {repeat}, ', 1), "utf-8")
     medians = {run: statistics.median(values) for run, values in seconds.items()}
     medians["contact_known_store"] = min(seconds["contact_known_store"])  # the first of them made the store
     figures = {

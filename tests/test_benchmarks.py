@@ -1,0 +1,39 @@
+"""The documents that benchmarks write are what the kept figures say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks import performance, results
+from benchmarks._claims import CLAIMS
+
+
+def test_every_claim_has_its_figures() -> None:
+    kept = {file.stem for file in performance.KEPT.glob("*.json")}
+    assert {claim.run for claim in CLAIMS} <= kept <= set(performance.RUNS)
+
+
+@pytest.mark.parametrize("name", performance.RUNS)
+def test_kept_figures_say_how_they_were_made(name: str) -> None:
+    kept = json.loads((performance.KEPT / f"{name}.json").read_text("utf-8"))
+    assert kept["command"].startswith(f"python -m {performance.RUNS[name]}")
+    assert kept["machine"]["cores"] >= 1
+
+
+def test_the_performance_document_is_that_of_its_figures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(performance, "DOCUMENT", tmp_path / "performance.md")
+    performance.write_document()
+    assert (tmp_path / "performance.md").read_text("utf-8") == (performance.ROOT / "docs/performance.md").read_text(
+        "utf-8"
+    )
+
+
+def test_the_tables_of_the_results_are_those_of_their_figures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    page = tmp_path / "results.md"
+    page.write_text(results.PAGE.read_text("utf-8"), "utf-8")
+    monkeypatch.setattr(results, "PAGE", page)
+    results.write_tables()
+    assert page.read_text("utf-8") == (results.ROOT / "docs/results.md").read_text("utf-8")
