@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 import ramer
+from ramer.errors import ConfigError
+from ramer.extraction import requirements
 from ramer.extraction.formats import MEDIA_KINDS, MEDIA_SUFFIXES
 
 
@@ -25,3 +27,9 @@ def test_the_page_takes_the_kinds_of_files_that_are_read() -> None:
     assert f'accept="{",".join(MEDIA_SUFFIXES)}"' in page
     head, _, last = MEDIA_KINDS.rpartition(", ")
     assert f">{head} or {last};" in page
+
+
+def test_a_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requirements, "find_spec", lambda name: None if name in ("av", "cv2") else object())
+    with pytest.raises(ConfigError, match=r"^raw clips: not installed: av, cv2; install ramer\[extract\]$"):
+        requirements.check_packages("raw clips")
