@@ -72,9 +72,7 @@ class PreparedCorpus:
         self.name: str = self.info["name"]
         self.label_names: tuple[str, ...] = tuple(self.info["label_names"])
         self.dims: dict[str, int] = {m: self.info["dims"][m] for m in MODALITIES}
-        self.replicates = tuple(
-            Replicate(i, r["fold"], r["seed"]) for i, r in enumerate(self.info["replicates"])
-        )
+        self.replicates = tuple(Replicate(i, r["fold"], r["seed"]) for i, r in enumerate(self.info["replicates"]))
         self.ids: np.ndarray = rows["id"].to_numpy(dtype=object)
         self.speakers: np.ndarray = rows["speaker"].to_numpy(dtype=object)
         codes, _ = pd.factorize(rows["speaker"])

@@ -11,7 +11,7 @@ import faiss
 import numpy as np
 import pandas as pd
 from mlflow.models import ModelSignature
-from mlflow.types.schema import Array, ColSpec, DataType, Object, ParamSchema, ParamSpec, Property, Schema
+from mlflow.types.schema import AnyType, Array, ColSpec, DataType, Object, ParamSchema, ParamSpec, Property, Schema
 
 import ramer
 from ramer.data.prepared import PreparedCorpus
@@ -59,6 +59,8 @@ def example_of(corpus: PreparedCorpus) -> dict[str, np.ndarray]:
 
 
 def _signature(description: dict[str, Any]) -> ModelSignature:
+    # Lists of numbers, which prediction itself checks: as Array(double) MLflow would refuse a vector of whole numbers,
+    # and a record that leaves a modality out where another one has it.
     held = [m for m in MODALITIES if description["dims"][m]]
     near = Object(
         [
@@ -69,7 +71,7 @@ def _signature(description: dict[str, Any]) -> ModelSignature:
         ]
     )
     return ModelSignature(
-        inputs=Schema([ColSpec(Array(DataType.double), m, required=False) for m in held]),
+        inputs=Schema([ColSpec(AnyType(), m, required=False) for m in held]),
         outputs=Schema(
             [
                 ColSpec(DataType.string, "available"),

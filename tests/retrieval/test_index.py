@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import faiss
@@ -200,7 +201,9 @@ def test_a_torn_file_is_named(tiny: Tiny, suffix: str, left: int, mapped: bool) 
 def test_keys_left_on_disk_are_found_like_keys_in_memory(tiny: Tiny, kind: str) -> None:
     build(tiny, index={"kind": kind, "nlist": 4 if kind.startswith("ivf") else None})
     path = tiny.index("audio") / "fold0_seed0.faiss"
-    mapped, read = load_index(path), load_index(path, mapped=False)
+    mapped = load_index(path)
+    assert str(path) in Path("/proc/self/maps").read_text("utf-8")
+    read = load_index(path, mapped=False)
     queries = l2_normalise(tiny.read_states("audio")[0][read.rows])
     found, wanted = np.stack(mapped.faiss_index.search(queries, 5)), np.stack(read.faiss_index.search(queries, 5))
     assert np.array_equal(found, wanted)

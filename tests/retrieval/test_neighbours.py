@@ -91,10 +91,21 @@ def test_a_width_beyond_the_database_is_padded(tiny: Tiny) -> None:
     assert (table.rows[:, :, most:] == -1).all()
 
 
+def test_findable_rows_are_what_the_worst_off_training_row_finds(tiny: Tiny) -> None:
+    """Else k could exceed what training rows find, and a head would first meet a full list at test."""
+    table = run(tiny, width=500)
+    corpus = tiny.corpus()
+    for replicate in corpus.replicates:
+        train = corpus.rows_in(replicate, "train")
+        found = (table.lists(replicate, train[corpus.available[train, 0]])[0] >= 0).sum(axis=1)
+        assert table.findable_rows(replicate) == found.min() < table.database_rows(replicate)
+
+
 def test_a_modality_that_the_corpus_lacks_has_empty_lists(tiny: Tiny) -> None:
     table = run(write_tiny(tiny.root.parent / "bare", absent="text"), "text")
     assert (table.rows == -1).all()
     assert table.database_rows(tiny.corpus().replicates[0]) == 0
+    assert table.findable_rows(tiny.corpus().replicates[0]) == 0
     diagnostics = read_json(table.path / "diagnostics.json")
     assert diagnostics["mean"]["label_purity"] == {"train": None, "val": None, "test": None}
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from ramer import Predictor
-from ramer.cli import app
+from tests.commands import call, refused
 from tests.serving.project import corpus_of, raw_features, rows_of, save_npz
 from tests.tracking.registered import client_of, run_track, versions
 
@@ -16,10 +16,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*type hint.*
 
 
 def promote(root: Path, *arguments: str) -> tuple[int, str]:
-    result = CliRunner().invoke(app, ["promote", *arguments, "--project", str(root)])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result.exit_code, result.stdout + result.stderr
+    code, out, err = call("promote", *arguments, "--project", root)
+    return code, out + err
 
 
 def champion(root: Path) -> str:
@@ -67,10 +65,10 @@ def test_a_grown_database_is_a_new_version_that_says_so(
     clips = save_npz(tmp_path / "new.npz", crowned, rows_of(crowned))  # test clips, as if they were new ones
     monkeypatch.chdir(crowned)
     before = Predictor.load("models:/ramer@champion")
-    added = ["database", "add", "--features", str(clips), "--model", "models:/ramer@champion"]
-    result = CliRunner().invoke(app, added)
-    assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout.endswith("-> models:/ramer/2 (candidate)\n")
+    added = ("database", "add", "--features", clips, "--model", "models:/ramer@champion")
+    code, said, err = call(*added)
+    assert (code, err) == (0, "")
+    assert said.endswith("-> models:/ramer/2 (candidate)\n")
     tags = {int(v.version): v.tags for v in versions(crowned)}
     assert tags[2]["ramer.grown_from"] == "1"
     assert tags[2]["ramer.database_added"] == str(len(rows_of(crowned)))
@@ -80,11 +78,33 @@ def test_a_grown_database_is_a_new_version_that_says_so(
     new = set(corpus_of(crowned).ids[rows_of(crowned)])
     assert {n.id for found in near for n in found} & new
     assert not {n.id for found in before.predict(features, neighbours=True).neighbours for n in found} & new
-    assert promote(crowned)[0] == 0
+    # The alias still names the first version: the clips just added would be lost in a third one.
+    line = refused(*added)
+    assert line.startswith("models:/ramer@champion: is version 1, to which version 2 has added clips already")
+    assert promote(crowned) == (
+        0,
+        "models:/ramer@champion is version 2, before version 1: the same model, not compared with its other database\n",
+    )
     assert champion(crowned) == "2"
-    twice = CliRunner().invoke(app, added)
-    assert (twice.exit_code, len(versions(crowned))) == (2, 2)
-    assert "is in the database already" in twice.stderr
+    code, _, err = call(*added)
+    assert (code, "is in the database already" in err) == (2, True)
+    assert len(versions(crowned)) == 2
+
+
+def test_two_additions_to_one_version_are_kept_apart(
+    crowned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the same clips, extracted otherwise: the second must not be written over the first."""
+    monkeypatch.chdir(crowned)
+    rows, asked = rows_of(crowned), raw_features(crowned, rows_of(crowned), "a")
+    clips = save_npz(tmp_path / "one.npz", crowned, rows)
+    assert call("database", "add", "--features", clips, "--model", "models:/ramer/1")[0] == 0
+    before = Predictor.load("models:/ramer/2").predict(asked).probabilities
+    others = {key: -v for key, v in zip("AVL", raw_features(crowned, rows).values(), strict=True)}
+    clips = save_npz(tmp_path / "two.npz", crowned, rows, **others)
+    assert call("database", "add", "--features", clips, "--model", "models:/ramer/1")[0] == 0
+    np.testing.assert_array_equal(Predictor.load("models:/ramer/2").predict(asked).probabilities, before)
+    assert (Predictor.load("models:/ramer/3").predict(asked).probabilities != before).any()
 
 
 def test_versions_of_two_corpora_are_not_compared(crowned: Path) -> None:

@@ -135,6 +135,25 @@ def test_the_server_takes_a_request_without_a_column_and_a_clip_with_nothing(tra
     assert (nothing["available"], nothing["missing"]) == ("", list(MODALITIES))
 
 
+def test_the_server_takes_whole_numbers_and_records_that_leave_out_what_another_has(tracked: Path, server: str) -> None:
+    features = {m: np.round(v) for m, v in raw_features(tracked, rows_of(tracked)[:2]).items()}
+    features = {m: np.where(np.isnan(v), 2, v) for m, v in features.items()}
+    given = [{m: v[row].astype(int).tolist() for m, v in features.items()} for row in range(2)]
+    del given[1]["text"]
+    features["text"][1] = np.nan
+    expected = Predictor.load(tracked).predict(features)
+    answers = ask(server, dataframe_records=given)
+    np.testing.assert_allclose(probabilities(answers, expected.label_names), expected.probabilities, atol=1e-6)
+    assert [answer["missing"] for answer in answers] == [[], ["text"]]
+
+
+def test_a_broken_store_is_one_line_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mlflow.db").write_bytes(b"no database" * 100)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RamerError, match=r"mlflow\.db: file is not a database"):
+        Predictor.load("models:/ramer@candidate")
+
+
 def test_the_server_answers_the_example_of_the_model(tracked: Path, server: str) -> None:
     model = next(tracked.glob(f"mlartifacts/**/{versions(tracked)[0].run_id}/artifacts/model"))
     (answer,) = ask(server, **json.loads((model / "serving_input_example.json").read_text("utf-8")))
