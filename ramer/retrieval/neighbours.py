@@ -18,7 +18,7 @@ from ramer.files import atomic_directory, read_json, write_json
 from ramer.modalities import MODALITIES
 from ramer.retrieval.diagnostics import average, diagnose
 from ramer.retrieval.index import DatabaseIndex, load_index
-from ramer.retrieval.search import available_gpus, exclusion_codes, search, search_gpu
+from ramer.retrieval.search import available_gpus, exclusion_codes, make_fetch, search, search_gpu
 from ramer.retrieval.states import StatesTable
 
 BATCH = 4096  # query rows read, searched and written at a time
@@ -178,6 +178,7 @@ def _write_lists(
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(f"searching {modality}", total=len(corpus.replicates) * len(holding))
         for replicate in corpus.replicates:
+            fetch = make_fetch(indexes[replicate.index], gpu)
             for start in range(0, len(holding), BATCH):
                 part = holding[start : start + BATCH]
                 asked = queries[part]
@@ -190,7 +191,7 @@ def _write_lists(
                     query_codes=codes[asked],
                     ids=corpus.ids[asked],
                     rerank=config.index.rerank,
-                    gpu=gpu,
+                    fetch=fetch,
                 )
                 rows[replicate.index, part], scores[replicate.index, part] = hits
                 progress.advance(task, len(part))

@@ -69,7 +69,7 @@ def search(
     ids: Any = None,
     norms: Float[np.ndarray, " rows"] | None = None,
     rerank: bool = True,
-    gpu: int | None = None,
+    fetch: Fetch | None = None,
 ) -> Hits:
     """The ``width`` best database rows of every query, by cosine.
 
@@ -81,7 +81,7 @@ def search(
         ids: names of the queries in messages.
         norms: lengths of the states (``row_norms``) where they are known: they need not be computed again.
         rerank: score an approximate index' candidates by their exact keys. Exact kinds always are.
-        gpu: number of the FAISS GPU that searches, None for the CPU.
+        fetch: ``make_fetch(index, gpu)``, for who searches one index often: a GPU is then filled once.
 
     Raises:
         RetrievalError: a query is zero or not finite, or of another size than the keys.
@@ -97,7 +97,7 @@ def search(
     if codes is not None and query_codes is not None:
         entry_codes = codes[index.rows]
         largest = int(np.unique(entry_codes, return_counts=True)[1].max())
-    fetch = _fetcher(index, gpu)
+    fetch = fetch or make_fetch(index)
     pending, wanted = np.arange(len(queries)), min(width + min(largest, FIRST_GROUP) + MARGIN, total)
     kept = width + MARGIN if index.exact else total
     while len(pending):
@@ -160,7 +160,12 @@ def _parts(members: np.ndarray, size: int) -> list[np.ndarray]:
     return [members[start : start + size] for start in range(0, len(members), size)]
 
 
-def _fetcher(index: DatabaseIndex, gpu: int | None) -> Fetch:
+def make_fetch(index: DatabaseIndex, gpu: int | None = None) -> Fetch:
+    """The fastest way to an index' k best keys of unit vectors: (vectors [q, hidden], k) to scores and places [q, k].
+
+    Args:
+        gpu: number of the FAISS GPU that searches, which gets a copy of the keys; None for the CPU.
+    """
     inner, settings = index.faiss_index, index.sidecar["settings"]
     parameters: Any = faiss  # the stubs lack these classes' arguments
     if gpu is not None and index.exact:

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -96,6 +97,17 @@ def test_a_method_is_added_in_a_temporary_copy(project: Project) -> None:
     assert runs(project)["added"] == "FINISHED"
     project.run("dvc", "exp", "apply", "added")
     assert headline(project) == {*METHODS, "mine"}
+
+
+def test_a_queued_experiment_runs_and_is_tracked(project: Project) -> None:
+    project.run("dvc", "exp", "run", "--queue", "--name", "queued", "--set-param", "methods.ramer.k=7")
+    project.run("dvc", "queue", "start")
+    deadline = time.monotonic() + 300
+    while "Success" not in (told := project.run("dvc", "queue", "status").output):
+        assert "Failed" not in told, project.attempt("dvc", "queue", "logs", "queued").output
+        assert time.monotonic() < deadline, told
+        time.sleep(2)
+    assert runs(project)["queued"] == "FINISHED"
 
 
 def test_the_methods_file_in_the_readme_is_all_that_a_new_method_needs(project: Project) -> None:
