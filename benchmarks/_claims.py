@@ -49,7 +49,7 @@ def _clip_limit(f: Figures) -> str:
     return (
         f"An answer is the mean of {f['replicates']} replicates, each with encoders, database and head of its own. "
         f"Under {f['slowest']}, the slowest condition, the time goes to: {profile} (profiled, callees included), "
-        "spread over some two thousand calls of a few microseconds each; of the search most is reading all keys once, "
+        "spread over more than a thousand calls of a few microseconds each; of the search most is reading all keys once, "
         "at the speed of memory."
     )
 

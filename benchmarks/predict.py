@@ -35,8 +35,8 @@ PARAMS = Path(__file__).resolve().parents[1] / "params.yaml"
 PARTS = {
     "search": ("nearest.py", "search"),
     "encoders": ("predictor.py", "_encode"),
-    "choosing neighbours": ("predictor.py", "_find"),
-    "heads": ("_contract.py", "predict_proba"),
+    "choosing neighbours": ("nearest.py", "find"),
+    "heads": ("nearest.py", "predict_proba"),
 }
 LABELLED = 600  # rows; the others of the database are the pool
 

@@ -47,14 +47,13 @@ class StackedEncoders:
             raise ModelError("encoders: expected one architecture in all replicates, got several")
         with torch.inference_mode():
             projects = [e.project for e in encoders if isinstance(e.project, nn.Linear)]
-            self._project = _linear(projects) if projects else None
+            self._project = stack_linear(projects) if projects else None
             self._cls = torch.stack([e.cls + e.position[:1] for e in encoders])  # [replicates, 1, width]
             self._position = torch.stack([e.position[1:] for e in encoders])
             layers = [[*e.body, e.last] for e in encoders]
             self._layers = [_StackedLayer(same) for same in zip(*layers, strict=True)]
-            self._to_hidden = _linear([e.to_hidden for e in encoders])
-            linear = [[part for part in e.classifier if isinstance(part, nn.Linear)] for e in encoders]
-            self._classifier = [_linear(same) for same in zip(*linear, strict=True)]
+            self._to_hidden = stack_linear([e.to_hidden for e in encoders])
+            self._classifier = stack_perceptrons([e.classifier for e in encoders])
 
     def encode(self, raw: Float[np.ndarray, "n dim"]) -> Encodings:
         """Encode raw vectors that all are finite."""
@@ -74,13 +73,12 @@ class StackedEncoders:
         for layer in self._layers[:-1]:
             cls, feature = layer(cls, feature)
         hidden = self._to_hidden(self._layers[-1].read_cls(cls, feature))
-        scores = hidden
-        for position, linear in enumerate(self._classifier):
-            scores = linear(scores.relu() if position else scores)
-        return hidden.numpy(), scores.softmax(dim=-1).numpy()
+        return hidden.numpy(), through(self._classifier, hidden).softmax(dim=-1).numpy()
 
 
-class _Linear(NamedTuple):
+class StackedLinear(NamedTuple):
+    """Linear layers of all replicates: [replicates, n, in] to [replicates, n, out]."""
+
     weight: Tensor  # [replicates, in, out]
     bias: Tensor  # [replicates, 1, out]
 
@@ -88,11 +86,24 @@ class _Linear(NamedTuple):
         return torch.baddbmm(self.bias, x, self.weight)
 
 
-def _linear(layers: Sequence[nn.Linear]) -> _Linear:
-    return _Linear(
+def stack_linear(layers: Sequence[nn.Linear]) -> StackedLinear:
+    return StackedLinear(
         torch.stack([layer.weight for layer in layers]).transpose(1, 2),
         torch.stack([layer.bias for layer in layers])[:, None],
     )
+
+
+def stack_perceptrons(networks: Sequence[nn.Sequential]) -> list[StackedLinear]:
+    """The linear layers of perceptrons with ReLUs between them; dropout does nothing when they predict."""
+    linear = [[part for part in network if isinstance(part, nn.Linear)] for network in networks]
+    return [stack_linear(same) for same in zip(*linear, strict=True)]
+
+
+def through(layers: Sequence[StackedLinear], x: Tensor) -> Tensor:
+    """[replicates, n, in] through ``stack_perceptrons``' layers."""
+    for position, linear in enumerate(layers):
+        x = linear(x.relu() if position else x)
+    return x
 
 
 class _Norm(NamedTuple):
@@ -115,14 +126,14 @@ class _StackedLayer:
     def __init__(self, layers: Sequence[TwoTokenLayer]) -> None:
         self.heads = layers[0].heads
         width = layers[0].key.in_features
-        self.query = _linear([layer.query for layer in layers])
+        self.query = stack_linear([layer.query for layer in layers])
         # The scale of the scores is part of the keys.
         scale = (self.heads / width) ** 0.5
         self.key = torch.stack([layer.key.weight * scale for layer in layers]).transpose(1, 2)
-        self.value = _linear([layer.value for layer in layers])
-        self.out_proj = _linear([layer.out_proj for layer in layers])
-        self.linear1 = _linear([layer.linear1 for layer in layers])
-        self.linear2 = _linear([layer.linear2 for layer in layers])
+        self.value = stack_linear([layer.value for layer in layers])
+        self.out_proj = stack_linear([layer.out_proj for layer in layers])
+        self.linear1 = stack_linear([layer.linear1 for layer in layers])
+        self.linear2 = stack_linear([layer.linear2 for layer in layers])
         self.norm1 = _norm([layer.norm1 for layer in layers])
         self.norm2 = _norm([layer.norm2 for layer in layers])
 

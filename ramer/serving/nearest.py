@@ -12,8 +12,9 @@ from typing import Any
 
 import faiss
 import numpy as np
+import torch
 
-from ramer.batches import Arrays
+from ramer.batches import Arrays, Batch
 from ramer.methods import Method
 from ramer.methods.ramer import Ramer
 from ramer.modalities import MODALITIES
@@ -21,6 +22,8 @@ from ramer.retrieval.aggregation import Database, Lists, Queries, Selected, find
 from ramer.retrieval.index import DatabaseIndex
 from ramer.retrieval.search import MARGIN, TIE, Hits, search
 from ramer.retrieval.states import l2_normalise
+from ramer.serving.encoders import stack_perceptrons, through
+from ramer.training.temperature import pattern_codes, scale
 
 FEW = 8  # clips up to which calls cost more than arithmetic
 
@@ -124,8 +127,8 @@ def stack_indexes(
     }
 
 
-class StackedFinder:
-    """``Ramer.find`` for a few clips in all replicates at once: the replicates' databases as one after the other.
+class StackedRamer:
+    """``Ramer.find`` and ``predict_proba`` for a few clips in all replicates at once: their databases are joined.
 
     Args:
         methods: of all replicates; ``fits`` must hold. databases: of all replicates, over the same rows.
@@ -135,14 +138,21 @@ class StackedFinder:
     def __init__(
         self, methods: Sequence[Method], databases: Sequence[Database], states: Mapping[str, np.ndarray]
     ) -> None:
-        assert isinstance(methods[0], Ramer)
-        self._rules = methods[0].rules
+        members = [method for method in methods if isinstance(method, Ramer)]
+        self._first, self._rules = members[0], members[0].rules
         self._rows = len(databases[0].available)
         stacked = {m: np.asarray(table).reshape(-1, table.shape[2]) for m, table in states.items()}
         available, labels = (np.concatenate([getattr(d, name) for d in databases]) for name in ("available", "labels"))
         self._database = Database(stacked, available, labels)
         norms = {m: np.concatenate([database.norms[m] for database in databases]) for m in MODALITIES}
         self._database.__dict__["norms"] = norms  # where a cached property keeps them: nothing is computed twice
+        self._taus = np.array([method.tau_ for method in members])
+        self._temperatures = np.stack([method.temperatures_ for method in members])
+        self._priors = np.stack([method.prior_ for method in members]).astype(np.float64)
+        self._heads = None
+        if not any(method.attends or method.encoders_ is not None for method in members):
+            with torch.inference_mode():
+                self._heads = stack_perceptrons([method.head_.layers for method in members])
 
     @staticmethod
     def fits(methods: Sequence[Method], databases: Sequence[Database]) -> bool:
@@ -153,21 +163,48 @@ class StackedFinder:
         same = {replace(m.rules, tau=1.0) for m in plain}
         return len(same) == 1 and next(iter(same)).bimodal != "calibrated"
 
-    def find(self, states: Arrays, available: np.ndarray, lists: Sequence[Lists]) -> list[Selected]:
-        """Per replicate, the neighbours that stand in for what n clips lack.
+    def find(self, states: Arrays, available: np.ndarray, lists: Sequence[Lists]) -> Selected:
+        """The neighbours that stand in for what n clips lack, replicate after replicate; rows of the joint database.
 
         Args:
             states: raw, NaN where missing, [replicates, n, hidden] per modality. available: bool [n, 3].
             lists: per replicate.
         """
-        replicates, n = len(lists), len(available)
-        offsets = np.repeat(np.arange(replicates) * self._rows, n)[:, None]
+        offsets = self._offsets(len(available), len(lists))
         rows = {m: np.concatenate([found.rows[m] for found in lists]).astype(np.int64) for m in MODALITIES}
         rows = {m: np.where(r < 0, -1, r + offsets) for m, r in rows.items()}
         scores = {m: np.concatenate([found.scores[m] for found in lists]) for m in MODALITIES}
-        queries = Queries(
-            {m: s.reshape(replicates * n, -1) for m, s in states.items()}, np.tile(available, (replicates, 1))
-        )
-        selected = find(Lists(rows, scores), queries, self._database, self._rules)
-        own = np.where(selected.rows < 0, -1, selected.rows - offsets[:, None])
+        queries = Queries(_flat(states), np.tile(available, (len(lists), 1)))
+        return find(Lists(rows, scores), queries, self._database, self._rules)
+
+    def split(self, selected: Selected, n: int) -> list[Selected]:
+        """Per replicate what ``find`` found, in rows of its own database."""
+        replicates = len(self._taus)
+        own = np.where(selected.rows < 0, -1, selected.rows - self._offsets(n, replicates)[:, None])
         return [Selected(own[r * n : (r + 1) * n], selected.scores[r * n : (r + 1) * n]) for r in range(replicates)]
+
+    def predict_proba(self, states: Arrays, available: np.ndarray, selected: Selected) -> np.ndarray | None:
+        """Every replicate's probabilities, float64 [replicates, n, classes]; None where their heads do not stack."""
+        if self._heads is None:
+            return None
+        replicates, n = len(self._taus), len(available)
+        # Each replicate's temperature of the weights is its own; the first one's, which all share here, is undone.
+        share = np.repeat(self._rules.tau / self._taus, n)[:, None, None]
+        tiled, nowhere = np.tile(available, (replicates, 1)), np.full(replicates * n, -1, dtype=np.int64)
+        found = Selected(selected.rows, selected.scores * share)
+        fused = self._first.fused(Batch(nowhere, tiled, states=_flat(states), database=self._database, found=found))
+        with torch.inference_mode():
+            scores = through(self._heads, torch.from_numpy(fused).view(replicates, n, -1))
+            proba = scores.double().softmax(dim=2).numpy()
+        temperatures = self._temperatures[:, pattern_codes(available)]
+        calibrated = scale(proba.reshape(replicates * n, -1), temperatures.reshape(-1)).reshape(proba.shape)
+        some = np.asarray(available.any(axis=1))
+        return np.where(some[:, None], calibrated, self._priors[:, None])
+
+    def _offsets(self, n: int, replicates: int) -> np.ndarray:
+        return np.repeat(np.arange(replicates) * self._rows, n)[:, None]
+
+
+def _flat(states: Arrays) -> Arrays:
+    """[replicates, n, hidden] to [replicates n, hidden]."""
+    return {m: s.reshape(-1, s.shape[2]) for m, s in states.items()}

@@ -22,7 +22,7 @@ from ramer.retrieval.shuffle import Shuffle
 from ramer.serving.encoders import Encodings, StackedEncoders
 from ramer.serving.inputs import mark_missing
 from ramer.serving.modelfiles import DatabaseTable, ModelFiles, open_model, torn_files
-from ramer.serving.nearest import FEW, StackedFinder, stack_indexes
+from ramer.serving.nearest import FEW, StackedRamer, stack_indexes
 from ramer.training.checkpoints import load_encoder
 
 
@@ -79,9 +79,9 @@ class Predictor:
         methods = [r.method for r in self._replicates]
         indexes = [r.indexes for r in self._replicates if r.database is not None]
         self._indexes = stack_indexes(indexes, databases, self.description["retrieval"])
-        self._finder = None
-        if self._table is not None and StackedFinder.fits(methods, databases):
-            self._finder = StackedFinder(methods, databases, self._table.states)
+        self._stack = None
+        if self._table is not None and StackedRamer.fits(methods, databases):
+            self._stack = StackedRamer(methods, databases, self._table.states)
 
     @classmethod
     def load(cls, path: str | Path, method: str | None = None) -> Predictor:
@@ -109,18 +109,27 @@ class Predictor:
             RamerError: a matrix of another shape than the model's, or a row that is partly NaN or infinite.
         """
         available, arrays = self._encode(features)
-        nowhere = np.full(len(available), -1, dtype=np.int64)  # in the corpus
-        total = np.zeros((len(available), len(self.label_names)))
-        named: tuple[tuple[Neighbour, ...], ...] = ()
-        lists = self._lists(arrays[1], available)
-        found = self._find(arrays[1], available, lists)
-        for position, replicate in enumerate(self._replicates):
-            features, states, posteriors = ({m: a[position] for m, a in kind.items()} for kind in arrays)
-            near, base = lists[position], replicate.database
-            batch = Batch(nowhere, available, features, states, posteriors, near, base, found=found[position])
-            total += replicate.method.predict_proba(batch)
-            if neighbours and position == 0:
-                named = self._named(replicate.method, batch)
+        states = arrays[1]
+        lists = self._lists(states, available)
+        total: np.ndarray | None = None
+        found: Sequence[Selected | None] = [None] * len(lists)
+        known = [held for held in lists if held is not None]
+        if self._stack is not None and 0 < len(available) <= FEW and known:  # for many clips there is nothing to gain
+            selected = self._stack.find(states, available, known)
+            found = self._stack.split(selected, len(available))
+            every = self._stack.predict_proba(states, available, selected)
+            total = None if every is None else every.sum(axis=0)
+
+        def batch(position: int) -> Batch:
+            """As that replicate's method sees the clips."""
+            nowhere = np.full(len(available), -1, dtype=np.int64)  # in the corpus
+            own, hidden, posteriors = ({m: a[position] for m, a in kind.items()} for kind in arrays)
+            near, base = lists[position], self._replicates[position].database
+            return Batch(nowhere, available, own, hidden, posteriors, near, base, found=found[position])
+
+        if total is None:
+            total = np.sum([r.method.predict_proba(batch(i)) for i, r in enumerate(self._replicates)], axis=0)
+        named = self._named(self._replicates[0].method, batch(0)) if neighbours else ()
         proba = total / len(self._replicates)
         labels = np.array(self.label_names, dtype=object)[proba.argmax(axis=1)]
         return Prediction(labels, proba, self.label_names, available, named)
@@ -219,13 +228,6 @@ class Predictor:
             Lists({m: rows[m][r] for m in MODALITIES}, {m: scores[m][r] for m in MODALITIES})
             for r in range(len(self._replicates))
         ]
-
-    def _find(self, states: Arrays, available: np.ndarray, lists: Sequence[Lists | None]) -> Sequence[Selected | None]:
-        """What the methods would find one by one, for a few clips; nothing for many: there is nothing to gain."""
-        known = [found for found in lists if found is not None]
-        if self._finder is None or not 0 < len(available) <= FEW or not known:
-            return [None] * len(lists)
-        return self._finder.find(states, available, known)
 
 
 def name_neighbours(

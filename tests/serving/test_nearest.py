@@ -88,8 +88,8 @@ def test_single_clips_in_four_threads_get_what_they_get_alone(served: Path) -> N
 
 
 def test_methods_with_rules_of_their_own_find_for_themselves(served: Path) -> None:
-    assert Predictor.load(served, "ramer")._finder is not None
-    assert Predictor.load(served, "literal")._finder is not None
+    assert Predictor.load(served, "ramer")._stack is not None
+    assert Predictor.load(served, "literal")._stack is not None
     calibrated = Predictor.load(served, "calibrated")
-    assert calibrated._finder is None
+    assert calibrated._stack is None
     assert all(isinstance(r.method, Ramer) for r in calibrated._replicates)

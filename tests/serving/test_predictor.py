@@ -279,9 +279,9 @@ def test_a_stacked_table_of_states_stays_where_it_is(served: Path, tmp_path: Pat
     export_model(served, tmp_path / "model")
     for model in (served, tmp_path / "model"):
         predictor = Predictor.load(model)
-        assert predictor._finder is not None
+        assert predictor._stack is not None
         assert predictor._table is not None
-        for m, states in predictor._finder._database.states.items():
+        for m, states in predictor._stack._database.states.items():
             assert np.shares_memory(states, predictor._table.states[m])
 
 
