@@ -49,8 +49,8 @@ def _clip_limit(f: Figures) -> str:
     return (
         f"An answer is the mean of {f['replicates']} replicates, each with encoders, database and head of its own. "
         f"Under {f['slowest']}, the slowest condition, the time goes to: {profile} (profiled, callees included), "
-        "spread over more than a thousand calls of a few microseconds each; of the search most is reading all keys once, "
-        "at the speed of memory."
+        "spread over more than a thousand calls of a few microseconds each; of the search most is reading all keys "
+        "once, at the speed of memory."
     )
 
 
