@@ -100,7 +100,7 @@ def torn_files(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
-        raise ModelError(f"{path}: torn, or no part of a model ({type(error).__name__}); export it again") from None
+        raise ModelError(f"{path}: torn, or no part of a model ({type(error).__name__}); make it again") from None
 
 
 @contextlib.contextmanager
@@ -169,9 +169,10 @@ def _of_project(path: Path, method: str | None) -> ModelFiles:
         raise ModelError(f"{heads}: method {name!r} is not trained here; methods: {', '.join(config.methods)}")
     corpus = PreparedCorpus.open(path / "data" / "prepared")
     with torn_files(heads / "method.json"):
-        trained = dict(read_json(heads / "method.json"))
-    inputs = trained["inputs"]  # from the file: the method's class would load torch, which registering never needs
-    if not trained["deployable"] and SHUFFLED not in inputs:
+        trained = read_json(heads / "method.json")
+        kind, deployable = trained["type"], trained["deployable"]
+        inputs = trained["inputs"]  # from the file: the method's class would load torch, which registering never needs
+    if not deployable and SHUFFLED not in inputs:
         raise ModelError(f"{heads}: method {name!r} is not deployable: it uses what is missing at prediction")
     if LIVE in inputs:
         raise ModelError(f"{heads}: method {name!r} {NOT_SERVED}")
@@ -179,7 +180,7 @@ def _of_project(path: Path, method: str | None) -> ModelFiles:
     description = {
         "format": FORMAT,
         "method": name,
-        "type": trained["type"],
+        "type": kind,
         "retrieves": NEIGHBOURS in inputs,
         "inputs": inputs,
         "label_names": list(corpus.label_names),
