@@ -146,7 +146,13 @@ def test_a_zero_or_nan_query_is_refused_by_its_id(tiny: Tiny, value: float) -> N
     [
         (6, False, 100, 5, "methods.mine.k: 6 needs retrieval.width of at least 6, got 5"),
         (5, True, 100, 5, "needs retrieval.width of at least 6 .*drop_first.*, got 5"),
-        (6, False, 5, 50, "methods.mine.k: 6 needs a database of at least 6 rows, got 5"),
+        (
+            6,
+            False,
+            5,
+            50,
+            "methods.mine.k: 6 needs a database of at least 6 rows beside a training row's own speaker, got 5",
+        ),
         (5, True, 5, 50, "needs a database of at least 6 rows .*drop_first.*, got 5"),
     ],
 )
