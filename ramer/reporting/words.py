@@ -182,7 +182,7 @@ def purity_sentence(rows: Mapping[str, Mapping[str, float]]) -> Markup | None:
     return Markup(
         "Widest gap: {}, where {:.0f}&nbsp;% of a training row's neighbours share its label, but only {:.0f}&nbsp;% "
         "of a test row's. The encoder has seen the labels of the training rows, so their neighbours are purer than any "
-        "that it will find for a new clip. A head trained on them learns to trust retrieval more than it should."
+        "that it will find for a new clip. A head trained on them may trust retrieval more than it should."
     ).format(widest, train, test)
 
 
