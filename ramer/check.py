@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ramer.config import Config
-from ramer.errors import ConfigError
+from ramer.errors import ConfigError, RetrievalError
 from ramer.files import atomic_file
 from ramer.inputs import LIVE, NOT_SERVED, SHUFFLED
 from ramer.methods import MethodOptions, RetrievalOptions, method_class, method_options
@@ -49,14 +49,12 @@ def _device_faults(config: Config) -> list[str]:
 
 
 def _width_faults(name: str, options: MethodOptions, config: Config) -> list[str]:
-    width = config.retrieval.width
-    if not isinstance(options, RetrievalOptions):
-        return []
-    drop_first = int(getattr(options, "drop_first", False))
-    if options.k + drop_first <= width:
-        return []
-    extra = " less the first, which is dropped" if drop_first else ""
-    return [f"{SOURCE}: methods.{name}.k: {options.k} exceeds retrieval.width {width}, the candidates kept{extra}"]
+    if isinstance(options, RetrievalOptions):
+        try:
+            options.check_k(name, config.retrieval.width)
+        except RetrievalError as error:
+            return error.faults
+    return []
 
 
 def _served_faults(options: dict[str, MethodOptions], config: Config) -> list[str]:

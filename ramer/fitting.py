@@ -23,7 +23,6 @@ from ramer.methods import (
     method_options,
 )
 from ramer.modalities import MODALITIES
-from ramer.retrieval.aggregation import check_k
 from ramer.retrieval.neighbours import NeighbourTable
 from ramer.retrieval.states import StatesTable
 from ramer.seeding import choose_device, generator
@@ -120,11 +119,10 @@ def fit_replicate(method: Method, data: ReplicateData, history: History) -> Fitt
 
 def _check_k(name: str, options: RetrievalOptions, workspace: Workspace, replicate: Replicate) -> None:
     """Every training row must find k neighbours, as test rows do: a head that has met none learns nothing of them."""
-    drop_first = bool(getattr(options, "drop_first", False))
     for i, m in enumerate(MODALITIES):
         if workspace.corpus.available[:, i].any():
             table = workspace.neighbours[m]
-            check_k(options.k, drop_first, table.findable_rows(replicate), table.width, name)
+            options.check_k(name, table.width, table.findable_rows(replicate))
 
 
 def _description(name: str, kind: type[Method], options: MethodOptions, chosen: dict[str, dict]) -> dict:

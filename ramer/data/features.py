@@ -6,17 +6,13 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
-import rich.progress
-from rich.console import Console
 
 from ramer.data.corpus import BLOCK_ROWS, FeatureSource, RawCorpus, cut_faults
 from ramer.errors import CorpusError
 from ramer.modalities import MODALITIES
-
-T = TypeVar("T")
+from ramer.progress import track
 
 
 @dataclass(frozen=True)
@@ -27,14 +23,6 @@ class WrittenFeatures:
     available: np.ndarray
     digest: str
     notes: tuple[str, ...]
-
-
-def progress(items: Iterable[T], total: int, what: str) -> Iterator[T]:
-    """Pass ``items`` on under a bar on stderr, which only a terminal ever sees."""
-    console = Console(stderr=True)
-    yield from rich.progress.track(
-        items, what, total=total, console=console, transient=True, disable=not console.is_terminal
-    )
 
 
 def write_features(corpus: RawCorpus, folder: Path) -> WrittenFeatures:
@@ -80,7 +68,7 @@ def _write_source(
         with open(path, "wb") as file:
             header = {"descr": "<f4", "fortran_order": False, "shape": (corpus.rows, source.dim)}
             np.lib.format.write_array_header_1_0(file, header)
-            for block in progress(source.blocks(), -(-corpus.rows // BLOCK_ROWS), source.origin):
+            for block in track(source.blocks(), source.origin, -(-corpus.rows // BLOCK_ROWS)):
                 faults += _block_faults(corpus, source, block, start)
                 missing = np.isnan(block).all(axis=1) | (block == 0).all(axis=1)
                 block = np.where(missing[:, None], np.float32(np.nan), block).astype("<f4")

@@ -6,6 +6,7 @@ sees what a mask left. Rows with nothing available never reach a method: they ge
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from ramer.errors import ModelError
 from ramer.files import write_tensors
 from ramer.inputs import SHUFFLED
 from ramer.modalities import CONDITIONS
+from ramer.retrieval.candidates import check_k
 from ramer.training.loop import Fitted, History
 from ramer.training.temperature import fit_temperatures, pattern_codes, scale
 
@@ -43,6 +45,14 @@ class RetrievalOptions(MethodOptions):
 
     k: int = Field(default=5, ge=1)
     database: Literal["real", "shuffled"] = "real"
+
+    def check_k(self, name: str, width: int, findable_rows: int = sys.maxsize) -> None:
+        """Refuse a k that lists of this width, or databases with so few rows to find, cannot serve.
+
+        Raises:
+            RetrievalError: naming ``methods.<name>.k``.
+        """
+        check_k(self.k, bool(getattr(self, "drop_first", False)), findable_rows, width, name)
 
 
 @dataclass(frozen=True)

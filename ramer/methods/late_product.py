@@ -19,8 +19,8 @@ from ramer.inputs import FEATURES
 from ramer.methods._contract import Method, MethodOptions
 from ramer.metrics import weighted_f1
 from ramer.modalities import MODALITIES
+from ramer.progress import track
 from ramer.training.loop import Fitted, History, selection
-from ramer.training.progress import track
 
 
 class LateProductOptions(MethodOptions):

@@ -159,9 +159,7 @@ def check_k(k: int, drop_first: bool, database_rows: int, width: int, name: str)
     key = f"params.yaml: methods.{name}.k: {k}"
     faults = []
     if wanted > width:
-        faults.append(
-            f"params.yaml: methods.{name}.k: {k} needs retrieval.width of at least {wanted}{extra}, got {width}"
-        )
+        faults.append(f"{key} needs retrieval.width of at least {wanted}{extra}, got {width}")
     if wanted > database_rows:
         faults.append(
             f"{key} needs a database of at least {wanted} rows{extra} beside a training row's own speaker, "

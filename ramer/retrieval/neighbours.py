@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
-from rich.console import Console
-from rich.progress import Progress
 
 from ramer.config import Config
 from ramer.data.prepared import PreparedCorpus, Replicate
 from ramer.errors import RetrievalError
 from ramer.files import atomic_directory, read_json, write_json
 from ramer.modalities import MODALITIES
+from ramer.progress import track
 from ramer.retrieval.diagnostics import average, diagnose
 from ramer.retrieval.index import DatabaseIndex, load_index
 from ramer.retrieval.search import available_gpus, exclusion_codes, make_fetch, search, search_gpu
@@ -174,27 +173,23 @@ def _write_lists(
     codes = exclusion_codes(corpus.groups, config.retrieval.exclude)
     holding = np.flatnonzero(corpus.available[queries, MODALITIES.index(modality)])
     gpu = search_gpu(config.runtime.device, available_gpus())
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(f"searching {modality}", total=len(corpus.replicates) * len(holding))
-        for replicate in corpus.replicates:
-            fetch = make_fetch(indexes[replicate.index], gpu)
-            for start in range(0, len(holding), BATCH):
-                part = holding[start : start + BATCH]
-                asked = queries[part]
-                hits = search(
-                    indexes[replicate.index],
-                    table.of(replicate),
-                    table.of(replicate)[asked],
-                    config.retrieval.width,
-                    codes=codes,
-                    query_codes=codes[asked],
-                    ids=corpus.ids[asked],
-                    rerank=config.index.rerank,
-                    fetch=fetch,
-                )
-                rows[replicate.index, part], scores[replicate.index, part] = hits
-                progress.advance(task, len(part))
+    for replicate in corpus.replicates:
+        fetch = make_fetch(indexes[replicate.index], gpu)
+        for start in track(range(0, len(holding), BATCH), f"searching {modality} {replicate.name}"):
+            part = holding[start : start + BATCH]
+            asked = queries[part]
+            hits = search(
+                indexes[replicate.index],
+                table.of(replicate),
+                table.of(replicate)[asked],
+                config.retrieval.width,
+                codes=codes,
+                query_codes=codes[asked],
+                ids=corpus.ids[asked],
+                rerank=config.index.rerank,
+                fetch=fetch,
+            )
+            rows[replicate.index, part], scores[replicate.index, part] = hits
     rows.flush()
     scores.flush()
     return rows, scores

@@ -73,7 +73,7 @@ class StackedEncoders:
         for layer in self._layers[:-1]:
             cls, feature = layer(cls, feature)
         hidden = self._to_hidden(self._layers[-1].read_cls(cls, feature))
-        return hidden.numpy(), through(self._classifier, hidden).softmax(dim=-1).numpy()
+        return hidden.numpy(), apply_perceptrons(self._classifier, hidden).softmax(dim=-1).numpy()
 
 
 class StackedLinear(NamedTuple):
@@ -99,7 +99,7 @@ def stack_perceptrons(networks: Sequence[nn.Sequential]) -> list[StackedLinear]:
     return [stack_linear(same) for same in zip(*linear, strict=True)]
 
 
-def through(layers: Sequence[StackedLinear], x: Tensor) -> Tensor:
+def apply_perceptrons(layers: Sequence[StackedLinear], x: Tensor) -> Tensor:
     """[replicates, n, in] through ``stack_perceptrons``' layers."""
     for position, linear in enumerate(layers):
         x = linear(x.relu() if position else x)

@@ -75,7 +75,7 @@ class ModelFiles:
             return _project_database(self.project, self.description)
         assert self.database is not None
         rows = self.database / "rows.parquet"
-        with torn_files(rows):
+        with refuse_torn(rows):
             table = read_table(rows)
             held = DatabaseTable(
                 rows=table["row"].to_numpy(dtype=np.int64),
@@ -86,7 +86,7 @@ class ModelFiles:
             )
         for m in MODALITIES:
             path = self.database / f"{m}.npy"
-            with torn_files(path):
+            with refuse_torn(path):
                 held.states[m] = np.load(path, mmap_mode="r")
             if held.states[m].shape[:2] != (len(self.replicates), len(held.rows)):
                 got = " x ".join(map(str, held.states[m].shape[:2]))
@@ -95,7 +95,7 @@ class ModelFiles:
 
 
 @contextlib.contextmanager
-def torn_files(path: Path) -> Iterator[None]:
+def refuse_torn(path: Path) -> Iterator[None]:
     """Whatever reading a damaged part of a model raises, as one line."""
     try:
         yield
@@ -149,7 +149,7 @@ def export_model(project: Path, out: Path, method: str | None = None) -> None:
 
 
 def _exported(path: Path, method: str | None) -> ModelFiles:
-    with torn_files(path / MODEL_FILE):
+    with refuse_torn(path / MODEL_FILE):
         description = dict(read_json(path / MODEL_FILE))
     if description.get("format") != FORMAT:
         raise ModelError(f"{path / MODEL_FILE}: format: expected {FORMAT}, got {description.get('format')!r}")
@@ -168,7 +168,7 @@ def _of_project(path: Path, method: str | None) -> ModelFiles:
     if not (heads / "method.json").is_file():
         raise ModelError(f"{heads}: method {name!r} is not trained here; methods: {', '.join(config.methods)}")
     corpus = PreparedCorpus.open(path / "data" / "prepared")
-    with torn_files(heads / "method.json"):
+    with refuse_torn(heads / "method.json"):
         trained = read_json(heads / "method.json")
         kind, deployable = trained["type"], trained["deployable"]
         inputs = trained["inputs"]  # from the file: the method's class would load torch, which registering never needs

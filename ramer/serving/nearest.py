@@ -22,7 +22,7 @@ from ramer.retrieval.aggregation import Database, Lists, Queries, Selected, find
 from ramer.retrieval.index import DatabaseIndex
 from ramer.retrieval.search import MARGIN, TIE, Hits, search
 from ramer.retrieval.states import l2_normalise
-from ramer.serving.encoders import stack_perceptrons, through
+from ramer.serving.encoders import apply_perceptrons, stack_perceptrons
 from ramer.training.temperature import pattern_codes, scale
 
 FEW = 8  # clips up to which calls cost more than arithmetic
@@ -194,7 +194,7 @@ class StackedRamer:
         found = Selected(selected.rows, selected.scores * share)
         fused = self._first.fused(Batch(nowhere, tiled, states=_flat(states), database=self._database, found=found))
         with torch.inference_mode():
-            scores = through(self._heads, torch.from_numpy(fused).view(replicates, n, -1))
+            scores = apply_perceptrons(self._heads, torch.from_numpy(fused).view(replicates, n, -1))
             proba = scores.double().softmax(dim=2).numpy()
         temperatures = self._temperatures[:, pattern_codes(available)]
         calibrated = scale(proba.reshape(replicates * n, -1), temperatures.reshape(-1)).reshape(proba.shape)

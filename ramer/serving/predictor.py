@@ -21,7 +21,7 @@ from ramer.retrieval.index import DatabaseIndex, load_index
 from ramer.retrieval.shuffle import Shuffle
 from ramer.serving.encoders import Encodings, StackedEncoders
 from ramer.serving.inputs import mark_missing
-from ramer.serving.modelfiles import DatabaseTable, ModelFiles, open_model, torn_files
+from ramer.serving.modelfiles import DatabaseTable, ModelFiles, open_model, refuse_torn
 from ramer.serving.nearest import FEW, StackedRamer, stack_indexes
 from ramer.training.checkpoints import load_encoder
 
@@ -116,9 +116,10 @@ class Predictor:
         known = [held for held in lists if held is not None]
         if self._stack is not None and 0 < len(available) <= FEW and known:  # for many clips there is nothing to gain
             selected = self._stack.find(states, available, known)
-            found = self._stack.split(selected, len(available))
             every = self._stack.predict_proba(states, available, selected)
             total = None if every is None else every.sum(axis=0)
+            if total is None or neighbours:
+                found = self._stack.split(selected, len(available))
 
         def batch(position: int) -> Batch:
             """As that replicate's method sees the clips."""
@@ -270,7 +271,7 @@ def _load_encoders(files: ModelFiles, modality: str) -> StackedEncoders:
 def _load_replicate(files: ModelFiles, position: int, table: DatabaseTable | None) -> _Replicate:
     name = files.replicates[position]
     head = files.heads / f"{name}.safetensors"
-    with torn_files(files.heads / "method.json"):
+    with refuse_torn(files.heads / "method.json"):
         trained = dict(read_json(files.heads / "method.json")["replicates"])
     if not head.is_file() or name not in trained or digest_file(head) != trained[name]["digest"]:
         raise ModelError(f"{head}: not the checkpoint that method.json describes; train again")

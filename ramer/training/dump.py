@@ -15,10 +15,10 @@ from ramer.data.prepared import PreparedCorpus, Replicate, Scaler
 from ramer.errors import ModelError
 from ramer.files import atomic_directory, digest_file, read_json, write_json
 from ramer.nn.encoder import UnimodalEncoder
+from ramer.progress import track
 from ramer.seeding import choose_device
 from ramer.training.checkpoints import build_encoder, describe_encoder, load_described_encoder
 from ramer.training.crossfit import CrossFitted, crossfit
-from ramer.training.progress import track
 from ramer.training.reuse import Earlier
 
 

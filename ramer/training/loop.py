@@ -13,8 +13,8 @@ from ramer.batches import LabelledRows, TrainingBatch
 from ramer.config import Training
 from ramer.metrics import selection_score
 from ramer.modalities import CONDITIONS
+from ramer.progress import track
 from ramer.training.adamw import AdamW
-from ramer.training.progress import track
 
 
 @dataclass

@@ -11,7 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
 from ramer.errors import ConfigError, RamerError
-from ramer.training.progress import track
+from ramer.progress import track
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

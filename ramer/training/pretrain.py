@@ -20,12 +20,12 @@ from ramer.metrics import weighted_f1
 from ramer.modalities import MODALITIES
 from ramer.nn.encoder import UnimodalEncoder
 from ramer.nn.linear import reuse_gradients
+from ramer.progress import track
 from ramer.seeding import choose_device, generator, seed_torch
 from ramer.training.adamw import AdamW
 from ramer.training.checkpoints import build_encoder, describe_encoder, load_encoder, save_encoder
 from ramer.training.early_stopping import EarlyStopping
 from ramer.training.parallel import map_replicates
-from ramer.training.progress import track
 
 logger = logging.getLogger(__name__)
 

@@ -459,10 +459,16 @@ def test_a_killed_run_of_another_extractor_takes_nothing_away(sounds: Path, tmp_
     assert manifest(out)["clips"]["b"]["audio"]["status"] == "extracted"
 
 
-def test_nothing_is_removed_before_the_new_features_can_be_made(media: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
+@pytest.fixture
+def spoken(media: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """Sound and transcripts of two clips, extracted by ``light``: the corpus and the table of transcripts."""
     sentences = table(tmp_path / "t.csv", [("a", "one"), ("b", "two")])
-    run(media, out, transcripts=sentences)
+    run(media, tmp_path / "out", transcripts=sentences)
+    return tmp_path / "out", sentences
+
+
+def test_nothing_is_removed_before_the_new_features_can_be_made(media: Path, spoken: tuple[Path, Path]) -> None:
+    out, sentences = spoken
     before = files(out)
     deeper = ExtractionSettings(audio=AudioSettings(layers=99), video=None, text=TextSettings(layers=99))
     with pytest.raises(ConfigError, match=r"layers: 99 asked for, but .* has 6"):
@@ -480,10 +486,8 @@ def test_nothing_is_removed_before_every_model_is_loaded(media_folder: Path, tmp
     assert files(out) == before
 
 
-def test_an_option_that_an_extractor_does_not_use_makes_nothing_again(media: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    sentences = table(tmp_path / "t.csv", [("a", "one"), ("b", "two")])
-    run(media, out, transcripts=sentences)
+def test_an_option_that_an_extractor_does_not_use_makes_nothing_again(media: Path, spoken: tuple[Path, Path]) -> None:
+    out, sentences = spoken
     before = files(out)
     fewer = ExtractionSettings(audio=AudioSettings(layers=2), video=None, text=TextSettings(layers=2))
     run(media, out, fewer, transcripts=sentences)

@@ -120,11 +120,14 @@ def test_a_saved_model_predicts_the_same(kind: str, workspace: Workspace, tmp_pa
 
 
 @pytest.mark.parametrize("kind", TYPES)
-def test_rows_do_not_influence_each_other(kind: str, workspace: Workspace) -> None:
+@pytest.mark.parametrize("new", [False, True], ids=["corpus rows", "new clips"])
+def test_rows_do_not_influence_each_other(kind: str, new: bool, workspace: Workspace) -> None:
     method, test = fitted(kind, workspace), held_out(kind, workspace)
     some = np.arange(0, len(test), 3)[::-1]
     for condition in ("a", "vt", "avt"):
         batch = test.under(condition)
+        if new:
+            batch = replace(batch, rows=np.full_like(batch.rows, -1))
         np.testing.assert_allclose(
             method.predict_proba(batch.take(some)), method.predict_proba(batch)[some], atol=1e-5, err_msg=condition
         )

@@ -69,8 +69,12 @@ def test_the_parameters_as_shipped_are_accepted(tmp_path: Path) -> None:
     [
         ({"mine": {"type": "rammer"}}, {}, "methods.mine.type: unknown method type 'rammer', expected one of "),
         ({"mine": {"type": "zero_fill", "kk": 3}}, {}, "methods.mine.kk: unknown key"),
-        ({"mine": {"type": "ramer", "k": 51}}, {}, "methods.mine.k: 51 exceeds retrieval.width 50"),
-        ({"mine": {"type": "ramer", "k": 50, "drop_first": True}}, {}, "methods.mine.k: 50 exceeds retrieval.width 50"),
+        ({"mine": {"type": "ramer", "k": 51}}, {}, "methods.mine.k: 51 needs retrieval.width of at least 51, got 50"),
+        (
+            {"mine": {"type": "ramer", "k": 50, "drop_first": True}},
+            {},
+            "methods.mine.k: 50 needs retrieval.width of at least 51 (one more",
+        ),
         ({"mine": {"type": "ramer", "k": "5"}}, {}, "methods.mine.k: "),
         ({"mine": {"type": "ramer", "taus": [-0.1]}}, {}, "methods.mine.taus.0: "),
         ({"mine": {"type": "late_product", "inverse_penalties": [0]}}, {}, "methods.mine.inverse_penalties.0: "),

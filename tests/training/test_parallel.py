@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from ramer.errors import ConfigError, CorpusError, RamerError
+from ramer.progress import in_worker
 from ramer.training.parallel import map_replicates
-from ramer.training.progress import in_worker
 
 
 @pytest.fixture(autouse=True)
