@@ -7,7 +7,7 @@ from pathlib import Path
 from ramer.config import Config
 from ramer.errors import ConfigError, RetrievalError
 from ramer.files import atomic_file
-from ramer.inputs import LIVE, NOT_SERVED, SHUFFLED
+from ramer.inputs import SHUFFLED
 from ramer.methods import MethodOptions, RetrievalOptions, method_class, method_options
 from ramer.seeding import choose_device
 
@@ -62,11 +62,8 @@ def _served_faults(options: dict[str, MethodOptions], config: Config) -> list[st
     if served is None:
         return []
     kind = method_class(served.type)
-    inputs = kind.reads(served)
-    if LIVE in inputs:
-        return [f"{SOURCE}: serve.method: {config.serve.method!r} {NOT_SERVED}"]
     if not kind.deployable:
         return [f"{SOURCE}: serve.method: {config.serve.method!r} cannot be deployed, it uses what is missing"]
-    if SHUFFLED in inputs:
+    if SHUFFLED in kind.reads(served):
         return [f"{SOURCE}: serve.method: {config.serve.method!r} is a control, its database is shuffled"]
     return []

@@ -5,6 +5,3 @@ from __future__ import annotations
 FEATURES, STATES, POSTERIORS, NEIGHBOURS = "features", "states", "posteriors", "neighbours"
 LIVE = "live"  # with neighbours: the database's features and indexes, for a method that holds encoders
 SHUFFLED = "shuffled"  # with neighbours: the database hands out another row's contents
-
-# Of a method that reads LIVE.
-NOT_SERVED = "cannot be served yet: it holds encoders of its own (encoder: finetune or retrieve: features)"

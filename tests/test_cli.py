@@ -114,11 +114,12 @@ def test_export_then_predict_without_the_project(served: Path, clips: Path, tmp_
     assert not (tmp_path / "no").exists()
 
 
-def test_neighbours_of_a_clip_of_the_corpus(served: Path) -> None:
+@pytest.mark.parametrize("method", ["ramer", "rebuilt"])
+def test_neighbours_of_a_clip_of_the_corpus(served: Path, method: str) -> None:
     corpus = corpus_of(served)
     train = corpus.rows_in(corpus.replicates[0], "train")
     row = train[corpus.available[train].all(axis=1)][0]
-    code, out, err = call("neighbours", corpus.ids[row], "--available", "a", "--model", served)
+    code, out, err = call("neighbours", corpus.ids[row], "--available", "a", "--model", served, "--method", method)
     assert (code, err) == (0, "")
     lines = [line.split() for line in out.splitlines() if line.strip().startswith(corpus.ids[row])]
     assert [line[2] for line in lines] == ["video"] * 3 + ["text"] * 3

@@ -69,11 +69,11 @@ class Tuning:
         assert batch.lists is not None
         assert batch.database is not None
         states = encode_batch(self.tuned.encoders, batch, self._method.device)
-        database = self._keys(batch.database)
+        database = self.keys(batch.database)
         lists = live_lists(database, states, batch.available, batch.rows, batch.lists.width)
         return replace(batch, states=states, lists=lists, database=database, found=None)
 
-    def _keys(self, database: Database) -> Database:
+    def keys(self, database: Database) -> Database:
         """The database with the keys that the snapshot makes, computed once."""
         if self.tuned.keys is None:
             return database
@@ -99,7 +99,7 @@ class Tuning:
             at = positions.numpy()
             available = whole.available[at] & masks[conditions.numpy()]
             own, states = self._encode(whole, at, available)
-            keys = self._keys(database)
+            keys = self.keys(database)
             lists = live_lists(keys, states, available, whole.rows[at], width)
             batch = Batch(whole.rows[at], available, states=states, lists=lists, database=keys)
             return nn.functional.cross_entropy(self._scores(own, batch), labels[positions])

@@ -95,6 +95,7 @@ def live_lists(
                 codes=live.codes,
                 query_codes=own[asked],
                 ids=rows[asked],
+                norms=database.norms[m],
             )
             found[m][asked], scores[m][asked] = hits
     return Lists(found, scores)

@@ -25,6 +25,7 @@ from ramer.methods._reranking import learn_scorer, new_scorer, score_with
 from ramer.modalities import CONDITIONS, MODALITIES
 from ramer.retrieval.aggregation import (
     Candidates,
+    Database,
     Queries,
     Rules,
     ScoreCalibration,
@@ -160,6 +161,11 @@ class Ramer(ImputingMethod):
         assert batch.database is not None
         return combine(batch.lists, queries_of(batch), batch.database, self.rules, self.calibration_)
 
+    def prepare(self, database: Database) -> None:
+        """Make the keys of this database anew, if the method does that at all: no clip waits for them later."""
+        if self.tuning_ is not None:
+            self.tuning_.keys(database)
+
     def find(self, batch: Batch) -> Selected:
         """The neighbours that stand in for each missing modality."""
         return self.find_in(batch if self.tuning_ is None else self.tuning_.seen(batch))
@@ -256,7 +262,7 @@ class Ramer(ImputingMethod):
         if self.options.rerank == "learned":
             self.scorer_ = take_weights(new_scorer().to(self.device), tensors, "scorer_.")
         if self.options.encodes:
-            self.encoders_ = LiveEncoders.described(self.description_).to(self.device)
+            self.encoders_ = LiveEncoders.described(self.description_).to(self.device).eval()
         if self.encoders_ is not None and self.tunes:
             tuned = Tuned(self.encoders_, self._new_fusion(), self.options.rebuild_every > 0)
             self.tuning_ = Tuning(self, take_weights(tuned, tensors, "tuned_."))

@@ -40,6 +40,7 @@ class StackedEncoders:
 
     def __init__(self, members: Sequence[tuple[UnimodalEncoder, Scaler]]) -> None:
         encoders = [encoder for encoder, _ in members]
+        self.scalers = [scaler for _, scaler in members]
         self._mean = np.stack([scaler.mean for _, scaler in members])[:, None]
         self._std = np.stack([scaler.std for _, scaler in members])[:, None]
         shapes = {tuple((n, p.shape) for n, p in e.named_parameters()) for e in encoders}

@@ -36,7 +36,8 @@ def explain_clip(project: Path, clip: str, available: str, method: str | None = 
     files = _retrieving(find_model(project, method), project)
     if files.project is None:
         raise ModelError(f"{project}: an exported model has no corpus; give an npz, or the project as --model")
-    workspace = Workspace(project / "data" / "prepared", project / "data" / "states", project / "data" / "neighbours")
+    data = project / "data"
+    workspace = Workspace(data / "prepared", data / "states", data / "neighbours", project / "models")
     corpus = workspace.corpus
     row = np.flatnonzero(corpus.ids == clip)
     if not len(row):

@@ -25,7 +25,7 @@ from ramer.modalities import MODALITIES
 from ramer.retrieval.append import append_keys, append_table
 from ramer.retrieval.index import DatabaseIndex, load_index, save_index
 from ramer.serving.inputs import Features
-from ramer.serving.modelfiles import MODEL_FILE, DatabaseTable, ModelFiles, find_model
+from ramer.serving.modelfiles import MODEL_FILE, DatabaseTable, ModelFiles, features_file, find_model
 from ramer.serving.predictor import Predictor
 
 MOST_NAMED = 5  # faulty ids named in one message
@@ -46,12 +46,14 @@ class Addition:
 
 @dataclass(frozen=True)
 class _Clips:
-    """New rows of the database: row numbers [n], ids [n], bool [n, 3], states per modality [replicates, n, hidden]."""
+    """New rows of the database: row numbers [n], ids [n], bool [n, 3], and per modality states [replicates, n, hidden]
+    and raw vectors [n, dim], NaN where missing."""
 
     rows: np.ndarray
     ids: list[str]
     available: np.ndarray
     states: dict[str, np.ndarray]
+    features: dict[str, np.ndarray]
 
 
 def add_to_database(model: Path, ids: list[str], features: Features) -> Addition:
@@ -107,7 +109,9 @@ def _add(files: ModelFiles, folder: Path, ids: list[str], features: Features) ->
     nothing = np.flatnonzero(~available.any(axis=1))
     if len(nothing):
         raise RamerError([f"{ids[row]}: holds no modality, expected at least one" for row in nothing[:MOST_NAMED]])
-    new = _Clips(np.arange(len(ids)) + (table.rows.max(initial=-1) + 1), ids, available, states)
+    new = _Clips(
+        np.arange(len(ids)) + (table.rows.max(initial=-1) + 1), ids, available, states, predictor.vectors(features)
+    )
     audio, video, text = (int(held) for held in available.sum(axis=0))
     addition = Addition(len(ids), audio, video, text, len(table.rows), digest_strings(ids))
     added = [*files.description.get("additions", []), asdict(addition)]
@@ -136,7 +140,7 @@ def _check_ids(ids: list[str], table: DatabaseTable) -> None:
 
 
 def _write_database(files: ModelFiles, table: DatabaseTable, out: Path, new: _Clips) -> None:
-    """rows.parquet and states with the new rows at the end; states of what a clip lacks are NaN."""
+    """rows.parquet and arrays with the new rows at the end; states and vectors of what a clip lacks are NaN."""
     out.mkdir()
     columns: dict[str, Any] = {"row": np.concatenate([table.rows, new.rows]), "id": [*table.ids, *new.ids]}
     for i, replicate in enumerate(files.replicates):
@@ -146,6 +150,8 @@ def _write_database(files: ModelFiles, table: DatabaseTable, out: Path, new: _Cl
     write_table(out / "rows.parquet", pd.DataFrame(columns))
     for m in MODALITIES:
         append_table(table.states[m], new.states[m], out / f"{m}.npy")
+    for m, vectors in table.features.items():
+        append_table(vectors, new.features[m][None], out / features_file(m))
 
 
 def _write_indexes(files: ModelFiles, table: DatabaseTable, database: Path, out: Path, new: _Clips) -> None:

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from numpy.lib.format import open_memmap
 from ramer.data.prepared import PreparedCorpus
 from ramer.errors import ModelError
 from ramer.files import atomic_directory, read_json, read_table, write_json, write_table
-from ramer.inputs import LIVE, NEIGHBOURS, NOT_SERVED, SHUFFLED
+from ramer.inputs import LIVE, NEIGHBOURS, SHUFFLED
 from ramer.modalities import MODALITIES
 from ramer.registry import fetch_model, names_version
 from ramer.retrieval.index import database_rows
@@ -41,6 +41,8 @@ class DatabaseTable:
         labels: class names or None, [replicates, n]: a label that one replicate's budget hides is not that replicate's.
         available: bool [n, 3].
         states: per modality float32 [replicates, n, hidden], may be memory-mapped.
+        features: raw vectors of the modalities that the corpus has, float32 [1, n, dim], may be memory-mapped; empty
+            for a method that encodes nothing itself.
     """
 
     rows: np.ndarray
@@ -48,6 +50,17 @@ class DatabaseTable:
     labels: np.ndarray
     available: np.ndarray
     states: dict[str, np.ndarray]
+    features: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def files(self) -> dict[str, np.ndarray]:
+        """The arrays by the names of their files."""
+        return {f"{m}.npy": a for m, a in self.states.items()} | {features_file(m): a for m, a in self.features.items()}
+
+
+def features_file(modality: str) -> str:
+    """Where a database keeps raw vectors."""
+    return f"{modality}.features.npy"
 
 
 @dataclass(frozen=True)
@@ -69,10 +82,15 @@ class ModelFiles:
     def retrieves(self) -> bool:
         return bool(self.description["retrieves"])
 
+    @property
+    def encodes(self) -> bool:
+        """Whether the method encodes and searches for itself, and so needs the features of its database."""
+        return LIVE in self.description["inputs"]
+
     def read_database(self) -> DatabaseTable:
         """The retrieval database; empty for a method that does not retrieve."""
         if self.project is not None:
-            return _project_database(self.project, self.description)
+            return _project_database(self.project, self.description, self.encodes)
         assert self.database is not None
         rows = self.database / "rows.parquet"
         with refuse_torn(rows):
@@ -85,13 +103,20 @@ class ModelFiles:
                 states={},
             )
         for m in MODALITIES:
-            path = self.database / f"{m}.npy"
-            with refuse_torn(path):
-                held.states[m] = np.load(path, mmap_mode="r")
-            if held.states[m].shape[:2] != (len(self.replicates), len(held.rows)):
-                got = " x ".join(map(str, held.states[m].shape[:2]))
-                raise ModelError(f"{path}: expected {len(self.replicates)} x {len(held.rows)} states, got {got}")
+            held.states[m] = self._read_array(f"{m}.npy", len(self.replicates), len(held.rows), "states")
+            if self.encodes and self.description["dims"][m]:
+                held.features[m] = self._read_array(features_file(m), 1, len(held.rows), "vectors")
         return held
+
+    def _read_array(self, name: str, tables: int, rows: int, what: str) -> np.ndarray:
+        assert self.database is not None
+        path = self.database / name
+        with refuse_torn(path):
+            array: np.ndarray = np.load(path, mmap_mode="r")
+        if array.shape[:2] != (tables, rows):
+            got = " x ".join(map(str, array.shape[:2]))
+            raise ModelError(f"{path}: expected {tables} x {rows} {what}, got {got}")
+        return array
 
 
 @contextlib.contextmanager
@@ -174,8 +199,6 @@ def _of_project(path: Path, method: str | None) -> ModelFiles:
         inputs = trained["inputs"]  # from the file: the method's class would load torch, which registering never needs
     if not deployable and SHUFFLED not in inputs:
         raise ModelError(f"{heads}: method {name!r} is not deployable: it uses what is missing at prediction")
-    if LIVE in inputs:
-        raise ModelError(f"{heads}: method {name!r} {NOT_SERVED}")
     folders = config.corpus.merbench.features.model_dump() if config.corpus.kind == "merbench" else {}
     description = {
         "format": FORMAT,
@@ -222,8 +245,8 @@ def _texts(column: pd.Series) -> np.ndarray:
     return column.astype(object).where(column.notna(), None).to_numpy(dtype=object)
 
 
-def _project_database(project: Path, description: dict[str, Any]) -> DatabaseTable:
-    """All rows of the project that some replicate's database holds; states stay memory-mapped whole tables."""
+def _project_database(project: Path, description: dict[str, Any], encodes: bool) -> DatabaseTable:
+    """All rows of the project that some replicate's database holds; arrays stay memory-mapped whole tables."""
     corpus = PreparedCorpus.open(project / "data" / "prepared")
     states = {m: StatesTable.open(project / "data" / "states" / m, corpus).states for m in MODALITIES}
     # A row may be a test row of another replicate: labels and availability are given per index by its own rows.
@@ -236,7 +259,8 @@ def _project_database(project: Path, description: dict[str, Any]) -> DatabaseTab
         train = corpus.rows_in(replicate, "train")
         labels[replicate.index, train] = names[corpus.labels(replicate)[train]]
     rows = np.arange(corpus.rows)
-    return DatabaseTable(rows, corpus.ids, labels, corpus.available & held[:, None], states)
+    features = {m: corpus.features[m][None] for m in MODALITIES if encodes and corpus.dims[m]}
+    return DatabaseTable(rows, corpus.ids, labels, corpus.available & held[:, None], states, features)
 
 
 def _write_database(files: ModelFiles, out: Path) -> None:
@@ -247,10 +271,10 @@ def _write_database(files: ModelFiles, out: Path) -> None:
     columns |= {f"label_{r}": table.labels[i, keep] for i, r in enumerate(files.replicates)}
     columns |= {f"available_{m}": table.available[keep, i] for i, m in enumerate(MODALITIES)}
     write_table(out / "rows.parquet", pd.DataFrame(columns))
-    for m, states in table.states.items():
-        shape = (len(states), len(keep), states.shape[2])
-        copied = open_memmap(out / f"{m}.npy", mode="w+", dtype=np.float32, shape=shape)
-        for replicate in range(len(states)):
+    for name, array in table.files.items():
+        shape = (len(array), len(keep), array.shape[2])
+        copied = open_memmap(out / name, mode="w+", dtype=np.float32, shape=shape)
+        for replicate in range(len(array)):
             for start in range(0, len(keep), BLOCK):  # never a whole table in memory
-                copied[replicate, start : start + BLOCK] = states[replicate, keep[start : start + BLOCK]]
+                copied[replicate, start : start + BLOCK] = array[replicate, keep[start : start + BLOCK]]
         copied.flush()

@@ -156,8 +156,9 @@ class StackedRamer:
 
     @staticmethod
     def fits(methods: Sequence[Method], databases: Sequence[Database]) -> bool:
-        """Whether all replicates find by the same plain rules: no learned order, no calibration, nothing shuffled."""
-        plain = [m for m in methods if type(m) is Ramer and m.scorer_ is None and m.tuning_ is None]
+        """Whether all replicates find by the same plain rules: no learned order, no calibration, nothing shuffled, no
+        encoders of their own."""
+        plain = [m for m in methods if type(m) is Ramer and m.scorer_ is None and m.encoders_ is None]
         if not databases or len(plain) != len(methods) or any(d.shuffle is not None for d in databases):
             return False
         same = {replace(m.rules, tau=1.0) for m in plain}

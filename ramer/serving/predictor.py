@@ -10,13 +10,16 @@ from typing import Any
 import numpy as np
 
 from ramer.batches import Arrays, Batch
+from ramer.data.prepared import StandardisedRows
 from ramer.errors import ModelError, RamerError
 from ramer.files import digest_file, read_json
 from ramer.inputs import SHUFFLED
 from ramer.methods import Method, load_method
 from ramer.methods._imputing import ImputingMethod
+from ramer.methods.ramer import Ramer
 from ramer.modalities import MODALITIES
 from ramer.retrieval.aggregation import Database, Lists, Selected
+from ramer.retrieval.candidates import Live
 from ramer.retrieval.index import DatabaseIndex, load_index
 from ramer.retrieval.shuffle import Shuffle
 from ramer.serving.encoders import Encodings, StackedEncoders
@@ -74,7 +77,9 @@ class Predictor:
         self.feature_folders: dict[str, str | None] = files.description["feature_folders"]
         self._table = files.read_database() if files.retrieves else None
         self._encoders = {m: _load_encoders(files, m) for m in MODALITIES if self.dims[m]}
-        self._replicates = [_load_replicate(files, i, self._table) for i in range(len(files.replicates))]
+        self._replicates = [
+            _load_replicate(files, i, self._table, self._encoders) for i in range(len(files.replicates))
+        ]
         databases = [r.database for r in self._replicates if r.database is not None]
         methods = [r.method for r in self._replicates]
         indexes = [r.indexes for r in self._replicates if r.database is not None]
@@ -146,7 +151,7 @@ class Predictor:
         return available, states
 
     def _encode(self, features: Mapping[str, Any]) -> tuple[np.ndarray, list[Arrays]]:
-        raw = self._check(features)
+        raw = self.vectors(features)
         available = np.stack([np.isfinite(raw[m]).all(axis=1) & (self.dims[m] > 0) for m in MODALITIES], axis=1)
         encoded = {
             m: encoders.encode(raw[m][held])
@@ -163,8 +168,12 @@ class Predictor:
             return ((),) * len(batch)
         return name_neighbours(method, batch, self._table.ids, self._table.labels[0])
 
-    def _check(self, features: Mapping[str, Any]) -> Arrays:
-        """Raw vectors [n, dim] of every modality, NaN rows where missing."""
+    def vectors(self, features: Mapping[str, Any]) -> Arrays:
+        """Raw vectors float32 [n, dim] of every modality as ``predict`` understands them, NaN rows where missing.
+
+        Raises:
+            RamerError: as ``predict``.
+        """
         faults = [
             f"features: {name}: no such modality, expected {', '.join(MODALITIES)}"
             for name in features
@@ -268,7 +277,9 @@ def _load_encoders(files: ModelFiles, modality: str) -> StackedEncoders:
     return StackedEncoders(members)
 
 
-def _load_replicate(files: ModelFiles, position: int, table: DatabaseTable | None) -> _Replicate:
+def _load_replicate(
+    files: ModelFiles, position: int, table: DatabaseTable | None, encoders: Mapping[str, StackedEncoders]
+) -> _Replicate:
     name = files.replicates[position]
     head = files.heads / f"{name}.safetensors"
     with refuse_torn(files.heads / "method.json"):
@@ -290,8 +301,13 @@ def _load_replicate(files: ModelFiles, position: int, table: DatabaseTable | Non
     codes = np.array([labels.get(label, -1) for label in table.labels[position]], dtype=np.int64)
     # Plain views of what is memory-mapped: taking rows of a memmap costs many times as much.
     shuffle = Shuffle.draw(name, available, codes >= 0) if SHUFFLED in method.inputs else None
-    database = Database({m: np.asarray(s[position]) for m, s in table.states.items()}, available, codes, shuffle)
+    features = {m: StandardisedRows(v[0], encoders[m].scalers[position]) for m, v in table.features.items()}
+    live = Live(features, indexes, np.arange(len(available))) if files.encodes else None
+    states = {m: np.asarray(s[position]) for m, s in table.states.items()}
+    database = Database(states, available, codes, shuffle, live)
     _ = database.norms  # computed once and kept: no clip waits for it
+    if isinstance(method, Ramer):
+        method.prepare(database)
     return _Replicate(indexes, database, method)
 
 

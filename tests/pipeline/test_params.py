@@ -80,7 +80,6 @@ def test_the_parameters_as_shipped_are_accepted(tmp_path: Path) -> None:
         ({"mine": {"type": "late_product", "inverse_penalties": [0]}}, {}, "methods.mine.inverse_penalties.0: "),
         ({"mine": {"type": "ramer", "database": "shuffled"}}, {}, "serve.method: 'mine' is a control"),
         ({"mine": {"type": "oracle"}}, {"serve": {"method": "mine"}}, "serve.method: 'mine' cannot be deployed"),
-        ({"mine": {"type": "ramer", "encoder": "finetune"}}, {}, "serve.method: 'mine' cannot be served yet: it holds"),
         ({"mine": {"type": "ramer", "rebuild_every": 2}}, {}, "methods.mine: rebuild_every needs encoder: finetune"),
         ({"mine": {"type": "prior"}}, {"runtime": {"device": "cuda:7"}}, "runtime.device: cuda:7 was asked for"),
     ],

@@ -38,6 +38,9 @@ METHODS: dict[str, dict[str, Any]] = {
     "prior": {"type": "prior"},
     "oracle": {"type": "oracle"},
     "features": {"type": "ramer", "k": 3, "retrieve": "features"},
+    "tuned": {"type": "ramer", "k": 3, "encoder": "finetune", "encoder_lr": 0.01},
+    "rebuilt": {"type": "ramer", "k": 3, "encoder": "finetune", "encoder_lr": 0.01, "rebuild_every": 1},
+    "attending": {"type": "ramer", "k": 3, "encoder": "finetune", "encoder_lr": 0.01, "aggregate": "attention"},
 }
 
 

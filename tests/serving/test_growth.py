@@ -40,13 +40,17 @@ def pool_rows(served: Path) -> np.ndarray:
 @pytest.fixture
 def smaller(served: Path, whole: Path, tmp_path: Path) -> Path:
     """The same model as if the last pool clips had never been there."""
-    model = tmp_path / "model"
-    shutil.copytree(whole, model)
+    return without_last_clips(served, shutil.copytree(whole, tmp_path / "model"))
+
+
+def without_last_clips(served: Path, model: Path) -> Path:
+    """Take the last pool clips out of an exported model."""
     table = read_table(model / "database/rows.parquet")
     kept = ~table["row"].isin(pool_rows(served)).to_numpy()
     table[kept].to_parquet(model / "database/rows.parquet", index=False)
+    for path in (model / "database").glob("*.npy"):
+        np.save(path, np.load(path)[:, kept])
     for m in MODALITIES:
-        np.save(model / f"database/{m}.npy", np.load(model / f"database/{m}.npy")[:, kept])
         for path in (model / "index" / m).glob("*.faiss"):
             side = read_json(path.with_suffix(".json"))
             keys = faiss.read_index(str(path))
@@ -83,6 +87,21 @@ def test_adding_equals_a_rebuild(served: Path, whole: Path, smaller: Path) -> No
         changed += (before.predict(asked).probabilities != got.probabilities).any(axis=1).sum()
     assert changed
     assert found & set(ids)
+
+
+@pytest.mark.parametrize("method", ["features", "rebuilt"])
+def test_a_model_that_encodes_for_itself_grows_like_any_other(served: Path, tmp_path: Path, method: str) -> None:
+    export_model(served, tmp_path / "whole", method)
+    model = without_last_clips(served, shutil.copytree(tmp_path / "whole", tmp_path / "model"))
+    asked = raw_features(served, rows_of(served), "a")
+    before = Predictor.load(model).predict(asked).probabilities
+    ids, features = features_of(served)
+    add_to_database(model, ids, features)
+    got = Predictor.load(model).predict(asked, neighbours=True)
+    expected = Predictor.load(tmp_path / "whole").predict(asked).probabilities
+    np.testing.assert_allclose(got.probabilities, expected, atol=1e-6)
+    assert (before != expected).any()
+    assert {n.id for near in got.neighbours for n in near} & set(ids)
 
 
 def test_a_grown_index_has_the_bytes_of_a_new_one(served: Path, smaller: Path, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from ramer.serving.modelfiles import export_model
 from ramer.serving.predictor import Predictor
 from tests.serving.project import METHODS, build_project, corpus_of, prior_of, raw_features, rows_of
 
-DEPLOYABLE = [name for name in METHODS if name not in ("oracle", "features")]
+DEPLOYABLE = [name for name in METHODS if name != "oracle"]
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_test_rows_get_what_the_pipeline_predicted(served: Path, method: str) ->
     assert_as_evaluated(served, Predictor.load(served, method), method)
 
 
-@pytest.mark.parametrize("method", ["ramer", "literal", "late_product"])
+@pytest.mark.parametrize("method", ["ramer", "literal", "late_product", "features", "tuned", "rebuilt", "attending"])
 def test_an_exported_model_predicts_the_same_bits(served: Path, method: str, tmp_path: Path) -> None:
     export_model(served, tmp_path / "model", method)
     here, there = Predictor.load(served, method), Predictor.load(tmp_path / "model")
@@ -135,7 +135,9 @@ def test_neighbours_are_the_nearest_clips_that_hold_what_is_missing(served: Path
                 assert neighbour.label == (corpus.label_names[label] if label >= 0 else None)
 
 
-def test_two_threads_get_what_one_gets(served: Path, predictor: Predictor) -> None:
+@pytest.mark.parametrize("method", ["ramer", "features", "rebuilt"])
+def test_two_threads_get_what_one_gets(served: Path, method: str) -> None:
+    predictor = Predictor.load(served, method)
     batches = [raw_features(served, rows_of(served), c) for c in CONDITIONS] * 4
     expected = [predictor.predict(batch).probabilities for batch in batches]
     with ThreadPoolExecutor(2) as pool:
@@ -220,8 +222,6 @@ def faults_of_loading(path: Path, method: str | None = None) -> list[str]:
 def test_what_cannot_be_served_is_refused_in_one_line(served: Path, tmp_path: Path) -> None:
     (oracle,) = faults_of_loading(served, "oracle")
     assert "'oracle' is not deployable" in oracle
-    (encoding,) = faults_of_loading(served, "features")
-    assert "'features' cannot be served yet: it holds encoders of its own" in encoding
     (unknown,) = faults_of_loading(served, "mine")
     assert "method 'mine' is not trained here; methods: ramer, literal" in unknown
     (nothing,) = faults_of_loading(tmp_path)
