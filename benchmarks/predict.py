@@ -5,6 +5,7 @@ they go to under the slowest condition, the seconds of a batch of a thousand (ea
 turn) and how many times longer the same clips take one by one, all in one run.
 
     python -m benchmarks.predict [--method ramer] [--rows 10000] [--threads 2]
+    python -m benchmarks.predict --changed '{"encoder": "finetune"}'
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -41,13 +43,13 @@ PARTS = {
 LABELLED = 600  # rows; the others of the database are the pool
 
 
-def build_project(root: Path, method: str, rows: int, seeds: Sequence[int]) -> None:
+def build_project(root: Path, method: str, rows: int, seeds: Sequence[int], **changed: Any) -> None:
     """The default parameters with a pool of the wanted size; weights do not change how long anything takes."""
     raw = load_config(PARAMS).model_dump(mode="json")
     raw["corpus"]["synthetic"] |= {"rows": LABELLED, "pool_rows": rows - LABELLED // 2, "missing_rate": 0.0}
     raw["retrieval"]["scope"] = "all"
     raw["prepare"]["seeds"] = list(seeds)
-    raw["methods"] = {method: raw["methods"].get(method, {"type": method})}
+    raw["methods"] = {method: raw["methods"].get(method, {"type": method}) | changed}
     raw["serve"]["method"] = method
     raw["report"]["reference"] = "best_baseline"
     for m in MODALITIES:
@@ -64,7 +66,8 @@ def build_project(root: Path, method: str, rows: int, seeds: Sequence[int]) -> N
         dump(config, m, prepared, encoders, states / m)
         build_index(config, m, prepared, states / m, index)
         retrieve(config, m, prepared, states / m, index, neighbours / m)
-    train_method(config, method, Workspace(prepared, states, neighbours), root / "models/methods" / method)
+    workspace = Workspace(prepared, states, neighbours, root / "models")
+    train_method(config, method, workspace, root / "models/methods" / method)
 
 
 def median_ms(
@@ -100,13 +103,14 @@ def bench_batch(predictor: Predictor, clips: dict[str, np.ndarray], size: int) -
 def main() -> None:
     made = parser(__doc__, rows=10_000, batch=1000, repeats=100, threads=2)
     made.add_argument("--method", default="ramer")
+    made.add_argument("--changed", type=json.loads, default={}, help="options of the method, as JSON")
     options = made.parse_args()
     set_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder:
         predictors = []
         for seeds in ((0,), (0, 1, 2)):
             root = Path(folder, str(len(seeds)))
-            build_project(root, options.method, options.rows, seeds)
+            build_project(root, options.method, options.rows, seeds, **options.changed)
             predictors.append(Predictor.load(root))
         single, predictor = predictors
         rng = np.random.default_rng(0)

@@ -52,9 +52,11 @@ class LiveEncoders(nn.ModuleDict):
         """As ``hidden``, of arrays and in eval mode, in blocks."""
         parts = [features[start : start + BLOCK] for start in range(0, len(features), BLOCK)]
         training = self.training
-        self.eval()
+        if training:  # walking all modules costs as much as encoding one clip
+            self.eval()
         out = [self.hidden(modality, torch.from_numpy(part).to(device)).cpu().numpy() for part in parts]
-        self.train(training)
+        if training:
+            self.train()
         return np.concatenate(out) if out else np.empty((0, 0), dtype=np.float32)
 
 
@@ -83,6 +85,7 @@ def live_lists(
     scores = {m: np.full((len(rows), width), np.nan, dtype=np.float32) for m in MODALITIES}
     live = database.live
     assert live is not None
+    known = bool((rows >= 0).any())  # else there is nothing to exclude, and nobody to look for
     own = np.where(rows >= 0, live.codes[np.maximum(rows, 0)], NEW_CLIP)
     for i, m in enumerate(MODALITIES):
         asked = np.flatnonzero(available[:, i])
@@ -92,8 +95,8 @@ def live_lists(
                 database.states[m],
                 states[m][asked],
                 width,
-                codes=live.codes,
-                query_codes=own[asked],
+                codes=live.codes if known else None,
+                query_codes=own[asked] if known else None,
                 ids=rows[asked],
                 norms=database.norms[m],
             )

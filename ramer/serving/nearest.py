@@ -5,12 +5,10 @@ For a single clip the arithmetic beside FAISS is next to nothing, and the calls 
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import faiss
 import numpy as np
 import torch
 
@@ -20,12 +18,10 @@ from ramer.methods.ramer import Ramer
 from ramer.modalities import MODALITIES
 from ramer.retrieval.aggregation import Database, Lists, Queries, Selected, find
 from ramer.retrieval.index import DatabaseIndex
-from ramer.retrieval.search import MARGIN, TIE, Hits, search
+from ramer.retrieval.search import FEW, MARGIN, TIE, Hits, one_faiss_thread, search
 from ramer.retrieval.states import l2_normalise
 from ramer.serving.encoders import apply_perceptrons, stack_perceptrons
 from ramer.training.temperature import pattern_codes, scale
-
-FEW = 8  # clips up to which calls cost more than arithmetic
 
 
 class StackedIndexes:
@@ -79,7 +75,7 @@ class StackedIndexes:
         shape = (replicates, n, self._wanted)
         rows, edge = np.empty(shape, dtype=np.int64), np.empty((replicates, n, 1), dtype=np.float32)
         cosines = np.empty(shape, dtype=np.float32)
-        with _one_faiss_thread():
+        with one_faiss_thread():
             nearest = [index.faiss_index.search(unit[r], self._wanted) for r, index in enumerate(self._indexes)]
         for r, (index, (kernel, places)) in enumerate(zip(self._indexes, nearest, strict=True)):
             rows[r], edge[r] = index.rows[places], kernel[:, -1:]
@@ -91,20 +87,6 @@ class StackedIndexes:
         if (edge >= best[..., -1:] - TIE).any():
             return None
         return Hits(np.take_along_axis(rows, order, axis=-1).astype(np.int32), best)
-
-
-@contextlib.contextmanager
-def _one_faiss_thread() -> Iterator[None]:
-    """For so few queries FAISS' other threads only fight those of torch: together they took three times as long.
-
-    Python's threads do not see each other's number: OpenMP keeps it per thread.
-    """
-    threads = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1)
-    try:
-        yield
-    finally:
-        faiss.omp_set_num_threads(threads)
 
 
 def stack_indexes(

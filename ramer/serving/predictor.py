@@ -21,11 +21,12 @@ from ramer.modalities import MODALITIES
 from ramer.retrieval.aggregation import Database, Lists, Selected
 from ramer.retrieval.candidates import Live
 from ramer.retrieval.index import DatabaseIndex, load_index
+from ramer.retrieval.search import FEW
 from ramer.retrieval.shuffle import Shuffle
 from ramer.serving.encoders import Encodings, StackedEncoders
 from ramer.serving.inputs import mark_missing
 from ramer.serving.modelfiles import DatabaseTable, ModelFiles, open_model, refuse_torn
-from ramer.serving.nearest import FEW, StackedRamer, stack_indexes
+from ramer.serving.nearest import StackedRamer, stack_indexes
 from ramer.training.checkpoints import load_encoder
 
 
