@@ -103,20 +103,21 @@ class ModelFiles:
                 states={},
             )
         for m in MODALITIES:
-            held.states[m] = self._read_array(f"{m}.npy", len(self.replicates), len(held.rows), "states")
-            if self.encodes and self.description["dims"][m]:
-                held.features[m] = self._read_array(features_file(m), 1, len(held.rows), "vectors")
+            held.states[m] = _read_array(self.database / f"{m}.npy", "states", len(self.replicates), len(held.rows))
+            dim = self.description["dims"][m]
+            if self.encodes and dim:
+                held.features[m] = _read_array(self.database / features_file(m), "numbers", 1, len(held.rows), dim)
         return held
 
-    def _read_array(self, name: str, tables: int, rows: int, what: str) -> np.ndarray:
-        assert self.database is not None
-        path = self.database / name
-        with refuse_torn(path):
-            array: np.ndarray = np.load(path, mmap_mode="r")
-        if array.shape[:2] != (tables, rows):
-            got = " x ".join(map(str, array.shape[:2]))
-            raise ModelError(f"{path}: expected {tables} x {rows} {what}, got {got}")
-        return array
+
+def _read_array(path: Path, what: str, *shape: int) -> np.ndarray:
+    """A memory-mapped array [replicates, rows, width], of which ``shape`` is known."""
+    with refuse_torn(path):
+        array: np.ndarray = np.load(path, mmap_mode="r")
+    if array.shape[: len(shape)] != shape:
+        expected, got = (" x ".join(map(str, size)) for size in (shape, array.shape[: len(shape)]))
+        raise ModelError(f"{path}: expected {expected} {what}, got {got}")
+    return array
 
 
 @contextlib.contextmanager

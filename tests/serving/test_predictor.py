@@ -312,6 +312,19 @@ def test_states_of_other_rows_are_refused(served: Path, tmp_path: Path) -> None:
     assert "text.npy: expected 2 x " in faults_of_loading(model)[0]
 
 
+def test_features_of_another_width_or_torn_are_refused(served: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    export_model(served, model, "rebuilt")
+    path = model / "database/audio.features.npy"
+    whole = path.read_bytes()
+    np.save(path, np.load(path)[..., 1:])
+    (line,) = faults_of_loading(model)
+    assert line.startswith(f"{path}: expected 1 x ")
+    assert line.endswith(" x 9")
+    path.write_bytes(whole[:-40])
+    assert faults_of_loading(model)[0].startswith(f"{path}: torn")
+
+
 def test_an_export_replaces_nothing_but_a_model(served: Path, tmp_path: Path) -> None:
     notes = tmp_path / "notes"
     notes.mkdir()
