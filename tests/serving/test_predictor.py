@@ -179,6 +179,9 @@ def test_what_was_given_is_left_as_it_was(served: Path, predictor: Predictor) ->
         np.testing.assert_array_equal(vectors, before[m])
 
 
+WITHOUT_TEXT = ("ramer", "late_product", "features", "rebuilt")
+
+
 @pytest.fixture(scope="module")
 def without_text(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project on a packed corpus that has no text at all."""
@@ -197,11 +200,11 @@ def without_text(tmp_path_factory: pytest.TempPathFactory) -> Path:
         V=(rng.normal(size=(120, 4)) + label[:, None]).astype(np.float32),
     )
     corpus = {"kind": "npz", "path": str(root / "corpus.npz")}
-    methods = {name: METHODS[name] for name in ("ramer", "late_product")}
+    methods = {name: METHODS[name] for name in WITHOUT_TEXT}
     return build_project(root, methods, corpus=corpus, retrieval={"width": 10})
 
 
-@pytest.mark.parametrize("method", ["ramer", "late_product"])
+@pytest.mark.parametrize("method", WITHOUT_TEXT)
 def test_a_corpus_without_a_modality_is_served(without_text: Path, method: str, tmp_path: Path) -> None:
     export_model(without_text, tmp_path / "model", method)
     predictor = Predictor.load(tmp_path / "model")
