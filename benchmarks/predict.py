@@ -130,7 +130,7 @@ def main() -> None:
             "one_clip_cpu_ms": {condition: cpu for condition, (_, cpu) in clip.items()},
             "one_clip_one_replicate_ms": {condition: wall for condition, (wall, _) in alone.items()},
             "slowest": slowest,
-            "shares": shares(profiler, PARTS),
+            "shares": {} if options.changed else shares(profiler, PARTS),  # the parts are those of the defaults
             "batch": bench_batch(predictor, clips, options.batch),
         }
     report(options, figures)

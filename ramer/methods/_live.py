@@ -97,7 +97,7 @@ def live_lists(
                 width,
                 codes=live.codes if known else None,
                 query_codes=own[asked] if known else None,
-                ids=rows[asked],
+                ids=rows[asked] if known else None,
                 norms=database.norms[m],
             )
             found[m][asked], scores[m][asked] = hits

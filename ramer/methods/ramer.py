@@ -164,7 +164,7 @@ class Ramer(ImputingMethod):
     def prepare(self, database: Database) -> None:
         """Make the keys of this database anew, if the method does that at all: no clip waits for them later."""
         if self.tuning_ is not None:
-            self.tuning_.keys(database)
+            _ = self.tuning_.keys(database).norms
 
     def find(self, batch: Batch) -> Selected:
         """The neighbours that stand in for each missing modality."""

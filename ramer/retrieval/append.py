@@ -30,7 +30,7 @@ def append_table(
     """Write ``old`` with the rows of ``new`` after its own as one ``.npy``, block by block.
 
     Args:
-        old, new: float32 [replicates, rows, width], may be memory-mapped; states or posteriors.
+        old, new: float32 [replicates, rows, width], may be memory-mapped; states, posteriors, or features as one.
         out: the file; it may be the one that ``old`` is mapped from.
 
     Raises:

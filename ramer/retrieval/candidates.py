@@ -47,8 +47,8 @@ class Rules:
 class Live:
     """What a method needs that encodes and searches for itself.
 
-    features: per modality, indexable by corpus rows: standardised float32 [n, dim]. indexes: per modality, of the
-    encoder that made the states. codes: exclusion codes [rows].
+    features: per modality, indexable by the database's rows: standardised float32 [n, dim]. indexes: per modality, of
+    the encoder that made the states. codes: exclusion codes [rows], read for queries that are rows themselves.
     """
 
     features: Mapping[str, Any]

@@ -32,7 +32,7 @@ class Encodings(NamedTuple):
 
 
 class StackedEncoders:
-    """Encoders of one modality, which differ in their weights only, with their scalers.
+    """Encoders of one modality, which differ in their weights only, with their scalers (``scalers``).
 
     Raises:
         ModelError: they differ in their architecture.

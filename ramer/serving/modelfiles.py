@@ -85,7 +85,7 @@ class ModelFiles:
     @property
     def encodes(self) -> bool:
         """Whether the method encodes and searches for itself, and so needs the features of its database."""
-        return LIVE in self.description["inputs"]
+        return LIVE in self.description.get("inputs", ())
 
     def read_database(self) -> DatabaseTable:
         """The retrieval database; empty for a method that does not retrieve."""
@@ -111,7 +111,7 @@ class ModelFiles:
 
 
 def _read_array(path: Path, what: str, *shape: int) -> np.ndarray:
-    """A memory-mapped array [replicates, rows, width], of which ``shape`` is known."""
+    """A memory-mapped array, the first sizes of which are known."""
     with refuse_torn(path):
         array: np.ndarray = np.load(path, mmap_mode="r")
     if array.shape[: len(shape)] != shape:
@@ -260,7 +260,8 @@ def _project_database(project: Path, description: dict[str, Any], encodes: bool)
         train = corpus.rows_in(replicate, "train")
         labels[replicate.index, train] = names[corpus.labels(replicate)[train]]
     rows = np.arange(corpus.rows)
-    features = {m: corpus.features[m][None] for m in MODALITIES if encodes and corpus.dims[m]}
+    present = [m for m in MODALITIES if encodes and corpus.dims[m]]
+    features = {m: _read_array(corpus.path / f"{m}.npy", "numbers", corpus.rows, corpus.dims[m])[None] for m in present}
     return DatabaseTable(rows, corpus.ids, labels, corpus.available & held[:, None], states, features)
 
 

@@ -132,7 +132,7 @@ class StackedRamer:
         self._temperatures = np.stack([method.temperatures_ for method in members])
         self._priors = np.stack([method.prior_ for method in members]).astype(np.float64)
         self._heads = None
-        if not any(method.attends or method.encoders_ is not None for method in members):
+        if not any(method.attends for method in members):
             with torch.inference_mode():
                 self._heads = stack_perceptrons([method.head_.layers for method in members])
 

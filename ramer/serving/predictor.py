@@ -86,6 +86,7 @@ class Predictor:
         indexes = [r.indexes for r in self._replicates if r.database is not None]
         self._indexes = stack_indexes(indexes, databases, self.description["retrieval"])
         self._stack = None
+        self._searches_itself = isinstance(methods[0], Ramer) and methods[0].tunes  # with what its own encoders say
         if self._table is not None and StackedRamer.fits(methods, databases):
             self._stack = StackedRamer(methods, databases, self._table.states)
 
@@ -143,7 +144,7 @@ class Predictor:
 
     def encode(self, features: Mapping[str, Any]) -> tuple[np.ndarray, Arrays]:
         """What each of n clips holds, bool [n, 3], and its hidden states per modality, float32 [replicates, n, hidden]
-        (not normalised), NaN where missing.
+        (not normalised), NaN where missing: those of the pretrained encoders, which the database holds.
 
         Raises:
             RamerError: as ``predict``.
@@ -231,6 +232,8 @@ class Predictor:
         wanted = np.ones(len(available), dtype=bool)
         if isinstance(self._replicates[0].method, ImputingMethod):  # nothing stands in where nothing is missing
             wanted = ~np.all(self._held(available), axis=0)
+        if self._searches_itself:
+            wanted[:] = False
         for (m, index), held in zip(self._indexes.items(), self._held(available), strict=True):
             asked = np.flatnonzero(held & wanted)
             if len(asked):
@@ -302,7 +305,7 @@ def _load_replicate(
     codes = np.array([labels.get(label, -1) for label in table.labels[position]], dtype=np.int64)
     # Plain views of what is memory-mapped: taking rows of a memmap costs many times as much.
     shuffle = Shuffle.draw(name, available, codes >= 0) if SHUFFLED in method.inputs else None
-    features = {m: StandardisedRows(v[0], encoders[m].scalers[position]) for m, v in table.features.items()}
+    features = {m: StandardisedRows(np.asarray(v[0]), encoders[m].scalers[position]) for m, v in table.features.items()}
     live = Live(features, indexes, np.arange(len(available))) if files.encodes else None
     states = {m: np.asarray(s[position]) for m, s in table.states.items()}
     database = Database(states, available, codes, shuffle, live)

@@ -95,6 +95,14 @@ def test_what_no_stage_could_run_is_refused_in_one_line(
     assert not (tmp_path / "ok").exists()
 
 
+@pytest.mark.parametrize("options", [{"encoder": "finetune", "rebuild_every": 5}, {"retrieve": "features"}])
+def test_a_method_with_encoders_of_its_own_may_be_served(options: dict[str, Any], tmp_path: Path) -> None:
+    check(
+        parse_config({"methods": {"mine": {"type": "ramer", **options}}, "serve": {"method": "mine"}}), tmp_path / "ok"
+    )
+    assert (tmp_path / "ok").exists()
+
+
 def test_the_served_method_is_named() -> None:
     with pytest.raises(ConfigError, match=r"serve\.method: 'best_baseline' is not under methods: mine"):
         parse_config({"methods": {"mine": {"type": "prior"}}, "serve": {"method": "best_baseline"}})

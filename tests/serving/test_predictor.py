@@ -63,6 +63,17 @@ def test_an_exported_model_predicts_the_same_bits(served: Path, method: str, tmp
         assert one.neighbours == two.neighbours
 
 
+def test_exported_features_are_those_of_the_clips_in_the_database(served: Path, tmp_path: Path) -> None:
+    export_model(served, tmp_path / "model", "features")
+    table, corpus = read_table(tmp_path / "model/database/rows.parquet"), corpus_of(served)
+    unseen = np.concatenate([rows_of(served, "val"), rows_of(served)])
+    assert not np.isin(table["row"], unseen).any()
+    for m in MODALITIES:
+        (vectors,) = np.load(tmp_path / f"model/database/{m}.features.npy")
+        np.testing.assert_array_equal(vectors, corpus.features[m][table["row"].to_numpy()])
+        np.testing.assert_array_equal(np.isfinite(vectors).all(axis=1), table[f"available_{m}"])
+
+
 def test_an_exported_model_holds_no_test_clip_and_needs_no_project(served: Path, tmp_path: Path) -> None:
     project = tmp_path / "project"
     shutil.copytree(served, project)
@@ -326,6 +337,25 @@ def test_features_of_another_width_or_torn_are_refused(served: Path, tmp_path: P
     assert line.endswith(" x 9")
     path.write_bytes(whole[:-40])
     assert faults_of_loading(model)[0].startswith(f"{path}: torn")
+
+
+def test_features_of_a_project_that_do_not_fit_are_refused(served: Path, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(served, project)
+    path = project / "data/prepared/video.npy"
+    vectors = np.load(path)
+    for fault in (vectors[:, 1:], vectors[1:]):
+        np.save(path, fault)
+        (line,) = faults_of_loading(project, "features")
+        assert line.startswith(f"{path}: expected {vectors.shape[0]} x {vectors.shape[1]} numbers, got ")
+
+
+def test_a_model_exported_before_it_named_its_inputs_is_read(served: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    export_model(served, model)
+    described = read_json(model / "model.json")
+    write_json(model / "model.json", {key: value for key, value in described.items() if key != "inputs"})
+    assert_as_evaluated(served, Predictor.load(model), "ramer")
 
 
 def test_an_export_replaces_nothing_but_a_model(served: Path, tmp_path: Path) -> None:
