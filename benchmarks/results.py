@@ -25,7 +25,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from ramer.config import load_config
-from ramer.missing import AREA
+from ramer.evaluation.scenarios import AREA
 from ramer.modalities import AVERAGE, CONDITIONS, MODALITIES
 from ramer.reporting.markdown import markdown_table
 from ramer.seeding import set_threads

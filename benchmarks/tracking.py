@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks._run import parser, report
-from tests.serving.project import build_project, run_report
+from tests.support.served_project import build_project, run_report
 
 ROOT = Path(__file__).resolve().parents[1]
 METHODS = {"ramer": {"type": "ramer"}} | {f"zero_fill_{i}": {"type": "zero_fill"} for i in range(7)}

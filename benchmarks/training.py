@@ -23,19 +23,20 @@ import numpy as np
 import torch
 
 from benchmarks._run import parser, report, say, shares
-from ramer.batches import TrainingBatch
 from ramer.config import Config, parse_config
 from ramer.data.prepare import prepare
-from ramer.fitting import Workspace, train_method
 from ramer.inputs import STATES
 from ramer.modalities import MODALITIES, condition_masks
 from ramer.nn.fusion import FusionClassifier
+from ramer.pipeline.train import train_method
 from ramer.retrieval.index import build_index, load_index
 from ramer.retrieval.neighbours import retrieve
 from ramer.seeding import set_threads
 from ramer.training.adamw import AdamW
+from ramer.training.batches import TrainingBatch
 from ramer.training.dump import dump
 from ramer.training.pretrain import pretrain
+from ramer.training.workspace import Workspace
 
 HIDDEN, K, LOOPED, HELD_OUT = 256, 5, 128, 0.05
 PARTS = {
@@ -81,7 +82,7 @@ def build(root: Path, config: Config) -> dict[str, float]:
 
 def plain_epoch(root: Path, workspace: Workspace, config: Config, rows: int) -> float:
     """Seconds of an epoch over ``rows`` training rows, each searched on its own as it is needed."""
-    data = workspace.replicate(workspace.corpus.replicates[0], _Reader)
+    data = workspace.replicate(workspace.corpus.replicates[0], _Reader.inputs)
     train = TrainingBatch(data, frozenset({STATES}))
     indexes = {m: load_index(root / "index" / m / "fold0_seed0.faiss", mapped=False) for m in MODALITIES}
     drawn, masks = train.conditions_at(0), condition_masks()

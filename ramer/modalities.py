@@ -6,7 +6,10 @@ The condition names follow the field: ``a``, ``v`` and ``t`` name what is *avail
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from jaxtyping import Float
 
 MODALITIES: tuple[str, ...] = ("audio", "video", "text")
 LETTERS: dict[str, str] = {"audio": "a", "video": "v", "text": "t"}
@@ -34,3 +37,16 @@ def condition_masks() -> np.ndarray:
         Boolean array [7, 3]; rows in the order of ``CONDITIONS``, columns of ``MODALITIES``.
     """
     return np.array([[m in held for m in MODALITIES] for held in CONDITIONS.values()], dtype=bool)
+
+
+def condition_probabilities(rates: Sequence[float]) -> Float[np.ndarray, " conditions"]:
+    """Probability of each condition when every modality is missing independently and at least one is kept.
+
+    Args:
+        rates: probability of being missing per modality, in the order of ``MODALITIES``. A draw in which all are
+            missing is drawn again.
+    """
+    missing = np.asarray(rates, dtype=np.float64)
+    masks = condition_masks()
+    chances = np.where(masks, 1.0 - missing, missing).prod(axis=1)
+    return np.asarray(chances / chances.sum())

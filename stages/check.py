@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from ramer.check import check
 from ramer.config import Config
+from ramer.pipeline.check import check
 from stages._code import write_digests
 from stages._run import run
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from ramer.config import Config
-from ramer.evaluation import evaluate_method
-from ramer.fitting import Workspace
+from ramer.pipeline.evaluate import evaluate_method
+from ramer.training.workspace import Workspace
 from stages._run import run
 
 

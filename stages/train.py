@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from ramer.config import Config
-from ramer.fitting import Workspace, train_method
+from ramer.pipeline.train import train_method
+from ramer.training.workspace import Workspace
 from stages._run import run
 
 

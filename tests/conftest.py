@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-import tests.typechecker  # noqa: F401  # named in pyproject.toml, by a hook that does not import it
-from tests.media import real_clip
+import tests.support.typechecker  # noqa: F401  # named in pyproject.toml, by a hook that does not import it
+from tests.support.media import real_clip
 
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[name] = "1"
@@ -27,6 +27,6 @@ def speech_clip() -> Path:
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny project whose pipeline has run; imported late, after the hook that checks shapes."""
-    from tests.serving.project import METHODS, build_project
+    from tests.support.served_project import METHODS, build_project
 
     return build_project(tmp_path_factory.mktemp("served"), METHODS)

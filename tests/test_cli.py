@@ -16,8 +16,8 @@ import pytest
 
 from ramer.modalities import MODALITIES
 from ramer.serving.predictor import Predictor
-from tests.commands import call, refused
-from tests.serving.project import corpus_of, raw_features, rows_of, run_report, save_npz
+from tests.support.commands import call, refused
+from tests.support.served_project import corpus_of, raw_features, rows_of, run_report, save_npz
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {"audio": "hubert-UTT", "video": "clip-UTT", "text": "bert-UTT"}

@@ -23,8 +23,8 @@ def add(
     import os
 
     from ramer.registry import names_version
+    from ramer.serving.given import read_features
     from ramer.serving.growth import add_to_database
-    from ramer.serving.inputs import read_features
     from ramer.serving.modelfiles import open_model
 
     folders: dict[str, str | None] = {"audio": audio, "video": video, "text": text}

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from ramer.config import Training, fault_lines
 from ramer.errors import ConfigError, ModelError
 from ramer.files import read_tensors
-from ramer.methods._contract import Method, MethodOptions, ModelShape, RetrievalOptions
+from ramer.methods.shared.contract import Method, MethodOptions, ModelShape, RetrievalOptions
 
 __all__ = [
     "Method",
@@ -33,7 +33,7 @@ __all__ = [
 
 def available_types() -> tuple[str, ...]:
     """The types that an entry under ``methods`` may name, sorted."""
-    return tuple(sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_")))
+    return tuple(sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.ispkg))
 
 
 def method_class(name: str) -> type[Method]:

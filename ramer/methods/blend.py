@@ -16,15 +16,15 @@ from jaxtyping import Float
 from pydantic import Field
 from scipy.special import softmax
 
-from ramer.batches import Batch, LabelledRows, TrainingBatch
 from ramer.config import Count, Training
 from ramer.inputs import FEATURES, POSTERIORS, STATES
-from ramer.methods._contract import Method, MethodOptions, ModelShape
 from ramer.methods.distil import Distil as _Distil
 from ramer.methods.late_product import LateProduct as _LateProduct
 from ramer.methods.modality_dropout import ModalityDropout as _ModalityDropout
+from ramer.methods.shared.contract import Method, MethodOptions, ModelShape
 from ramer.methods.unimodal_ensemble import UnimodalEnsemble as _UnimodalEnsemble
 from ramer.modalities import CONDITIONS
+from ramer.training.batches import Batch, LabelledRows, TrainingBatch
 from ramer.training.loop import Fitted, History, selection
 
 _KINDS: dict[str, type[Method]] = {

@@ -14,13 +14,13 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from ramer.batches import Batch, LabelledRows, TrainingBatch
 from ramer.config import Count, Dropout, Positive
 from ramer.inputs import FEATURES, STATES
-from ramer.methods._contract import MethodOptions
-from ramer.methods._neural import Course, NeuralMethod, choose, masked_inputs, stacked
+from ramer.methods.shared.contract import MethodOptions
+from ramer.methods.shared.neural import Course, NeuralMethod, choose, masked_inputs, stacked
 from ramer.nn.losses import soft_cross_entropy
 from ramer.nn.masked import Masked, MaskedClassifier
+from ramer.training.batches import Batch, LabelledRows, TrainingBatch
 from ramer.training.loop import Fitted, History
 
 

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from ramer.config import Count
-from ramer.methods._imagining import ImaginingMethod, ImaginingOptions, Weight
-from ramer.methods._neural import Course
+from ramer.methods.shared.imagining import ImaginingMethod, ImaginingOptions, Weight
+from ramer.methods.shared.neural import Course
 from ramer.modalities import MODALITIES
 from ramer.nn.imagination import Imagined, Student, Taught, Teacher, teacher_embeddings
 from ramer.nn.losses import central_moment_discrepancy, masked_mse

@@ -13,12 +13,12 @@ import numpy as np
 from pydantic import Field
 from scipy.special import softmax
 
-from ramer.batches import Batch, LabelledRows, TrainingBatch
 from ramer.config import Count, Positive
 from ramer.inputs import NEIGHBOURS, STATES
-from ramer.methods._contract import Method, RetrievalOptions, check_tensors
+from ramer.methods.shared.contract import Method, RetrievalOptions, check_tensors
 from ramer.modalities import MODALITIES
 from ramer.retrieval.aggregation import Rules, weigh
+from ramer.training.batches import Batch, LabelledRows, TrainingBatch
 from ramer.training.loop import Fitted, History, selection
 
 

@@ -13,13 +13,13 @@ import numpy as np
 from pydantic import Field
 from scipy.special import log_softmax, softmax
 
-from ramer.batches import Batch, LabelledRows, TrainingBatch
 from ramer.config import Positive
+from ramer.evaluation.metrics import weighted_f1
 from ramer.inputs import FEATURES
-from ramer.methods._contract import Method, MethodOptions
-from ramer.metrics import weighted_f1
+from ramer.methods.shared.contract import Method, MethodOptions
 from ramer.modalities import MODALITIES
 from ramer.progress import track
+from ramer.training.batches import Batch, LabelledRows, TrainingBatch
 from ramer.training.loop import Fitted, History, selection
 
 

@@ -6,9 +6,9 @@ from typing import Self
 
 import numpy as np
 
-from ramer.batches import Batch, TrainingBatch
-from ramer.methods._imputing import Filled, ImputingMethod, normalised
+from ramer.methods.shared.imputing import Filled, ImputingMethod, normalised
 from ramer.modalities import MODALITIES
+from ramer.training.batches import Batch, TrainingBatch
 
 
 class MeanFill(ImputingMethod):

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from ramer.methods._imagining import ImaginingMethod, ImaginingOptions, Weight
-from ramer.methods._neural import Course
+from ramer.methods.shared.imagining import ImaginingMethod, ImaginingOptions, Weight
+from ramer.methods.shared.neural import Course
 from ramer.nn.cascade import ResidualCascade
 from ramer.nn.imagination import Imagined, Student, Teacher, teacher_embeddings
 from ramer.nn.losses import masked_mse

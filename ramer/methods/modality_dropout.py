@@ -13,12 +13,12 @@ import numpy as np
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from ramer.batches import LabelledRows, TrainingBatch
 from ramer.config import Count, Dropout
-from ramer.methods._contract import MethodOptions
-from ramer.methods._neural import Course, NeuralMethod, choose
+from ramer.methods.shared.contract import MethodOptions
+from ramer.methods.shared.neural import Course, NeuralMethod, choose
 from ramer.nn.masked import MaskedClassifier
 from ramer.nn.tokens import TokenTransformer
+from ramer.training.batches import LabelledRows, TrainingBatch
 from ramer.training.loop import Fitted, History
 
 

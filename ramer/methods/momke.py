@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ramer.batches import LabelledRows, TrainingBatch
 from ramer.config import Count, Dropout
-from ramer.methods._contract import MethodOptions
-from ramer.methods._neural import Course, NeuralMethod
+from ramer.methods.shared.contract import MethodOptions
+from ramer.methods.shared.neural import Course, NeuralMethod
 from ramer.modalities import MODALITIES
 from ramer.nn.experts import Mixed, ModalityExperts
 from ramer.nn.masked import Masked
+from ramer.training.batches import LabelledRows, TrainingBatch
 from ramer.training.loop import Fitted, History
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ramer.batches import Batch
-from ramer.methods._imputing import Filled, ImputingMethod, normalised
+from ramer.methods.shared.imputing import Filled, ImputingMethod, normalised
 from ramer.modalities import MODALITIES
+from ramer.training.batches import Batch
 
 
 class Oracle(ImputingMethod):

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ramer.batches import Batch, LabelledRows, TrainingBatch
-from ramer.methods._contract import take_weights, weights_of
-from ramer.methods._imputing import Filled, ImputingMethod
+from ramer.methods.shared.contract import take_weights, weights_of
+from ramer.methods.shared.imputing import Filled, ImputingMethod
 from ramer.modalities import CONDITIONS, MODALITIES, condition_masks
 from ramer.nn.fusion import FusionClassifier
 from ramer.seeding import seed_torch
+from ramer.training.batches import Batch, LabelledRows, TrainingBatch
 from ramer.training.loop import Fitted, History, fit_epochs, selection
 
 

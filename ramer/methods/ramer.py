@@ -13,15 +13,14 @@ import numpy as np
 from pydantic import Field, model_validator
 from torch import nn
 
-from ramer.batches import Batch, LabelledRows, TrainingBatch
 from ramer.config import Positive, Whole
 from ramer.inputs import FEATURES, LIVE, NEIGHBOURS, STATES
-from ramer.methods._attending import AttendingRows, attending_posterior, fit_attending, new_attending, seed_head
-from ramer.methods._contract import MethodOptions, RetrievalOptions, take_weights, weights_of
-from ramer.methods._finetuning import Tuned, Tuning
-from ramer.methods._imputing import Filled, ImputingMethod
-from ramer.methods._live import LiveEncoders, encode_mean
-from ramer.methods._reranking import learn_scorer, new_scorer, score_with
+from ramer.methods.shared.attending import AttendingRows, attending_posterior, fit_attending, new_attending, seed_head
+from ramer.methods.shared.contract import MethodOptions, RetrievalOptions, take_weights, weights_of
+from ramer.methods.shared.finetuning import Tuned, Tuning
+from ramer.methods.shared.imputing import Filled, ImputingMethod
+from ramer.methods.shared.live import LiveEncoders, encode_mean
+from ramer.methods.shared.reranking import learn_scorer, new_scorer, score_with
 from ramer.modalities import CONDITIONS, MODALITIES
 from ramer.retrieval.aggregation import (
     Candidates,
@@ -36,6 +35,7 @@ from ramer.retrieval.aggregation import (
     own_scores,
 )
 from ramer.retrieval.reranking import rerank
+from ramer.training.batches import Batch, LabelledRows, TrainingBatch
 from ramer.training.loop import Fitted, History
 
 

@@ -6,11 +6,11 @@ from typing import Literal
 
 import numpy as np
 
-from ramer.batches import Batch
 from ramer.inputs import NEIGHBOURS, STATES
-from ramer.methods._contract import RetrievalOptions
-from ramer.methods._imputing import Filled, ImputingMethod, normalised
+from ramer.methods.shared.contract import RetrievalOptions
+from ramer.methods.shared.imputing import Filled, ImputingMethod, normalised
 from ramer.modalities import MODALITIES
+from ramer.training.batches import Batch
 
 _MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 

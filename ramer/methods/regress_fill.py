@@ -12,11 +12,11 @@ from typing import Annotated, Self
 import numpy as np
 from pydantic import Field
 
-from ramer.batches import Batch, LabelledRows, TrainingBatch
 from ramer.config import Positive
-from ramer.methods._contract import MethodOptions
-from ramer.methods._imputing import Filled, ImputingMethod, normalised
+from ramer.methods.shared.contract import MethodOptions
+from ramer.methods.shared.imputing import Filled, ImputingMethod, normalised
 from ramer.modalities import CONDITIONS, LETTERS, MODALITIES, condition_masks
+from ramer.training.batches import Batch, LabelledRows, TrainingBatch
 from ramer.training.loop import Fitted, History
 
 

@@ -6,10 +6,10 @@ from typing import Self
 
 import numpy as np
 
-from ramer.batches import Batch, LabelledRows, TrainingBatch
 from ramer.inputs import POSTERIORS
-from ramer.methods._contract import Method
+from ramer.methods.shared.contract import Method
 from ramer.modalities import MODALITIES
+from ramer.training.batches import Batch, LabelledRows, TrainingBatch
 from ramer.training.loop import Fitted, History, selection
 
 

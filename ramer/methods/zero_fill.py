@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ramer.batches import Batch
-from ramer.methods._imputing import Filled, ImputingMethod
+from ramer.methods.shared.imputing import Filled, ImputingMethod
+from ramer.training.batches import Batch
 
 
 class ZeroFill(ImputingMethod):

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ramer.evaluation.bootstrap import COLUMNS, Bootstrap, Comparison, best_on_validation, choose_reference
 from ramer.modalities import AVERAGE
 from ramer.reporting.results import Results
-from ramer.statistics import COLUMNS, Bootstrap, Comparison, best_on_validation, choose_reference
 
 SCORE = "weighted_f1"
 CEILING, PRODUCT, CONTROL = "oracle", "late_product", "random_neighbours"  # types of methods with a role in the words

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ramer.missing import AREA
+from ramer.evaluation.scenarios import AREA
 from ramer.modalities import AVERAGE, FULL_CONDITION, MISSING_CONDITIONS
 from ramer.reporting.tables import METRIC, best_deployable, p_text, points, signed
 

@@ -11,14 +11,14 @@ import jinja2
 import pandas as pd
 
 from ramer.config import Config
-from ramer.metrics import METRICS
-from ramer.missing import AREA, IMBALANCED, scenarios
+from ramer.evaluation.bootstrap import Clusters
+from ramer.evaluation.metrics import METRICS
+from ramer.evaluation.scenarios import AREA, IMBALANCED, scenarios
 from ramer.modalities import AVERAGE, CONDITIONS, FULL_CONDITION, MISSING_CONDITIONS, MODALITIES
 from ramer.reporting import words
 from ramer.reporting.findings import SCORE, Findings, neighbour_purity
 from ramer.reporting.results import Results
 from ramer.reporting.tables import best_deployable, p_text, points, signed
-from ramer.statistics import Clusters
 
 SPEAKER_COLUMNS = (
     ("with_exclusion", "as retrieved"),

@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ramer.missing import point_name
+from ramer.evaluation.scenarios import point_name
 from ramer.modalities import AVERAGE, CONDITIONS, FULL_CONDITION, MISSING_CONDITIONS
 
 # Okabe and Ito's palette without its yellow, then the colours of Tol's muted scheme that differ from it.

@@ -6,15 +6,15 @@ import logging
 from pathlib import Path
 
 from ramer.config import Config
+from ramer.evaluation.bootstrap import Bootstrap, choose_reference
+from ramer.evaluation.scenarios import scenarios
 from ramer.files import atomic_directory, atomic_file, write_json
-from ramer.missing import scenarios
 from ramer.modalities import AVERAGE
 from ramer.reporting import plots
 from ramer.reporting.findings import SCORE, Findings, find, neighbour_purity
 from ramer.reporting.page import confusion_methods, render_page, trained_by_epochs
 from ramer.reporting.results import Results, read_results
 from ramer.reporting.summary import build_headline, build_summary
-from ramer.statistics import Bootstrap, choose_reference
 
 logger = logging.getLogger(__name__)
 

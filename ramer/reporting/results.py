@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from ramer.errors import RamerError
+from ramer.evaluation.metrics import COUNT_METRICS, METRICS, check_predictions
 from ramer.files import read_json, read_table
-from ramer.metrics import COUNT_METRICS, METRICS, check_predictions
 from ramer.modalities import AVERAGE, CONDITIONS, MODALITIES
 
 DESCRIPTION_KEYS = ("name", "type", "deployable", "retrieval", "validation_selection")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ramer.evaluation.bootstrap import Comparison
 from ramer.modalities import AVERAGE, CONDITIONS, FULL_CONDITION
 from ramer.reporting.results import Results, scored_keys
-from ramer.statistics import Comparison
 
 
 def build_summary(

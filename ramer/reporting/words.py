@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 
 from markupsafe import Markup
 
+from ramer.evaluation.bootstrap import Clusters, Comparison
 from ramer.modalities import AVERAGE, CONDITIONS, FULL_CONDITION
 from ramer.reporting.findings import SCORE, Findings
 from ramer.reporting.results import Results
 from ramer.reporting.tables import points, signed
-from ramer.statistics import Clusters, Comparison
 
 FEW_CLUSTERS = 30  # below, percentile intervals hold the truth a few per cent less often than they promise
 

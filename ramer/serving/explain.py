@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from ramer.errors import ModelError, RamerError
-from ramer.fitting import Workspace
 from ramer.methods import load_method, method_class
 from ramer.modalities import LETTERS, MODALITIES
-from ramer.serving.inputs import drop_modalities, read_features
+from ramer.serving.given import drop_modalities, read_features
 from ramer.serving.modelfiles import ModelFiles, find_model, open_model
 from ramer.serving.predictor import Neighbour, Predictor, name_neighbours
+from ramer.training.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,9 @@ def explain_clip(project: Path, clip: str, available: str, method: str | None = 
         raise RamerError(f"{project}: {clip!r} is no clip of {corpus.name}")
     tested = [r for r in corpus.replicates if row[0] in corpus.rows_in(r, "test")]
     replicate = (tested or corpus.replicates)[0]
-    kind = method_class(files.description["type"])
     mask = np.array([LETTERS[m] in available for m in MODALITIES])
     head = load_method(files.heads / f"{replicate.name}.safetensors")
-    batch = workspace.replicate(replicate, kind).batch(row, mask, head.inputs)
+    batch = workspace.replicate(replicate, head.inputs).batch(row, mask, head.inputs)
     assert batch.database is not None
     labels = np.array([*corpus.label_names, None], dtype=object)[batch.database.labels]
     held = tuple(m for m, has in zip(MODALITIES, batch.available[0], strict=True) if has)

@@ -24,7 +24,7 @@ from ramer.files import digest_strings, read_json, write_json, write_table
 from ramer.modalities import MODALITIES
 from ramer.retrieval.append import append_keys, append_table
 from ramer.retrieval.index import DatabaseIndex, load_index, save_index
-from ramer.serving.inputs import Features
+from ramer.serving.given import Features
 from ramer.serving.modelfiles import MODEL_FILE, DatabaseTable, ModelFiles, features_file, find_model
 from ramer.serving.predictor import Predictor
 

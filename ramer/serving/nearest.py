@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from ramer.batches import Arrays, Batch
 from ramer.methods import Method
 from ramer.methods.ramer import Ramer
 from ramer.modalities import MODALITIES
@@ -20,7 +19,8 @@ from ramer.retrieval.aggregation import Database, Lists, Queries, Selected, find
 from ramer.retrieval.index import DatabaseIndex
 from ramer.retrieval.search import FEW, MARGIN, TIE, Hits, one_faiss_thread, search
 from ramer.retrieval.states import l2_normalise
-from ramer.serving.encoders import apply_perceptrons, stack_perceptrons
+from ramer.serving.stacked_encoders import apply_perceptrons, stack_perceptrons
+from ramer.training.batches import Arrays, Batch
 from ramer.training.temperature import pattern_codes, scale
 
 

@@ -9,24 +9,24 @@ from typing import Any
 
 import numpy as np
 
-from ramer.batches import Arrays, Batch
 from ramer.data.prepared import StandardisedRows
 from ramer.errors import ModelError, RamerError
 from ramer.files import digest_file, read_json
 from ramer.inputs import SHUFFLED
 from ramer.methods import Method, load_method
-from ramer.methods._imputing import ImputingMethod
 from ramer.methods.ramer import Ramer
+from ramer.methods.shared.imputing import ImputingMethod
 from ramer.modalities import MODALITIES
 from ramer.retrieval.aggregation import Database, Lists, Selected
 from ramer.retrieval.candidates import Live
 from ramer.retrieval.index import DatabaseIndex, load_index
 from ramer.retrieval.search import FEW
 from ramer.retrieval.shuffle import Shuffle
-from ramer.serving.encoders import Encodings, StackedEncoders
-from ramer.serving.inputs import mark_missing
+from ramer.serving.given import mark_missing
 from ramer.serving.modelfiles import DatabaseTable, ModelFiles, open_model, refuse_torn
 from ramer.serving.nearest import StackedRamer, stack_indexes
+from ramer.serving.stacked_encoders import Encodings, StackedEncoders
+from ramer.training.batches import Arrays, Batch
 from ramer.training.checkpoints import load_encoder
 
 

@@ -12,8 +12,8 @@ from mlflow.entities.model_registry import ModelVersion
 
 from ramer.errors import ModelError
 from ramer.registry import fetch_model
+from ramer.serving.given import Features
 from ramer.serving.growth import Addition, add_to_database, remove_unused
-from ramer.serving.inputs import Features
 from ramer.serving.modelfiles import IN_MLFLOW
 from ramer.tracking.registration import create_version
 from ramer.tracking.store import open_client

@@ -14,9 +14,9 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_
 
 from ramer.config import Config
 from ramer.errors import ModelError
+from ramer.evaluation.bootstrap import Bootstrap, Comparison
 from ramer.files import read_json, read_table
 from ramer.modalities import AVERAGE
-from ramer.statistics import Bootstrap, Comparison
 from ramer.tracking.registration import CANDIDATE, DIGEST_TAG, SPEAKERS_FILE
 from ramer.tracking.store import Store, open_store
 

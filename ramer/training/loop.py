@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ramer.batches import LabelledRows, TrainingBatch
 from ramer.config import Training
-from ramer.metrics import selection_score
+from ramer.evaluation.metrics import selection_score
 from ramer.modalities import CONDITIONS
 from ramer.progress import track
 from ramer.training.adamw import AdamW
+from ramer.training.batches import LabelledRows, TrainingBatch
 
 
 @dataclass

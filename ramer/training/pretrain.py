@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from ramer.config import Config, Encoder
 from ramer.data.prepared import PreparedCorpus, Replicate
 from ramer.errors import ConfigError, CorpusError
+from ramer.evaluation.metrics import weighted_f1
 from ramer.files import atomic_directory, digest_file, write_json
-from ramer.metrics import weighted_f1
 from ramer.modalities import MODALITIES
 from ramer.nn.encoder import UnimodalEncoder
 from ramer.nn.linear import reuse_gradients

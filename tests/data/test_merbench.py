@@ -16,7 +16,7 @@ from ramer.data.merbench_features import load_vector
 from ramer.data.prepare import prepare
 from ramer.data.prepared import PreparedCorpus
 from ramer.errors import CorpusError
-from tests.damaged import DAMAGED
+from tests.support.damaged import DAMAGED
 
 DIMS = {"audio": 3, "video": 4, "text": 5}
 FOLDERS = {m: f"features/{m}-UTT" for m in DIMS}

@@ -11,7 +11,7 @@ from ramer.data.npz import read_npz
 from ramer.data.prepared import PreparedCorpus
 from ramer.errors import CorpusError
 from ramer.modalities import MODALITIES
-from tests.damaged import DAMAGED, damaged_npz
+from tests.support.damaged import DAMAGED, damaged_npz
 
 Arrays = dict[str, np.ndarray]
 Prepare = Callable[..., PreparedCorpus]

@@ -14,7 +14,7 @@ import pytest
 
 from ramer.data.unpickle import read_objects
 from ramer.errors import CorpusError
-from tests.damaged import DAMAGED, damaged_npz
+from tests.support.damaged import DAMAGED, damaged_npz
 
 LABELS = {
     "a": {"emo": "happy", "val": -10},

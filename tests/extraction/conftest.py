@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.media import require_extraction
+from tests.support.media import require_extraction
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 

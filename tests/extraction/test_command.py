@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.commands import call
+from tests.support.commands import call
 
 MakeWav = Callable[..., Path]
 MakeTone = Callable[..., np.ndarray]

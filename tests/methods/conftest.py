@@ -9,12 +9,12 @@ import pytest
 
 from ramer.config import Config, parse_config
 from ramer.data.prepare import prepare
-from ramer.fitting import Workspace
 from ramer.modalities import MODALITIES
 from ramer.retrieval.index import build_index
 from ramer.retrieval.neighbours import retrieve
 from ramer.training.dump import dump
 from ramer.training.pretrain import pretrain
+from ramer.training.workspace import Workspace
 
 ENCODER = {"model_dim": 16, "hidden_dim": 12, "layers": 1, "heads": 2, "ff_dim": 16, "epochs": 4, "batch_size": 32}
 SYNTHETIC = {

@@ -10,15 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ramer.batches import Batch, LabelledRows, ReplicateData
 from ramer.data.prepared import PreparedCorpus
 from ramer.files import read_table, write_table
-from ramer.fitting import Workspace, fit_replicate
 from ramer.inputs import FEATURES
 from ramer.methods import Method, available_types, build_method, load_method, method_class, method_options
 from ramer.modalities import CONDITIONS, MODALITIES
+from ramer.pipeline.train import fit_replicate
 from ramer.retrieval.aggregation import Lists
+from ramer.training.batches import Batch, LabelledRows, ReplicateData
 from ramer.training.loop import History
+from ramer.training.workspace import Workspace
 from tests.methods.conftest import tiny_config
 
 TRAINING = tiny_config({"prior": {"type": "prior"}}).train
@@ -47,7 +48,7 @@ _fitted: dict[str, Method] = {}
 
 
 def data_for(kind: str, workspace: Workspace) -> ReplicateData:
-    return workspace.replicate(workspace.corpus.replicates[0], method_class(ENTRIES[kind]["type"]))
+    return workspace.replicate(workspace.corpus.replicates[0], method_class(ENTRIES[kind]["type"]).inputs)
 
 
 def fit_fresh(kind: str, workspace: Workspace) -> Method:

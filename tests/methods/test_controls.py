@@ -9,18 +9,18 @@ import pytest
 import torch
 from sklearn.linear_model import Ridge
 
-from ramer.batches import Batch
 from ramer.errors import ConfigError
-from ramer.fitting import Workspace
 from ramer.methods import method_options
-from ramer.methods._imputing import ImputingMethod, normalised
-from ramer.methods._neural import Course, NeuralMethod
 from ramer.methods.per_condition import PerCondition
 from ramer.methods.regress_fill import RegressFill, ridge
+from ramer.methods.shared.imputing import ImputingMethod, normalised
+from ramer.methods.shared.neural import Course, NeuralMethod
 from ramer.modalities import MODALITIES
 from ramer.nn.masked import Masked
+from ramer.training.batches import Batch
 from ramer.training.loop import History
-from tests.methods.peers import build, data_for, fit, rows_of, training, training_rows
+from ramer.training.workspace import Workspace
+from tests.support.peers import build, data_for, fit, rows_of, training, training_rows
 
 
 def test_the_ensemble_is_the_mean_over_what_is_there(workspace: Workspace) -> None:

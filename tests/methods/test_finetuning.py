@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 import torch
 
-from ramer.batches import Batch, LabelledRows, ReplicateData, TrainingBatch
 from ramer.errors import ConfigError, ModelError, RetrievalError
 from ramer.files import read_json, write_json
-from ramer.fitting import Workspace
 from ramer.methods import method_options
-from ramer.methods._live import LiveEncoders, encode_batch, live_lists, masked_again, rebuilt
 from ramer.methods.ramer import Ramer
+from ramer.methods.shared.live import LiveEncoders, encode_batch, live_lists, masked_again, rebuilt
 from ramer.modalities import CONDITIONS, MODALITIES, condition_masks
 from ramer.retrieval.aggregation import Lists, weigh
 from ramer.retrieval.states import l2_normalise
-from tests.methods.peers import build, data_for, fit, training
+from ramer.training.batches import Batch, LabelledRows, ReplicateData, TrainingBatch
+from ramer.training.workspace import Workspace
+from tests.support.peers import build, data_for, fit, training
 
 TUNED: dict[str, Any] = {"encoder": "finetune", "encoder_lr": 0.01}
 
@@ -68,7 +68,7 @@ def test_a_live_search_finds_neither_itself_nor_its_speaker_nor_held_out_rows(
 
 def test_training_searches_with_the_same_exclusions(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """The lists that steps of training see, caught where they are made."""
-    from ramer.methods import _finetuning
+    from ramer.methods.shared import finetuning
 
     method, data = make(workspace, epochs=2, **TUNED)
     groups = data.corpus.groups
@@ -79,7 +79,7 @@ def test_training_searches_with_the_same_exclusions(workspace: Workspace, monkey
         caught.append((given[3], lists))
         return lists
 
-    monkeypatch.setattr(_finetuning, "live_lists", watching)
+    monkeypatch.setattr(finetuning, "live_lists", watching)
     fit(method, data)
     train = data.corpus.rows_in(data.replicate, "train")
     steps = [(rows, lists) for rows, lists in caught if np.isin(rows, train).all()]

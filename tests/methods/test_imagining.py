@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import nn
 
-from ramer.fitting import Workspace
-from ramer.methods._imagining import ImaginingMethod
-from ramer.methods._neural import Course
+from ramer.methods.shared.imagining import ImaginingMethod
+from ramer.methods.shared.neural import Course
 from ramer.nn.imagination import Student, Teacher, teacher_embeddings
 from ramer.nn.losses import central_moment_discrepancy, masked_mse
 from ramer.training.loop import Fitted, History
-from tests.methods.peers import build, data_for, fit, rows_of, training, training_rows
+from ramer.training.workspace import Workspace
+from tests.support.peers import build, data_for, fit, rows_of, training, training_rows
 
 KINDS = ("mmin", "if_mmin")
 

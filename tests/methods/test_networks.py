@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ramer.batches import LabelledRows, ReplicateData
 from ramer.data.prepared import PreparedCorpus
+from ramer.evaluation.metrics import weighted_f1
 from ramer.files import read_json, read_table, write_json, write_table
-from ramer.fitting import Workspace
 from ramer.methods import ModelShape, build_method, load_method, method_class, method_options
-from ramer.metrics import weighted_f1
 from ramer.modalities import CONDITIONS, MODALITIES
-from tests.methods.peers import SMALL, build, data_for, fit, rows_of, training
+from ramer.training.batches import LabelledRows, ReplicateData
+from ramer.training.workspace import Workspace
+from tests.support.peers import SMALL, build, data_for, fit, rows_of, training
 
 NETWORKS: list[tuple[str, dict[str, Any]]] = [
     ("modality_dropout", {}),

@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ramer.batches import Batch, LabelledRows, ReplicateData
 from ramer.errors import ConfigError
-from ramer.fitting import Workspace
 from ramer.methods import Method, available_types, load_method, method_class, method_options
 from ramer.methods.label_knn import Choice, LabelKnn
 from ramer.methods.ramer import Ramer
 from ramer.modalities import CONDITIONS, MODALITIES
 from ramer.retrieval.aggregation import Lists
-from tests.methods.peers import build, data_for, fit, rows_of, training
+from ramer.training.batches import Batch, LabelledRows, ReplicateData
+from ramer.training.workspace import Workspace
+from tests.support.peers import build, data_for, fit, rows_of, training
 
 RETRIEVING = [kind for kind in available_types() if method_class(kind).retrieval]
 

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ramer.evaluation import evaluate_method
 from ramer.files import read_json, read_table
-from ramer.fitting import Workspace, train_method
+from ramer.pipeline.evaluate import evaluate_method
+from ramer.pipeline.train import train_method
+from ramer.training.workspace import Workspace
 from tests.methods.conftest import build_workspace, tiny_config
 
 METHODS: dict[str, dict[str, Any]] = {

@@ -9,8 +9,8 @@ import pytest
 
 from ramer.config import Config
 from stages._code import _parse, import_closure, write_digests
-from tests.pipeline.closure import ROOT, attributes_read
-from tests.pipeline.plan import METHOD_CODE, Stage, method_files, read_stages
+from tests.support.closure import ROOT, attributes_read
+from tests.support.plan import METHOD_CODE, Stage, method_files, read_stages
 
 STAGES = read_stages()
 
@@ -47,7 +47,11 @@ def digests(project: Path) -> dict[str, bytes]:
     ("changed", "touched", "untouched"),
     [
         ("ramer/methods/zero_fill.py", {"methods/zero_fill"}, {"train", "methods/ramer", "prepare"}),
-        ("ramer/methods/_imputing.py", {"methods/zero_fill", "methods/ramer"}, {"methods/prior", "pretrain", "report"}),
+        (
+            "ramer/methods/shared/imputing.py",
+            {"methods/zero_fill", "methods/ramer"},
+            {"methods/prior", "pretrain", "report"},
+        ),
         ("ramer/nn/transformer.py", {"pretrain", "dump"}, {"prepare", "retrieve", "methods/zero_fill", "report"}),
         ("ramer/data/merbench.py", {"prepare"}, {"pretrain", "train", "report"}),
         ("ramer/config.py", {"prepare", "pretrain", "train", "report", "track"}, set()),

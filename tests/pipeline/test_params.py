@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from ramer.check import check
 from ramer.config import Config, load_config, parse_config
 from ramer.errors import ConfigError
-from tests.pipeline.closure import ROOT
+from ramer.pipeline.check import check
+from tests.support.closure import ROOT
 
 LINES = (ROOT / "params.yaml").read_text("utf-8").splitlines()
 

@@ -14,8 +14,8 @@ from sklearn.metrics import f1_score
 from sklearn.preprocessing import StandardScaler
 
 from ramer.modalities import CONDITIONS, LETTERS, MISSING_CONDITIONS
-from tests.pipeline.closure import ROOT
-from tests.pipeline.project import Project
+from tests.support.closure import ROOT
+from tests.support.pipeline_project import Project
 
 CORPORA = ROOT.parent / "shared" / "corpora"
 PACKED = {"audio": "A", "video": "V", "text": "L"}

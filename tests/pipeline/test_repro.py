@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ramer.modalities import MODALITIES
-from tests.pipeline.project import METHODS, Project, finish
+from tests.support.pipeline_project import METHODS, Project, finish
 
 pytestmark = pytest.mark.slow
 PER_MODALITY = {f"{stage}@{m}" for stage in ("pretrain", "dump", "index", "retrieve") for m in MODALITIES}

@@ -9,8 +9,8 @@ import pytest
 
 from ramer.config import load_config
 from ramer.modalities import MODALITIES
-from tests.pipeline.closure import ROOT
-from tests.pipeline.plan import Stage, instances, overlap, read_stages, rerun_by
+from tests.support.closure import ROOT
+from tests.support.plan import Stage, instances, overlap, read_stages, rerun_by
 
 STAGES = read_stages()
 PER_MODALITY = ("pretrain", "dump", "index", "retrieve")

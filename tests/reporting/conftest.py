@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 
 from ramer.config import Config, Evaluate, parse_config
+from ramer.evaluation.metrics import confusion_by_condition, score_predictions
+from ramer.evaluation.scenarios import scenarios
 from ramer.files import write_json, write_table
-from ramer.metrics import confusion_by_condition, score_predictions
-from ramer.missing import scenarios
 from ramer.modalities import CONDITIONS, MODALITIES
 from ramer.reporting.report import report
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from ramer.errors import RamerError
+from ramer.evaluation.metrics import METRICS
 from ramer.files import read_json, write_json
-from ramer.metrics import METRICS
 from ramer.modalities import CONDITIONS
 from tests.reporting.conftest import METHODS, Project
 

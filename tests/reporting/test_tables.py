@@ -6,7 +6,7 @@ import io
 
 from rich.console import Console
 
-from ramer.metrics import METRICS
+from ramer.evaluation.metrics import METRICS
 from ramer.modalities import CONDITIONS
 from ramer.reporting.markdown import markdown_table
 from ramer.reporting.tables import comparison_table, p_text, points, signed

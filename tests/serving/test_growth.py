@@ -18,8 +18,8 @@ from ramer.retrieval.states import l2_normalise
 from ramer.serving import growth
 from ramer.serving.growth import add_to_database
 from ramer.serving.modelfiles import export_model
-from tests.commands import call, refused
-from tests.serving.project import corpus_of, raw_features, rows_of, save_npz
+from tests.support.commands import call, refused
+from tests.support.served_project import corpus_of, raw_features, rows_of, save_npz
 
 NEW = 20  # pool clips that are taken out of the model and added again
 

@@ -16,7 +16,7 @@ from ramer.retrieval.index import DatabaseIndex
 from ramer.retrieval.search import search
 from ramer.retrieval.states import l2_normalise, row_norms
 from ramer.serving.nearest import FEW, StackedIndexes
-from tests.serving.project import raw_features, rows_of
+from tests.support.served_project import raw_features, rows_of
 
 WIDTH = 10
 

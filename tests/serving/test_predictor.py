@@ -18,7 +18,7 @@ from ramer.modalities import CONDITIONS, MODALITIES
 from ramer.retrieval.states import l2_normalise
 from ramer.serving.modelfiles import export_model
 from ramer.serving.predictor import Predictor
-from tests.serving.project import METHODS, build_project, corpus_of, prior_of, raw_features, rows_of
+from tests.support.served_project import METHODS, build_project, corpus_of, prior_of, raw_features, rows_of
 
 DEPLOYABLE = [name for name in METHODS if name != "oracle"]
 

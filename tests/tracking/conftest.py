@@ -15,9 +15,9 @@ from mlflow.entities import Run
 
 from ramer.config import Config, load_config
 from ramer.tracking import track
-from tests.serving.project import run_report
-from tests.tracking.registered import run_track
-from tests.tracking.tree import build
+from tests.support.registered import run_track
+from tests.support.served_project import run_report
+from tests.support.tree import build
 
 
 @dataclass

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from ramer import Predictor
-from tests.commands import call, refused
-from tests.serving.project import corpus_of, raw_features, rows_of, save_npz
-from tests.tracking.registered import client_of, run_track, versions
+from tests.support.commands import call, refused
+from tests.support.registered import client_of, run_track, versions
+from tests.support.served_project import corpus_of, raw_features, rows_of, save_npz
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*type hint.*:UserWarning")]
 

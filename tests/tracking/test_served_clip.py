@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from ramer.modalities import CONDITIONS, LETTERS
-from ramer.serving.clips import ClipReader
 from ramer.serving.predictor import Predictor
-from tests.commands import call
-from tests.media import require_extraction
-from tests.serving.light import TRANSCRIPT, build_light_project
-from tests.serving.project import run_report
-from tests.tracking.registered import ask, run_track, serving
+from ramer.serving.raw_clips import ClipReader
+from tests.support.commands import call
+from tests.support.light import TRANSCRIPT, build_light_project
+from tests.support.media import require_extraction
+from tests.support.registered import ask, run_track, serving
+from tests.support.served_project import run_report
 
 require_extraction()
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*type hint.*:UserWarning")]

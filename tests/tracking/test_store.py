@@ -18,9 +18,9 @@ from ramer.files import read_json
 from ramer.tracking import experiment_link, track
 from ramer.tracking.provenance import dvc_remote
 from ramer.tracking.store import tracking_uri
-from tests.servers import free_port, mlflow_server
+from tests.support.servers import free_port, mlflow_server
+from tests.support.tree import METHODS, digests
 from tests.tracking.conftest import Workspace, runs
-from tests.tracking.tree import METHODS, digests
 
 REPOSITORY = Path(__file__).parents[2]
 

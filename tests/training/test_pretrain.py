@@ -11,8 +11,8 @@ import torch
 from ramer.config import Config
 from ramer.data.prepared import PreparedCorpus
 from ramer.errors import ConfigError, CorpusError, ModelError
+from ramer.evaluation.metrics import weighted_f1
 from ramer.files import digest_file, read_json, read_tensors, write_tensors
-from ramer.metrics import weighted_f1
 from ramer.nn import linear
 from ramer.training import pretrain as pretrain_module
 from ramer.training.pretrain import load_encoder, pretrain

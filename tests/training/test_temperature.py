@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ramer.metrics import ece
+from ramer.evaluation.metrics import ece
 from ramer.training.temperature import TEMPERATURES, fit_temperatures, pattern_codes, scale
 
 

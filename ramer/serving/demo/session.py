@@ -15,8 +15,8 @@ import numpy as np
 from ramer.data.prepared import PreparedCorpus
 from ramer.errors import RamerError
 from ramer.modalities import MODALITIES
-from ramer.serving.clips import ClipReader
 from ramer.serving.predictor import Predictor
+from ramer.serving.raw_clips import ClipReader
 
 KEPT_CLIPS = 64  # dropped clips whose features stay in memory
 MOST_LISTED = 500  # clips of the corpus that can be picked

@@ -21,9 +21,9 @@ import pytest
 from ramer import Predictor
 from ramer.modalities import MODALITIES
 from ramer.serving.modelfiles import export_model
-from tests.media import require_extraction
-from tests.serving.light import LABELS, TRANSCRIPT, build_light_project
-from tests.serving.project import corpus_of, raw_features, rows_of
+from tests.support.light import LABELS, TRANSCRIPT, build_light_project
+from tests.support.media import require_extraction
+from tests.support.served_project import corpus_of, raw_features, rows_of
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.slow
@@ -170,7 +170,7 @@ def expected_bars(predictor: Predictor, features: dict[str, np.ndarray | None]) 
 def test_a_dropped_clip_shows_emotions_that_change_with_its_modalities(
     browser: Any, speech_clip: Path, light: Path, light_page: str, width: int
 ) -> None:
-    from ramer.serving.clips import ClipReader
+    from ramer.serving.raw_clips import ClipReader
 
     predictor = Predictor.load(light)
     vectors = ClipReader(predictor).read(speech_clip, TRANSCRIPT).vectors

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
@@ -17,15 +17,16 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from ramer.batches import Batch, LabelledRows, TrainingBatch
 from ramer.config import Section, Training
 from ramer.errors import ModelError
 from ramer.files import write_tensors
 from ramer.inputs import SHUFFLED
 from ramer.modalities import CONDITIONS
 from ramer.retrieval.candidates import check_k
+from ramer.training.batches import Batch, LabelledRows, TrainingBatch
 from ramer.training.loop import Fitted, History
 from ramer.training.temperature import fit_temperatures, pattern_codes, scale
+from ramer.training.workspace import ModelShape
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -53,25 +54,6 @@ class RetrievalOptions(MethodOptions):
             RetrievalError: naming ``methods.<name>.k``.
         """
         check_k(self.k, bool(getattr(self, "drop_first", False)), findable_rows, width, name)
-
-
-@dataclass(frozen=True)
-class ModelShape:
-    """What a model must know of its corpus.
-
-    Attributes:
-        feature_dims: length of the raw vectors per modality, 0 where the corpus lacks it.
-        state_dims: length of the hidden states per modality.
-        label_names: classes in the order of the probabilities.
-    """
-
-    feature_dims: dict[str, int]
-    state_dims: dict[str, int]
-    label_names: tuple[str, ...]
-
-    @property
-    def classes(self) -> int:
-        return len(self.label_names)
 
 
 class Method(ABC):

@@ -9,9 +9,9 @@ import pytest
 from ramer import statistics
 from ramer.config import Evaluate
 from ramer.errors import RamerError
-from ramer.missing import scenarios
+from ramer.evaluation.bootstrap import Bootstrap, Clusters, Counts
+from ramer.evaluation.scenarios import scenarios
 from ramer.modalities import CONDITIONS, MISSING_CONDITIONS
-from ramer.statistics import Bootstrap, Clusters, Counts
 
 NAMES = ("angry", "happy", "sad")
 

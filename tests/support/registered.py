@@ -17,7 +17,7 @@ from mlflow.entities.model_registry import ModelVersion
 
 from ramer.config import load_config
 from ramer.tracking import track
-from tests.servers import mlflow_server
+from tests.support.servers import mlflow_server
 
 
 def run_track(root: Path, main: Path | None = None, **changes: dict[str, Any]) -> None:

@@ -18,8 +18,7 @@ from ramer.data.prepared import SPLITS, PreparedCorpus, Replicate, StandardisedR
 from ramer.errors import ModelError, RetrievalError
 from ramer.files import digest_file
 from ramer.inputs import FEATURES, LIVE, NEIGHBOURS, POSTERIORS, SHUFFLED, STATES
-from ramer.missing import condition_probabilities
-from ramer.modalities import CONDITIONS, FULL_CONDITION, MODALITIES, condition_masks
+from ramer.modalities import CONDITIONS, FULL_CONDITION, MODALITIES, condition_masks, condition_probabilities
 from ramer.retrieval.aggregation import Database, Lists, Selected
 from ramer.retrieval.candidates import Live
 from ramer.retrieval.index import SCOPES, load_index

@@ -9,7 +9,7 @@ import torch
 from ramer.data.prepared import Scaler
 from ramer.errors import ModelError
 from ramer.nn.encoder import UnimodalEncoder
-from ramer.serving.encoders import BLOCK, StackedEncoders
+from ramer.serving.stacked_encoders import BLOCK, StackedEncoders
 from ramer.training.dump import encode
 
 Member = tuple[UnimodalEncoder, Scaler]

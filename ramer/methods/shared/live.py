@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ramer.batches import Batch, TrainingBatch
 from ramer.modalities import MODALITIES
 from ramer.nn.encoder import UnimodalEncoder
 from ramer.retrieval.aggregation import Rules, Selected, weigh
@@ -19,6 +18,7 @@ from ramer.retrieval.candidates import Database, Lists
 from ramer.retrieval.index import DatabaseIndex
 from ramer.retrieval.search import NEW_CLIP, search
 from ramer.retrieval.states import l2_normalise
+from ramer.training.batches import Batch, TrainingBatch
 from ramer.training.checkpoints import build_encoder, load_described_encoder
 
 BLOCK = 4096  # rows encoded at a time

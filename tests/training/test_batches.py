@@ -7,14 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ramer.batches import ReplicateData, TrainingBatch, draw_conditions
 from ramer.config import MissingRates
 from ramer.data.prepared import SPLITS
 from ramer.errors import RetrievalError
-from ramer.fitting import Workspace
 from ramer.inputs import NEIGHBOURS, STATES
-from ramer.missing import condition_probabilities
-from ramer.modalities import CONDITIONS, FULL_CONDITION
+from ramer.modalities import CONDITIONS, FULL_CONDITION, condition_probabilities
+from ramer.training.batches import ReplicateData, TrainingBatch, draw_conditions
+from ramer.training.workspace import Workspace
 from tests.methods.conftest import workspace, workspace_root  # noqa: F401
 
 

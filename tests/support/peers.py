@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ramer.batches import LabelledRows, ReplicateData, TrainingBatch
 from ramer.config import Training
-from ramer.fitting import Workspace, fit_replicate
 from ramer.methods import Method, build_method, method_class, method_options
+from ramer.pipeline.train import fit_replicate
+from ramer.training.batches import LabelledRows, ReplicateData, TrainingBatch
 from ramer.training.loop import History
+from ramer.training.workspace import Workspace
 from tests.methods.conftest import tiny_config
 
 SMALL: dict[str, dict[str, Any]] = {
@@ -33,7 +34,7 @@ def build(kind: str, workspace: Workspace, budget: Training | None = None, **opt
 
 
 def data_for(kind: str, workspace: Workspace) -> ReplicateData:
-    return workspace.replicate(workspace.corpus.replicates[0], method_class(kind))
+    return workspace.replicate(workspace.corpus.replicates[0], method_class(kind).inputs)
 
 
 def fit(method: Method, data: ReplicateData) -> History:

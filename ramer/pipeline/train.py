@@ -7,63 +7,27 @@ from pathlib import Path
 
 import pandas as pd
 
-from ramer.batches import LabelledRows, ReplicateData, TrainingBatch
 from ramer.config import Config
-from ramer.data.prepared import PreparedCorpus, Replicate
+from ramer.data.prepared import Replicate
 from ramer.errors import ConfigError
 from ramer.files import atomic_directory, digest_file, write_json
 from ramer.inputs import NEIGHBOURS
 from ramer.methods import (
     Method,
     MethodOptions,
-    ModelShape,
     RetrievalOptions,
     build_method,
     method_class,
     method_options,
 )
 from ramer.modalities import MODALITIES
-from ramer.retrieval.neighbours import NeighbourTable
-from ramer.retrieval.states import StatesTable
 from ramer.seeding import choose_device, generator
+from ramer.training.batches import LabelledRows, ReplicateData, TrainingBatch
 from ramer.training.loop import Fitted, History
 from ramer.training.parallel import map_replicates
+from ramer.training.workspace import Workspace
 
 _log = logging.getLogger(__name__)
-
-
-class Workspace:
-    """The prepared corpus, states and neighbours that methods read.
-
-    Args:
-        prepared: ``data/prepared``.
-        states: ``data/states``, one folder per modality.
-        neighbours: ``data/neighbours``, one folder per modality.
-        models: ``models``, the encoders and indexes that states and neighbours came from, for methods that encode.
-    """
-
-    def __init__(self, prepared: Path, states: Path, neighbours: Path, models: Path | None = None) -> None:
-        self.corpus = PreparedCorpus.open(prepared)
-        self.states = {m: StatesTable.open(states / m, self.corpus) for m in MODALITIES}
-        self._neighbours_path = neighbours
-        self._models = models
-        self._neighbours: dict[str, NeighbourTable] | None = None
-
-    @property
-    def neighbours(self) -> dict[str, NeighbourTable]:
-        if self._neighbours is None:
-            path = self._neighbours_path
-            self._neighbours = {m: NeighbourTable.open(path / m, self.states[m]) for m in MODALITIES}
-        return self._neighbours
-
-    def shape(self) -> ModelShape:
-        widths = {m: int(self.states[m].states.shape[-1]) for m in MODALITIES}
-        return ModelShape(self.corpus.dims, widths, self.corpus.label_names)
-
-    def replicate(self, replicate: Replicate, method: type[Method]) -> ReplicateData:
-        """One replicate's data; neighbours are opened only for a method that reads them."""
-        neighbours = self.neighbours if NEIGHBOURS in method.inputs else None
-        return ReplicateData(self.corpus, replicate, self.states, neighbours, self._models)
 
 
 def train_method(config: Config, name: str, workspace: Workspace, out: Path) -> None:
@@ -87,7 +51,7 @@ def train_method(config: Config, name: str, workspace: Workspace, out: Path) -> 
         def fit(replicate: Replicate) -> tuple[Fitted, list[dict[str, float]], str]:
             method = build_method(options, shape, config.train, device)
             history = History()
-            fitted = fit_replicate(method, workspace.replicate(replicate, kind), history)
+            fitted = fit_replicate(method, workspace.replicate(replicate, method.inputs), history)
             path = temporary / f"{replicate.name}.safetensors"
             method.save(path)
             _log.info("%s %s: selection on validation %.4f", name, replicate.name, fitted.val_selection)

@@ -7,7 +7,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from tests.pipeline.closure import ROOT
+from tests.support.closure import ROOT
 
 METHOD_CODE = "data/code/methods/${item.type}.json"
 

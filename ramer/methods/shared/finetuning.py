@@ -15,14 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ramer.batches import Batch, LabelledRows, TrainingBatch
 from ramer.config import Training
-from ramer.methods._attending import neighbourhood
-from ramer.methods._live import LiveEncoders, encode_batch, live_lists, masked_again, rebuilt
+from ramer.methods.shared.attending import neighbourhood
+from ramer.methods.shared.live import LiveEncoders, encode_batch, live_lists, masked_again, rebuilt
 from ramer.modalities import CONDITIONS, FULL_CONDITION, MODALITIES, condition_masks
 from ramer.nn.attention import AttendingClassifier, assemble
 from ramer.retrieval.aggregation import Database, Rules, Selected, aggregate
 from ramer.training.adamw import AdamW
+from ramer.training.batches import Batch, LabelledRows, TrainingBatch
 from ramer.training.loop import Fitted, History, fit_epochs, selection
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.serving.project import METHODS, build_project
+from tests.support.served_project import METHODS, build_project
 
 LIGHT_DIMS = {"audio": 88, "video": 1060, "text": 384}
 LABELS = ("calm", "glad", "cross")

@@ -10,12 +10,12 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from ramer.batches import LabelledRows, TrainingBatch
 from ramer.config import Count
-from ramer.methods._contract import MethodOptions
-from ramer.methods._neural import Course, NeuralMethod
+from ramer.methods.shared.contract import MethodOptions
+from ramer.methods.shared.neural import Course, NeuralMethod
 from ramer.nn.imagination import ImaginationSize, Imagined, Student, Taught, Teacher
 from ramer.nn.masked import Masked
+from ramer.training.batches import LabelledRows, TrainingBatch
 from ramer.training.loop import Fitted, History
 
 Weight = Annotated[float, Field(ge=0.0)]

@@ -16,9 +16,9 @@ from ramer.errors import RamerError
 from ramer.files import read_json, write_json
 from ramer.modalities import CONDITIONS, LETTERS
 from ramer.serving.modelfiles import export_model
-from tests.commands import call, refused
-from tests.media import require_extraction
-from tests.serving.light import TRANSCRIPT, build_light_project
+from tests.support.commands import call, refused
+from tests.support.light import TRANSCRIPT, build_light_project
+from tests.support.media import require_extraction
 
 require_extraction()
 pytestmark = pytest.mark.slow
@@ -111,7 +111,7 @@ def test_options_of_raw_clips_are_refused_for_features(light: Path, tmp_path: Pa
 
 
 def test_a_reader_refuses_a_model_that_shares_no_modality_with_its_manifest(light: Path, tmp_path: Path) -> None:
-    from ramer.serving.clips import ClipReader
+    from ramer.serving.raw_clips import ClipReader
 
     predictor = Predictor.load(light)
     raw = read_json(light / "model.json")["extraction"]

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from ramer.errors import RamerError
-from ramer.serving.inputs import drop_modalities, read_features
-from tests.damaged import DAMAGED, damaged_npz
+from ramer.serving.given import drop_modalities, read_features
+from tests.support.damaged import DAMAGED, damaged_npz
 
 AUDIO = np.arange(6, dtype=np.float64).reshape(2, 3) + 1
 

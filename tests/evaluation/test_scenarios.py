@@ -5,11 +5,11 @@ import pytest
 from sklearn.metrics import f1_score
 
 from ramer.config import Evaluate, MissingRates
-from ramer.metrics import COUNT_METRICS, score_predictions
-from ramer.missing import AREA, condition_probabilities, scenarios
-from ramer.modalities import CONDITIONS, FULL_CONDITION, condition_masks
-from ramer.statistics import Bootstrap
-from tests.test_statistics import NAMES, table_of
+from ramer.evaluation.bootstrap import Bootstrap
+from ramer.evaluation.metrics import COUNT_METRICS, score_predictions
+from ramer.evaluation.scenarios import AREA, scenarios
+from ramer.modalities import CONDITIONS, FULL_CONDITION, condition_masks, condition_probabilities
+from tests.evaluation.test_bootstrap import NAMES, table_of
 
 RATES = (0.2, 0.5, 0.9)
 

@@ -12,12 +12,12 @@ from typing import NamedTuple, Self
 import numpy as np
 import torch
 
-from ramer.batches import Batch, LabelledRows, TrainingBatch
 from ramer.inputs import STATES
-from ramer.methods._contract import Method, take_weights, weights_of
+from ramer.methods.shared.contract import Method, take_weights, weights_of
 from ramer.modalities import CONDITIONS, MODALITIES
 from ramer.nn.fusion import FusionClassifier
 from ramer.seeding import seed_torch
+from ramer.training.batches import Batch, LabelledRows, TrainingBatch
 from ramer.training.loop import Fitted, History, fit_epochs, selection
 
 

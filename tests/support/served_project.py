@@ -10,9 +10,9 @@ import numpy as np
 
 from ramer.config import Config, load_config
 from ramer.data.prepared import PreparedCorpus
-from ramer.evaluation import evaluate_method
-from ramer.fitting import train_method
 from ramer.modalities import CONDITIONS, MODALITIES, condition_masks
+from ramer.pipeline.evaluate import evaluate_method
+from ramer.pipeline.train import train_method
 from ramer.reporting.report import report
 from tests.methods.conftest import build_workspace, tiny_config
 

@@ -17,8 +17,8 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from ramer.errors import RamerError
-from ramer.metrics import COUNT_METRICS, condition_positions
-from ramer.missing import Scenario
+from ramer.evaluation.metrics import COUNT_METRICS, condition_positions
+from ramer.evaluation.scenarios import Scenario
 from ramer.modalities import AVERAGE, CONDITIONS, MISSING_CONDITIONS
 from ramer.seeding import generator
 

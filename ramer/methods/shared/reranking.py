@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from ramer.batches import Batch, TrainingBatch
 from ramer.modalities import MISSING_CONDITIONS, MODALITIES
 from ramer.retrieval.candidates import Candidates, Queries
 from ramer.retrieval.reranking import FEATURES, describe, true_cosines
 from ramer.seeding import seed_torch
 from ramer.training.adamw import AdamW
+from ramer.training.batches import Batch, TrainingBatch
 
 HIDDEN = 32
 STEPS = 400

@@ -10,14 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ramer.batches import Batch, LabelledRows, TrainingBatch
 from ramer.inputs import FEATURES, STATES
-from ramer.methods._contract import Method, take_weights, weights_of
-from ramer.methods._imputing import normalised
-from ramer.missing import condition_probabilities
-from ramer.modalities import CONDITIONS, FULL_CONDITION, MODALITIES, condition_masks
+from ramer.methods.shared.contract import Method, take_weights, weights_of
+from ramer.methods.shared.imputing import normalised
+from ramer.modalities import CONDITIONS, FULL_CONDITION, MODALITIES, condition_masks, condition_probabilities
 from ramer.nn.masked import Masked
 from ramer.seeding import seed_torch
+from ramer.training.batches import Batch, LabelledRows, TrainingBatch
 from ramer.training.loop import Fitted, History, fit_epochs, selection
 
 Choice = TypeVar("Choice")

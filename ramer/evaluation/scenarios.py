@@ -7,14 +7,14 @@ infinitely many drawn masks; no draw adds noise, and all methods meet the same m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
 from ramer.config import Evaluate
-from ramer.modalities import MODALITIES, condition_masks
+from ramer.modalities import MODALITIES, condition_probabilities
 
 AREA = "random_area"
 POINT, IMBALANCED = "random_", "imbalanced_"
@@ -53,19 +53,6 @@ class Scenario:
 
 def point_name(rate: float) -> str:
     return f"{POINT}{rate:g}"
-
-
-def condition_probabilities(rates: Sequence[float]) -> Float[np.ndarray, " conditions"]:
-    """Probability of each condition when every modality is missing independently and at least one is kept.
-
-    Args:
-        rates: probability of being missing per modality, in the order of ``MODALITIES``. A draw in which all are
-            missing is drawn again.
-    """
-    missing = np.asarray(rates, dtype=np.float64)
-    masks = condition_masks()
-    chances = np.where(masks, 1.0 - missing, missing).prod(axis=1)
-    return np.asarray(chances / chances.sum())
 
 
 def scenarios(config: Evaluate) -> list[Scenario]:

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ramer.batches import Batch, LabelledRows, TrainingBatch
-from ramer.methods._contract import Method
+from ramer.methods.shared.contract import Method
 from ramer.modalities import CONDITIONS, MODALITIES
 from ramer.nn.attention import AttendingClassifier, Neighbourhood
 from ramer.retrieval.aggregation import Database, Selected, gather
 from ramer.seeding import seed_torch
+from ramer.training.batches import Batch, LabelledRows, TrainingBatch
 from ramer.training.loop import Fitted, History, fit_epochs, selection
 
 SIZE = 32  # of the space in which queries meet neighbours

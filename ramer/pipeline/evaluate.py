@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ramer.batches import LabelledRows, ReplicateData
 from ramer.config import Config
 from ramer.data.prepared import PreparedCorpus
 from ramer.errors import ModelError
+from ramer.evaluation.metrics import confusion_by_condition, score_predictions
+from ramer.evaluation.scenarios import scenarios
 from ramer.files import atomic_directory, digest_file, read_json, write_json, write_table
-from ramer.fitting import Workspace
-from ramer.methods import Method, load_method, method_class
-from ramer.metrics import confusion_by_condition, score_predictions
-from ramer.missing import scenarios
+from ramer.methods import Method, load_method
 from ramer.modalities import CONDITIONS
 from ramer.seeding import choose_device
+from ramer.training.batches import LabelledRows, ReplicateData
+from ramer.training.workspace import Workspace
 
 
 def evaluate_method(config: Config, name: str, workspace: Workspace, models: Path, out: Path) -> None:
@@ -33,7 +33,6 @@ def evaluate_method(config: Config, name: str, workspace: Workspace, models: Pat
     if not (models / "method.json").is_file():
         raise ModelError(f"{models / 'method.json'}: no such file, expected the output of train@{name}")
     description = read_json(models / "method.json")
-    kind = method_class(description["type"])
     device = choose_device(config.runtime.device)
     tables, diagnostics = [], []
     for replicate in workspace.corpus.replicates:
@@ -41,7 +40,7 @@ def evaluate_method(config: Config, name: str, workspace: Workspace, models: Pat
         if not path.exists() or digest_file(path) != description["replicates"][replicate.name]["digest"]:
             raise ModelError(f"{path}: not the checkpoint that method.json describes; rerun train@{name}")
         method = load_method(path, device)
-        data = workspace.replicate(replicate, kind)
+        data = workspace.replicate(replicate, method.inputs)
         tables.append(predict_replicate(method, data))
         diagnostics += retrieval_diagnostics(method, data)
     predictions = pd.concat(tables, ignore_index=True)

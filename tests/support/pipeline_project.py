@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from tests.pipeline.closure import ROOT
+from tests.support.closure import ROOT
 
 METHODS = {"ramer": {"type": "ramer", "k": 5}, "prior": {"type": "prior"}}
 ENCODER = {"model_dim": 8, "hidden_dim": 8, "layers": 1, "heads": 2, "ff_dim": 8, "classifier_dims": [8], "epochs": 2}

@@ -15,7 +15,7 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from ramer.errors import RamerError
-from ramer.missing import Scenario
+from ramer.evaluation.scenarios import Scenario
 from ramer.modalities import AVERAGE, CONDITIONS, FULL_CONDITION, MISSING_CONDITIONS
 
 METRICS: tuple[str, ...] = ("accuracy", "uar", "weighted_f1", "macro_f1", "ece")

@@ -1,0 +1,1 @@
+"""Scores, scenarios of missingness and the statistics that compare methods."""
