@@ -10,7 +10,7 @@ import typer
 from ramer.extraction.formats import MEDIA_KINDS
 
 if TYPE_CHECKING:
-    from ramer.extraction.run import Summary
+    from ramer.extraction.corpus_features import Summary
     from ramer.extraction.settings import ExtractionSettings
 
 _MODEL = "Hugging Face model for {}: a local folder, or NAME@COMMIT of the hub; 'none' leaves {} out."
@@ -63,10 +63,10 @@ def extract(
     )
     expected = _expected(like, settings) if like is not None else None
 
+    from ramer.extraction.console import shown_progress
+    from ramer.extraction.corpus_features import extract_corpus
     from ramer.extraction.extractor import Extractor
     from ramer.extraction.packing import pack_corpus
-    from ramer.extraction.progress import shown_progress
-    from ramer.extraction.run import extract_corpus
 
     extractor = Extractor(
         settings, device=device, batch_size=batch_size, trust_remote_code=trust_remote_code, expected=expected

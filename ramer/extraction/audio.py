@@ -12,7 +12,7 @@ import torch
 from ramer.errors import ModelError
 from ramer.extraction.huggingface import Source, batched, check_layers, last_layers
 from ramer.extraction.media import Signal, loudness
-from ramer.extraction.results import Encoded, Missing, Outcome, finished, pooled
+from ramer.extraction.outcomes import Encoded, Missing, Outcome, finished, pooled
 from ramer.extraction.settings import SAMPLE_RATE, AudioSettings
 
 # With feat_extract_norm "layer" every step of these models is normalised by itself, so a masked batch

@@ -17,8 +17,8 @@ from ramer.extraction.audio import AudioEncoder
 from ramer.extraction.formats import AUDIO_SUFFIXES, MEDIA_SUFFIXES, VIDEO_SUFFIXES
 from ramer.extraction.huggingface import choose_device
 from ramer.extraction.media import Signal, read_audio
+from ramer.extraction.outcomes import Encoded, Missing, Outcome, one_line
 from ramer.extraction.recognition import SpeechRecogniser
-from ramer.extraction.results import Encoded, Missing, Outcome, one_line
 from ramer.extraction.settings import AudioSettings, ExtractionSettings, preset
 from ramer.extraction.text import LanguageModelEncoder, is_blank
 from ramer.extraction.video import VideoEncoder

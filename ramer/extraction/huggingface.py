@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from ramer.errors import ConfigError, ModelError
-from ramer.extraction.results import one_line
+from ramer.extraction.outcomes import one_line
 from ramer.extraction.settings import Dtype
 from ramer.files import digest_file
 

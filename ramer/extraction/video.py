@@ -16,7 +16,7 @@ from ramer.errors import ModelError
 from ramer.extraction.faces import FaceCropper, detector_record
 from ramer.extraction.huggingface import Source
 from ramer.extraction.media import FrameSampler, Image
-from ramer.extraction.results import Missing, Outcome, one_line, pooled
+from ramer.extraction.outcomes import Missing, Outcome, one_line, pooled
 from ramer.extraction.settings import VideoSettings
 
 _SIDE = 96  # pixels; six HOG cells, four LBP cells

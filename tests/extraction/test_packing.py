@@ -11,9 +11,9 @@ import pytest
 
 from ramer.data.npz import read_npz
 from ramer.errors import CorpusError
+from ramer.extraction.corpus_features import extract_corpus
 from ramer.extraction.extractor import Extractor
 from ramer.extraction.packing import pack_corpus
-from ramer.extraction.run import extract_corpus
 from ramer.extraction.settings import ExtractionSettings
 
 MakeWav = Callable[..., Path]

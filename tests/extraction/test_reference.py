@@ -12,7 +12,7 @@ import torch
 
 from ramer.extraction import audio, text, video
 from ramer.extraction.extractor import ClipVectors, Extractor
-from ramer.extraction.results import Encoded, Missing, Outcome
+from ramer.extraction.outcomes import Encoded, Missing, Outcome
 from ramer.extraction.settings import AudioSettings, ExtractionSettings, TextSettings, VideoSettings
 
 OPTIONS: dict[str, Any] = {"device": "cpu", "keep_frames": True, "trust_remote_code": False}

@@ -17,7 +17,7 @@ from ramer.data.names import name_problem
 from ramer.data.npy import read_array
 from ramer.errors import CorpusError
 from ramer.extraction.manifest import FILE_NAME, STATUSES, Entry, Manifest, merged
-from ramer.extraction.results import Encoded, Missing, Outcome, one_line
+from ramer.extraction.outcomes import Encoded, Missing, Outcome, one_line
 from ramer.files import atomic_file
 from ramer.modalities import MODALITIES
 

@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 
 from ramer.errors import ConfigError, CorpusError, ModelError
+from ramer.extraction.corpus_features import Summary, extract_corpus
 from ramer.extraction.extractor import Extractor
-from ramer.extraction.run import Summary, extract_corpus
 from ramer.extraction.settings import (
     AudioSettings,
     ExtractionSettings,
@@ -307,7 +307,7 @@ KILLED = """
 import sys
 from pathlib import Path
 from ramer.extraction.extractor import Extractor
-from ramer.extraction.run import extract_corpus
+from ramer.extraction.corpus_features import extract_corpus
 from ramer.extraction.settings import ExtractionSettings
 extractor = Extractor(ExtractionSettings(video=None, text=None), device="cpu", batch_size=2)
 print("ready", flush=True)
@@ -422,7 +422,7 @@ def test_a_clip_that_is_gone_is_not_extracted_without_its_file(sounds: Path, tmp
 def test_a_run_that_is_killed_while_it_makes_room(
     then: ExtractionSettings, sounds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ramer.extraction.store import FeatureStore
+    from ramer.extraction.feature_files import FeatureStore
 
     out = tmp_path / "out"
     run(sounds, out, OLD)
