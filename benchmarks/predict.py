@@ -126,7 +126,7 @@ def main() -> None:
         profiler = cProfile.Profile()
         profiler.runcall(median_ms, predictor, clips, held[slowest], options.repeats)
         figures = {
-            "replicates": len(predictor.description["replicates"]),
+            "replicates": len(predictor.description.replicates),
             "one_clip_ms": {condition: wall for condition, (wall, _) in clip.items()},
             "one_clip_cpu_ms": {condition: cpu for condition, (_, cpu) in clip.items()},
             "one_clip_one_replicate_ms": {condition: wall for condition, (wall, _) in alone.items()},

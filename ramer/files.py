@@ -8,7 +8,7 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,26 @@ def write_table(path: str | Path, table: pd.DataFrame) -> None:
 
 def read_table(path: str | Path) -> pd.DataFrame:
     return pd.read_parquet(path)
+
+
+def write_array(path: str | Path, shape: tuple[int, ...], blocks: Iterable[np.ndarray]) -> None:
+    """Write float32 blocks one after another as one ``.npy`` of a known shape, never all of it in memory.
+
+    Nothing is mapped: a full disk is then an error and not the end of the process.
+
+    Raises:
+        ValueError: the blocks hold more or fewer numbers than the shape says.
+    """
+    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    written = 0
+    with atomic_file(path) as temporary:
+        with temporary.open("wb") as file:
+            np.lib.format.write_array_header_1_0(file, header)
+            for block in blocks:
+                file.write(np.ascontiguousarray(block, dtype="<f4").tobytes())
+                written += block.size
+        if written != math.prod(shape):
+            raise ValueError(f"{path}: expected {math.prod(shape)} numbers, got {written}")
 
 
 def write_tensors(path: str | Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> None:

@@ -23,19 +23,19 @@ def add(
     import os
 
     from ramer.registry import names_version
-    from ramer.serving.given import read_features
-    from ramer.serving.growth import add_to_database
+    from ramer.serving.additions import add_to_database
+    from ramer.serving.features import read_features
     from ramer.serving.modelfiles import open_model
 
     folders: dict[str, str | None] = {"audio": audio, "video": video, "text": text}
     if not any(folders.values()) and features.is_dir():
         with open_model(model) as files:
-            named = files.description["feature_folders"]
+            named = files.description.feature_folders
         folders = {m: name for m, name in named.items() if name and (features / name).is_dir()}
     ids, read = read_features(features, folders)
     where = model
     if names_version(model):
-        from ramer.tracking.grown import add_to_version
+        from ramer.tracking.database_version import add_to_version
 
         made, version = add_to_version(model, ids, read, os.environ)
         where = f"models:/{version.name}/{version.version} (candidate)"

@@ -28,7 +28,7 @@ def neighbours(
 
     from ramer.modalities import LETTERS
     from ramer.serving.explain import explain_clip, explain_features
-    from ramer.serving.given import check_letters
+    from ramer.serving.features import check_letters
 
     check_letters(available, "--available")
     path = model or Path(".")

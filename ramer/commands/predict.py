@@ -10,7 +10,7 @@ import typer
 from ramer.extraction.formats import MEDIA_KINDS, MEDIA_SUFFIXES
 
 if TYPE_CHECKING:
-    from ramer.serving.given import Features
+    from ramer.serving.features import Features
     from ramer.serving.predictor import Predictor
 
 
@@ -49,9 +49,9 @@ def predict(
 
     from ramer.errors import ConfigError
     from ramer.files import atomic_file
-    from ramer.serving.answers import prediction_csv
-    from ramer.serving.given import check_letters, drop_modalities
+    from ramer.serving.features import check_letters, drop_modalities
     from ramer.serving.predictor import Predictor
+    from ramer.serving.records import prediction_csv
 
     check_letters(drop, "--drop")
     raw = _is_clip(source)
@@ -93,7 +93,7 @@ def _read_clip(
 
 
 def _read_features(predictor: Predictor, source: Path, folders: dict[str, str | None]) -> tuple[list[str], Features]:
-    from ramer.serving.given import read_features
+    from ramer.serving.features import read_features
 
     if not any(folders.values()):  # those of the corpus, as far as they are there
         folders = {m: name for m, name in predictor.feature_folders.items() if name and (source / name).is_dir()}

@@ -1,4 +1,4 @@
-"""Add rows to states and indexes that exist, without touching what they hold.
+"""Add rows to indexes that exist, without touching what they hold.
 
 Rows are added at the end: the new ones have higher numbers than all before them. A flat index and its sidecar are then,
 to the byte, what building them anew would give. An inverted-list index keeps the centroids (and codebooks) that it was
@@ -8,48 +8,15 @@ trained with, which new rows of another kind wear out: the recall that the sidec
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import faiss
 import numpy as np
 from jaxtyping import Float, Int
-from numpy.lib.format import open_memmap
 
 from ramer.errors import RetrievalError
-from ramer.files import atomic_file
 from ramer.retrieval.index import DatabaseIndex, add_keys
 from ramer.retrieval.recall import RecallSample
-
-BLOCK = 16384  # rows copied at a time
-
-
-def append_table(
-    old: Float[np.ndarray, "replicates rows width"], new: Float[np.ndarray, "given added size"], out: Path
-) -> None:
-    """Write ``old`` with the rows of ``new`` after its own as one ``.npy``, block by block.
-
-    Args:
-        old, new: float32 [replicates, rows, width], may be memory-mapped; states, posteriors, or features as one.
-        out: the file; it may be the one that ``old`` is mapped from.
-
-    Raises:
-        RetrievalError: the tables differ in replicates or width.
-    """
-    if old.shape[::2] != new.shape[::2]:
-        raise RetrievalError(
-            f"{out}: expected {old.shape[0]} replicates of {old.shape[2]} numbers a row, "
-            f"got {new.shape[0]} of {new.shape[2]}"
-        )
-    rows = old.shape[1]
-    with atomic_file(out) as temporary:
-        table = open_memmap(temporary, mode="w+", dtype=np.float32, shape=(len(old), rows + new.shape[1], old.shape[2]))
-        for replicate in range(len(old)):
-            for source, offset in ((old, 0), (new, rows)):
-                for start in range(0, source.shape[1], BLOCK):
-                    block = source[replicate, start : start + BLOCK]
-                    table[replicate, offset + start : offset + start + len(block)] = block
-        table.flush()
 
 
 def append_keys(

@@ -10,8 +10,9 @@ import numpy as np
 from ramer.errors import ModelError, RamerError
 from ramer.methods import load_method, method_class
 from ramer.modalities import LETTERS, MODALITIES
-from ramer.serving.given import drop_modalities, read_features
-from ramer.serving.modelfiles import ModelFiles, find_model, open_model
+from ramer.serving.features import drop_modalities, read_features
+from ramer.serving.model import ModelFiles
+from ramer.serving.modelfiles import find_trained, open_model
 from ramer.serving.predictor import Neighbour, Predictor, name_neighbours
 from ramer.training.workspace import Workspace
 
@@ -33,9 +34,7 @@ def explain_clip(project: Path, clip: str, available: str, method: str | None = 
     Raises:
         RamerError: no such clip or project, a method that does not retrieve, or the clip was not a query.
     """
-    files = _retrieving(find_model(project, method), project)
-    if files.project is None:
-        raise ModelError(f"{project}: an exported model has no corpus; give an npz, or the project as --model")
+    files = _retrieving(find_trained(project, method), project)
     data = project / "data"
     workspace = Workspace(data / "prepared", data / "states", data / "neighbours", project / "models")
     corpus = workspace.corpus
@@ -71,6 +70,6 @@ def explain_features(path: Path, source: Path, available: str, method: str | Non
 
 
 def _retrieving(files: ModelFiles, path: Path) -> ModelFiles:
-    if not hasattr(method_class(files.description["type"]), "find"):
-        raise ModelError(f"{path}: method {files.description['method']!r} retrieves nothing; name one with --method")
+    if not hasattr(method_class(files.description.type), "find"):
+        raise ModelError(f"{path}: method {files.description.method!r} retrieves nothing; name one with --method")
     return files

@@ -22,8 +22,10 @@ from ramer.retrieval.candidates import Live
 from ramer.retrieval.index import DatabaseIndex, load_index
 from ramer.retrieval.search import FEW
 from ramer.retrieval.shuffle import Shuffle
-from ramer.serving.given import mark_missing
-from ramer.serving.modelfiles import DatabaseTable, ModelFiles, open_model, refuse_torn
+from ramer.serving.database import DatabaseTable, refuse_torn
+from ramer.serving.features import mark_missing
+from ramer.serving.model import ModelFiles
+from ramer.serving.modelfiles import open_model
 from ramer.serving.nearest import StackedRamer, stack_indexes
 from ramer.serving.stacked_encoders import Encodings, StackedEncoders
 from ramer.training.batches import Arrays, Batch
@@ -73,9 +75,9 @@ class Predictor:
 
     def __init__(self, files: ModelFiles) -> None:
         self.description = files.description
-        self.label_names = tuple(files.description["label_names"])
-        self.dims: dict[str, int] = files.description["dims"]
-        self.feature_folders: dict[str, str | None] = files.description["feature_folders"]
+        self.label_names = files.description.label_names
+        self.dims = files.description.dims
+        self.feature_folders = files.description.feature_folders
         self._table = files.read_database() if files.retrieves else None
         self._encoders = {m: _load_encoders(files, m) for m in MODALITIES if self.dims[m]}
         self._replicates = [
@@ -84,7 +86,7 @@ class Predictor:
         databases = [r.database for r in self._replicates if r.database is not None]
         methods = [r.method for r in self._replicates]
         indexes = [r.indexes for r in self._replicates if r.database is not None]
-        self._indexes = stack_indexes(indexes, databases, self.description["retrieval"])
+        self._indexes = stack_indexes(indexes, databases, self.description.retrieval.model_dump())
         self._stack = None
         self._searches_itself = isinstance(methods[0], Ramer) and methods[0].tunes  # with what its own encoders say
         if self._table is not None and StackedRamer.fits(methods, databases):
@@ -226,7 +228,7 @@ class Predictor:
         """Per replicate, neighbours in the space of every available modality, as the stage ``retrieve`` finds them."""
         if not self._indexes:
             return [None] * len(self._replicates)
-        shape = (len(self._replicates), len(available), self.description["retrieval"]["width"])
+        shape = (len(self._replicates), len(available), self.description.retrieval.width)
         rows = {m: np.full(shape, -1, dtype=np.int32) for m in MODALITIES}
         scores = {m: np.full(shape, np.nan, dtype=np.float32) for m in MODALITIES}
         wanted = np.ones(len(available), dtype=bool)
@@ -270,7 +272,7 @@ def name_neighbours(
 def _load_encoders(files: ModelFiles, modality: str) -> StackedEncoders:
     paths = [files.encoders / modality / f"{name}.safetensors" for name in files.replicates]
     members = [load_encoder(path) for path in paths]
-    expected = files.description["dims"][modality]
+    expected = files.description.dims[modality]
     faults = [
         f"{path}: expected an encoder of {expected} features, got {encoder.input_dim}"
         for path, (encoder, _) in zip(paths, members, strict=True)
@@ -291,17 +293,17 @@ def _load_replicate(
     if not head.is_file() or name not in trained or digest_file(head) != trained[name]["digest"]:
         raise ModelError(f"{head}: not the checkpoint that method.json describes; train again")
     method = load_method(head)
-    expected = (files.description["dims"], tuple(files.description["label_names"]))
+    expected = (files.description.dims, files.description.label_names)
     if (method.shape.feature_dims, method.shape.label_names) != expected:
-        raise ModelError(f"{head}: was trained on other features or labels than {files.description['corpus']['name']}")
+        raise ModelError(f"{head}: was trained on other features or labels than {files.description.corpus.name}")
     if table is None:
         return _Replicate({}, None, method)
-    indexes = {m: _load_index(files, m, name, table) for m in MODALITIES if files.description["dims"][m]}
+    indexes = {m: _load_index(files, m, name, table) for m in MODALITIES if files.description.dims[m]}
     available = np.zeros_like(table.available)
     for i, m in enumerate(MODALITIES):
         if m in indexes:
             available[indexes[m].rows, i] = True
-    labels = {label: i for i, label in enumerate(files.description["label_names"])}
+    labels = {label: i for i, label in enumerate(files.description.label_names)}
     codes = np.array([labels.get(label, -1) for label in table.labels[position]], dtype=np.int64)
     # Plain views of what is memory-mapped: taking rows of a memmap costs many times as much.
     shuffle = Shuffle.draw(name, available, codes >= 0) if SHUFFLED in method.inputs else None

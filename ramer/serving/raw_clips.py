@@ -79,7 +79,7 @@ def _extractor(predictor: Predictor, manifest: Path | None, preset: str | None, 
     from ramer.extraction.extractor import Extractor
     from ramer.extraction.manifest import Manifest
 
-    described = predictor.description.get("extraction")
+    described = predictor.description.extraction
     if preset is not None:
         settings, dims, expected = known.preset(preset), {}, {}
     elif manifest is None and described is None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import faiss
 import numpy as np
@@ -15,9 +14,9 @@ from mlflow.types.schema import AnyType, Array, ColSpec, DataType, Object, Param
 
 import ramer
 from ramer.data.prepared import PreparedCorpus
-from ramer.files import read_json
 from ramer.modalities import MODALITIES
-from ramer.serving.modelfiles import IN_MLFLOW, MODEL_FILE
+from ramer.serving.description import ModelDescription
+from ramer.serving.exported_model import IN_MLFLOW
 
 _CODE = Path(__file__).with_name("served.py")
 # What prediction computes with; the rest follows from ramer itself.
@@ -34,8 +33,8 @@ def package_model(exported: Path, out: Path, example: dict[str, np.ndarray]) -> 
     """
     if exported.name != IN_MLFLOW.name:
         raise ValueError(f"exported: expected a folder called {IN_MLFLOW.name}, got {exported.name}")
-    description = read_json(exported / MODEL_FILE)
-    row = {m: [example[m].tolist() if m in example else None] for m in MODALITIES if description["dims"][m]}
+    description = ModelDescription.read(exported)
+    row = {m: [example[m].tolist() if m in example else None] for m in MODALITIES if description.dims[m]}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of its own type hints, as it is imported
         import mlflow.pyfunc
@@ -47,7 +46,7 @@ def package_model(exported: Path, out: Path, example: dict[str, np.ndarray]) -> 
             signature=_signature(description),
             input_example=(pd.DataFrame(row), {"neighbours": False}),
             pip_requirements=[f"ramer=={ramer.__version__}", *(f"{name}=={version(name)}" for name in _REQUIREMENTS)],
-            metadata={"corpus": description["corpus"], "method": description["method"]},
+            metadata={"corpus": description.corpus.model_dump(), "method": description.method},
         )
 
 
@@ -58,10 +57,10 @@ def example_of(corpus: PreparedCorpus) -> dict[str, np.ndarray]:
     return {m: corpus.scaler(m, corpus.replicates[0]).mean for m in shown}
 
 
-def _signature(description: dict[str, Any]) -> ModelSignature:
+def _signature(description: ModelDescription) -> ModelSignature:
     # Lists of numbers, which prediction itself checks: as Array(double) MLflow would refuse a vector of whole numbers,
     # and a record that leaves a modality out where another one has it.
-    held = [m for m in MODALITIES if description["dims"][m]]
+    held = [m for m in MODALITIES if description.dims[m]]
     near = Object(
         [
             Property("target", DataType.string),
@@ -77,7 +76,7 @@ def _signature(description: dict[str, Any]) -> ModelSignature:
                 ColSpec(DataType.string, "available"),
                 ColSpec(Array(DataType.string), "missing"),
                 ColSpec(DataType.string, "predicted"),
-                *(ColSpec(DataType.double, f"p/{label}") for label in description["label_names"]),
+                *(ColSpec(DataType.double, f"p/{label}") for label in description.label_names),
                 ColSpec(Array(near), "neighbours", required=False),
             ]
         ),

@@ -105,7 +105,7 @@ def test_a_vector_that_cannot_be_read_is_one_line(content: bytes | None, feature
 
 def test_clips_in_sub_folders_arrive_on_every_way(tmp_path: Path, make_wav: MakeWav, make_tone: MakeTone) -> None:
     from ramer.data.merbench_features import FolderSource
-    from ramer.serving.given import read_features
+    from ramer.serving.features import read_features
 
     for name in ("x", "s1/y", "s1/deep/z.1"):
         make_wav(tmp_path / "media" / f"{name}.wav", make_tone(0.5))

@@ -12,11 +12,10 @@ import pytest
 from ramer.config import Index
 from ramer.errors import RetrievalError
 from ramer.files import digest_file, digest_strings, read_json, read_table, write_table
-from ramer.retrieval import append as append_module
-from ramer.retrieval.append import append_keys, append_table
+from ramer.retrieval.append import append_keys
 from ramer.retrieval.index import KINDS, DatabaseIndex, add_keys, build_index, load_index, save_index
 from ramer.retrieval.states import l2_normalise
-from tests.retrieval.conftest import HIDDEN, Tiny, tiny_config, write_tiny
+from tests.retrieval.conftest import Tiny, tiny_config, write_tiny
 
 OLD = 120
 
@@ -111,22 +110,6 @@ def test_rows_out_of_order_or_known_already_are_refused(grown: tuple[Tiny, Tiny]
         with pytest.raises(RetrievalError, match=said):
             append_keys(index, states, wrong, names, ids_digest="d")
     assert index.faiss_index.ntotal == len(index.rows)
-
-
-def test_a_table_that_has_grown_is_one_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(append_module, "BLOCK", 7)
-    whole = np.random.default_rng(0).normal(size=(2, 40, HIDDEN["audio"])).astype(np.float32)
-    np.save(tmp_path / "whole.npy", whole)
-    grown = tmp_path / "grown.npy"
-    np.save(grown, whole[:, :25])
-    append_table(np.load(grown, mmap_mode="r"), whole[:, 25:], grown)
-    assert digest_file(grown) == digest_file(tmp_path / "whole.npy")
-
-
-def test_a_table_of_another_shape_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RetrievalError, match="expected 2 replicates of 6 numbers a row, got 2 of 5"):
-        append_table(np.zeros((2, 3, 6), np.float32), np.zeros((2, 1, 5), np.float32), tmp_path / "x.npy")
-    assert not list(tmp_path.iterdir())
 
 
 def test_digest_of_ids_is_the_one_that_states_carry(grown: tuple[Tiny, Tiny]) -> None:

@@ -91,12 +91,12 @@ class Session:
         """The model, and what can be tried on it."""
         described = self.predictor.description
         return {
-            "method": described["method"],
-            "corpus": described["corpus"]["name"],
+            "method": described.method,
+            "corpus": described.corpus.name,
             "labels": list(self.predictor.label_names),
             "modalities": [m for m in MODALITIES if self.predictor.dims[m]],
-            "replicates": len(described["replicates"]),
-            "retrieves": bool(described["retrieves"]),
+            "replicates": len(described.replicates),
+            "retrieves": described.retrieves,
             "clips": list(self._rows),
             "takes_files": self._reader is not None,
             "why_no_files": self._why,

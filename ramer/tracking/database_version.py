@@ -12,9 +12,10 @@ from mlflow.entities.model_registry import ModelVersion
 
 from ramer.errors import ModelError
 from ramer.registry import fetch_model
-from ramer.serving.given import Features
-from ramer.serving.growth import Addition, add_to_database, remove_unused
-from ramer.serving.modelfiles import IN_MLFLOW
+from ramer.serving.additions import add_to_database, remove_unused
+from ramer.serving.description import Addition
+from ramer.serving.exported_model import ExportedModel
+from ramer.serving.features import Features
 from ramer.tracking.registration import create_version
 from ramer.tracking.store import open_client
 
@@ -44,8 +45,8 @@ def add_to_version(
     if not old.run_id:
         raise ModelError(f"{uri}: belongs to no run, which would hold the new files")
     with fetch_model(f"models:/{old.name}/{old.version}") as fetched:
-        addition = add_to_database(fetched / IN_MLFLOW, ids, features)
-        remove_unused(fetched / IN_MLFLOW)
+        addition = add_to_database(fetched, ids, features)
+        remove_unused(ExportedModel(fetched))
         folder = f"model-{old.version}-{uuid.uuid4().hex[:12]}"  # never one that another version is in
         tags = dict(old.tags) | {
             _GROWN_FROM: str(old.version),

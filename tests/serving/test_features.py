@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ramer.errors import RamerError
-from ramer.serving.given import drop_modalities, read_features
+from ramer.serving.features import drop_modalities, read_features
 from tests.support.damaged import DAMAGED, damaged_npz
 
 AUDIO = np.arange(6, dtype=np.float64).reshape(2, 3) + 1

@@ -1,0 +1,136 @@
+"""``model.json``: what a model is, was trained on and holds; read and written here alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+
+from ramer.config import Section, fault_lines
+from ramer.errors import ModelError
+from ramer.files import read_json, write_json
+from ramer.inputs import LIVE
+
+FORMAT = 1
+MODEL_FILE = "model.json"
+
+# Names that become parts of paths: a model is somebody else's.
+Name = Annotated[str, Field(pattern=r"^\w+$")]
+Folder = Annotated[str, Field(pattern=r"^\w+(\.\d+)?$")]
+
+
+class TrainedOn(Section):
+    """The corpus.
+
+    Attributes:
+        name: as the corpus calls itself.
+        digest: of its contents.
+    """
+
+    name: str
+    digest: str | None
+
+
+class RetrievalSettings(Section):
+    """How neighbours are found.
+
+    Attributes:
+        width: neighbours per list.
+        scope: the splits that the database was made of.
+        rerank: whether an approximate index' candidates are scored again by their exact states.
+        seed: of the sample that an approximate index' recall is measured on.
+    """
+
+    width: int
+    scope: str
+    rerank: bool
+    seed: int = 0
+
+
+class Addition(Section):
+    """Clips that were added to the database.
+
+    Attributes:
+        clips: how many.
+        audio: how many of them hold it; video, text likewise.
+        rows_before: rows of the database without them.
+        ids_digest: of their ids, in order.
+    """
+
+    clips: int
+    audio: int
+    video: int
+    text: int
+    rows_before: int
+    ids_digest: str
+
+
+class Folders(Section):
+    """The folders of an exported model that additions replace."""
+
+    database: Folder = "database"
+    index: Folder = "index"
+
+
+class ModelDescription(Section):
+    """What a model says of itself.
+
+    Attributes:
+        format: of this file and the folder around it.
+        method: its name in the project. type: of the method.
+        retrieves: whether it has a database.
+        inputs: what its batches hold (``ramer.inputs``).
+        label_names: the classes in order.
+        dims: length of a raw vector per modality; 0 for one that the corpus lacks.
+        replicates: their names in order.
+        corpus: what it was trained on.
+        retrieval: how neighbours are found.
+        feature_folders: of a MERBench corpus, per modality.
+        extraction: the manifest of ``ramer extract`` without its clips, None where the features were made otherwise.
+        folders: where database and indexes of an exported model are.
+        additions: to the database, oldest first.
+    """
+
+    format: Literal[1] = 1
+    method: str
+    type: str
+    retrieves: bool
+    inputs: tuple[str, ...] = ()  # models exported by the first version do not name them
+    label_names: tuple[str, ...]
+    dims: dict[str, int]
+    replicates: tuple[Name, ...]
+    corpus: TrainedOn
+    retrieval: RetrievalSettings
+    feature_folders: dict[str, str | None]
+    extraction: dict[str, Any] | None = None
+    folders: Folders = Folders()
+    additions: tuple[Addition, ...] = ()
+
+    @property
+    def encodes(self) -> bool:
+        """Whether the method encodes and searches for itself, and so needs the features of its database."""
+        return LIVE in self.inputs
+
+    @classmethod
+    def read(cls, folder: Path) -> ModelDescription:
+        """The description of an exported model.
+
+        Raises:
+            ModelError: not there, torn, of another format, or a key is unknown or has no value that it may have.
+        """
+        path = folder / MODEL_FILE
+        try:
+            found = read_json(path)
+            said = found["format"]
+            if said != FORMAT:
+                raise ModelError(f"{path}: format: expected {FORMAT}, got {said!r}")
+            return cls.model_validate(found, strict=False)
+        except ValidationError as error:
+            raise ModelError(fault_lines(error, str(path))) from None
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ModelError(f"{path}: torn, or no part of a model ({type(error).__name__}); make it again") from None
+
+    def write(self, folder: Path) -> None:
+        """Make it the description of the model in ``folder``, in one step."""
+        write_json(folder / MODEL_FILE, self.model_dump(mode="json"))

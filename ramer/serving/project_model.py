@@ -1,0 +1,125 @@
+"""A model in the project whose pipeline trained it."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ramer.config import load_config
+from ramer.data.prepared import PreparedCorpus
+from ramer.errors import ModelError
+from ramer.files import read_json
+from ramer.inputs import NEIGHBOURS, SHUFFLED
+from ramer.modalities import MODALITIES
+from ramer.project import Project
+from ramer.retrieval.index import database_rows
+from ramer.retrieval.states import StatesTable
+from ramer.serving.database import DatabaseTable, read_array, refuse_torn
+from ramer.serving.description import ModelDescription, RetrievalSettings, TrainedOn
+from ramer.serving.model import ModelFiles
+
+log = logging.getLogger(__name__)
+
+
+class ProjectModel(ModelFiles):
+    """A trained method of a project.
+
+    Args:
+        root: the project's folder.
+        method: its ``serve.method`` if None.
+
+    Attributes:
+        project: where the files are.
+
+    Raises:
+        ModelError: the method has not been trained there, or may not be deployed.
+    """
+
+    def __init__(self, root: Path, method: str | None = None) -> None:
+        self.project = Project(root)
+        self.config = load_config(self.project.params)
+        name = method or self.config.serve.method
+        self.encoders, self.index = self.project.all_encoders, self.project.all_indexes
+        self.heads = self.project.method(name)
+        if not (self.heads / "method.json").is_file():
+            told = ", ".join(self.config.methods)
+            raise ModelError(f"{self.heads}: method {name!r} is not trained here; methods: {told}")
+        self.corpus = PreparedCorpus.open(self.project.prepared)
+        self.description = self._describe(name)
+
+    @staticmethod
+    def is_in(folder: Path) -> bool:
+        """Whether there is a project with trained methods."""
+        return Project(folder).all_methods.is_dir()
+
+    def _describe(self, name: str) -> ModelDescription:
+        with refuse_torn(self.heads / "method.json"):
+            trained = read_json(self.heads / "method.json")
+            kind, deployable = trained["type"], trained["deployable"]
+            # From the file: the method's class would load torch, which registering never needs.
+            inputs = tuple(trained["inputs"])
+        if not deployable and SHUFFLED not in inputs:
+            raise ModelError(f"{self.heads}: method {name!r} is not deployable: it uses what is missing at prediction")
+        corpus, retrieval, index = self.corpus, self.config.retrieval, self.config.index
+        merbench = self.config.corpus.kind == "merbench"
+        folders = self.config.corpus.merbench.features.model_dump() if merbench else {}
+        return ModelDescription(
+            method=name,
+            type=kind,
+            retrieves=NEIGHBOURS in inputs,
+            inputs=inputs,
+            label_names=corpus.label_names,
+            dims=corpus.dims,
+            replicates=tuple(r.name for r in corpus.replicates),
+            corpus=TrainedOn(name=corpus.name, digest=corpus.info.get("digest")),
+            retrieval=RetrievalSettings(
+                width=retrieval.width, scope=retrieval.scope, rerank=index.rerank, seed=index.seed
+            ),
+            feature_folders=folders,
+            extraction=_read_extraction(self.project.root / self.config.corpus.path, folders),
+        )
+
+    def read_database(self) -> DatabaseTable:
+        """All rows of the project, of which each replicate's indexes hold some; arrays stay on disk."""
+        corpus = self.corpus
+        states = {m: StatesTable.open(self.project.states(m), corpus).states for m in MODALITIES}
+        # A row may be a test row of another replicate: labels and availability are given per index by its own rows.
+        held = np.zeros(corpus.rows, dtype=bool)
+        labels = np.full((len(corpus.replicates), corpus.rows), None, dtype=object)
+        names = np.array([*corpus.label_names, None], dtype=object)
+        for replicate in corpus.replicates:
+            for m in MODALITIES:
+                held[database_rows(corpus, replicate, m, self.description.retrieval.scope)] = True
+            train = corpus.rows_in(replicate, "train")
+            labels[replicate.index, train] = names[corpus.labels(replicate)[train]]
+        features = {
+            m: read_array(corpus.path / f"{m}.npy", "numbers", corpus.rows, dim)[None]
+            for m, dim in self.feature_dims.items()
+        }
+        rows, available = np.arange(corpus.rows), corpus.available & held[:, None]
+        return DatabaseTable(self.replicates, rows, corpus.ids, labels, available, states, features)
+
+
+def _read_extraction(corpus: Path, folders: dict[str, str | None]) -> dict[str, Any] | None:
+    """How the corpus' features were made: the manifest of ``ramer extract`` beside them without its clips, or None.
+
+    Args:
+        corpus: a packed file with the folder ``features`` beside it, or the root of a MERBench corpus.
+        folders: the latter's feature folders; what the manifest says of others is left out.
+    """
+    named = {m: corpus / folder for m, folder in folders.items() if folder}
+    places = sorted({folder.parent for folder in named.values()}) or [corpus.parent / "features"]
+    found = next((place / "manifest.json" for place in places if (place / "manifest.json").is_file()), None)
+    if found is None:
+        return None
+    try:
+        raw = read_json(found)
+        sections = {m: s for m, s in raw["modalities"].items() if m not in named or s["folder"] == named[m].name}
+        others = dict.fromkeys(raw["modalities"].keys() - sections.keys())
+        return {**raw, "settings": raw["settings"] | others, "modalities": sections, "clips": {}}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        log.warning("%s: not a manifest; raw clips cannot be predicted without another one", found)
+        return None
