@@ -11,8 +11,8 @@ from sklearn.metrics import (
     recall_score,
 )
 
-from ramer import metrics
 from ramer.errors import RamerError
+from ramer.evaluation import metrics
 from ramer.modalities import CONDITIONS, MISSING_CONDITIONS
 
 NAMES = ("angry", "happy", "sad")
