@@ -9,6 +9,7 @@ that trains a small head as much time as torch.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,6 @@ from ramer.errors import RamerError
 from ramer.evaluation.scenarios import Scenario
 from ramer.modalities import AVERAGE, CONDITIONS, FULL_CONDITION, MISSING_CONDITIONS
 
-METRICS: tuple[str, ...] = ("accuracy", "uar", "weighted_f1", "macro_f1", "ece")
 SELECTION_METRIC = "weighted_f1"
 PROBABILITY_PREFIX = "p/"
 
@@ -110,6 +110,31 @@ def uar_of_counts(
     return np.asarray(recall.sum(axis=-1) / present)
 
 
+@dataclass(frozen=True)
+class Scored:
+    """What a metric is given: the predictions for one condition of one seed.
+
+    Attributes:
+        labels: class numbers, int [n].
+        predicted: class numbers, int [n].
+        probabilities: float64 [n, classes].
+        ece_bins: ``evaluate.ece_bins``.
+    """
+
+    labels: np.ndarray
+    predicted: np.ndarray
+    probabilities: np.ndarray
+    ece_bins: int
+
+
+METRICS: dict[str, Callable[[Scored], float]] = {
+    "accuracy": lambda s: accuracy(s.labels, s.predicted),
+    "uar": lambda s: uar(s.labels, s.predicted),
+    "weighted_f1": lambda s: weighted_f1(s.labels, s.predicted),
+    "macro_f1": lambda s: macro_f1(s.labels, s.predicted),
+    "ece": lambda s: ece(s.labels, s.predicted, s.probabilities, s.ece_bins),
+}
+# Those that follow from counts alone, and so are also taken over drawn masks and in the bootstrap.
 COUNT_METRICS: dict[str, Callable[..., np.ndarray]] = {"weighted_f1": weighted_f1_of_counts, "uar": uar_of_counts}
 
 
@@ -238,13 +263,8 @@ def _score_seed(
     by_metric: dict[str, dict[str, float]] = {}
     counts = []
     for condition, labels, predicted, probabilities in _by_condition(rows, label_names):
-        values = {
-            "accuracy": accuracy(labels, predicted),
-            "uar": uar(labels, predicted),
-            "weighted_f1": weighted_f1(labels, predicted),
-            "macro_f1": macro_f1(labels, predicted),
-            "ece": ece(labels, predicted, probabilities, ece_bins),
-        }
+        scored = Scored(labels, predicted, probabilities, ece_bins)
+        values = {name: metric(scored) for name, metric in METRICS.items()}
         for name, score in zip(label_names, f1_per_class(labels, predicted, len(label_names)), strict=True):
             values[f"f1_{name}"] = float(score)
         for metric, value in values.items():

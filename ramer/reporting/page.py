@@ -25,6 +25,7 @@ SPEAKER_COLUMNS = (
     ("without_exclusion", "without exclusion"),
     ("speaker_chance", "by chance"),
 )
+_HEADINGS = {"uar": "UAR", "ece": "ECE"}
 TABLE_COLUMNS = (*MISSING_CONDITIONS, AVERAGE, FULL_CONDITION)
 
 
@@ -86,7 +87,7 @@ def render_page(
         if config.retrieval.exclude == "speaker"
         else "itself",
         caveats=words.caveats(results, clusters, config.report.draws, findings.alpha),
-        metrics=METRICS,
+        other_metrics=other_metrics(),
     )
 
 
@@ -116,10 +117,16 @@ def _method_rows(results: Results, summary: Mapping[str, Any], findings: Finding
                 "cells": cells,
                 "random": random,
                 "retained": method.metrics.get(f"retained/{SCORE}", method.metrics[f"{AVERAGE}/{SCORE}"] / (full or 1)),
-                "others": {m: method.metrics[f"{AVERAGE}/{m}"] for m in METRICS if m != SCORE},
+                "others": {m: method.metrics[f"{AVERAGE}/{m}"] for m in other_metrics()},
             }
         )
     return sorted(rows, key=lambda r: -r["cells"][AVERAGE]["mean"])
+
+
+def other_metrics() -> dict[str, str]:
+    """Heading of each metric beside the one that methods are compared by."""
+    plain = {name: name.replace("_", " ").replace("f1", "F1") for name in METRICS if name != SCORE}
+    return plain | {name: heading for name, heading in _HEADINGS.items() if name in plain}
 
 
 def _random_columns(config: Config) -> dict[str, str]:
