@@ -8,6 +8,8 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from ramer.modalities import MODALITIES
+
 BLOCK_ROWS = 1024  # rows held in memory at a time, whatever the size of the corpus
 UNLABELLED = -1
 FAULT_LIMIT = 20  # faults shown; the rest is counted
@@ -41,6 +43,7 @@ class RawCorpus:
         splits: str [rows], train, val, test or pool; None where the corpus names no split.
         sources: per modality its stream, None where the corpus lacks it.
         group_name: what ``speakers`` holds (speaker, video, dialogue, session), None where nothing.
+        expected: what a fault says that a corpus without any modality should have held.
         provenance: where it came from, for ``corpus.json``. notes: what a reader of results should know.
         release: frees what the reader kept on disk, called once the corpus is written.
     """
@@ -54,6 +57,7 @@ class RawCorpus:
     splits: np.ndarray | None
     sources: dict[str, FeatureSource | None]
     group_name: str | None = None
+    expected: str = ", ".join(MODALITIES)
     provenance: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     release: Callable[[], None] = lambda: None

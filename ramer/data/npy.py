@@ -1,15 +1,26 @@
-"""Arrays that somebody else wrote: everything that a damaged ``.npy`` or ``.npz`` file raises, in one place."""
+"""Arrays that somebody else wrote, as ``.npy`` and ``.npz``: read within bounds, and everything that a damaged file raises.
+
+What an array says of itself is compared with the bytes that there are before anything is read: memory is that of the
+array itself, whatever a header or an archive claims.
+"""
 
 from __future__ import annotations
 
 import lzma
+import math
+import os
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
+
+from ramer.opening import open_regular
 
 # A header is Python source and a zip archive a program's worth of formats, so damage surfaces as almost anything:
 # a bracket that is not closed as TokenError, a shape beyond all memory as MemoryError, a mangled key as TypeError.
@@ -28,20 +39,137 @@ UNREADABLE: tuple[type[Exception], ...] = (
     zipfile.BadZipFile,
     zlib.error,
 )
+MOST_BYTES = 1 << 29  # of an array that is read as a whole: one clip's frames, one column of a packed corpus
+_MOST_MATRIX_BYTES = 1 << 32  # of a matrix that is predicted from at once
+_CHUNK = 1 << 20
+
+
+@runtime_checkable
+class Stream(Protocol):
+    """What is read of a file, or of a member of an archive."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+
+    def tell(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Header:
+    """What an array says of itself.
+
+    Attributes:
+        shape: of the array. fortran: whether columns lie together. dtype: of an entry.
+    """
+
+    shape: tuple[int, ...]
+    fortran: bool
+    dtype: np.dtype
+
+    @property
+    def bytes(self) -> int:
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
+def read_header(stream: Stream) -> Header:
+    """The header at the beginning of ``stream``, which is left where the data begin; raises one of ``UNREADABLE``."""
+    if np.lib.format.read_magic(stream) == (1, 0):
+        header = Header(*np.lib.format.read_array_header_1_0(stream))
+    else:
+        header = Header(*np.lib.format.read_array_header_2_0(stream))
+    if any(length < 0 for length in header.shape):
+        raise ValueError(f"a shape with a negative length: {list(header.shape)}")
+    return header
 
 
 def read_array(path: Path) -> np.ndarray:
-    """The array of an ``.npy`` file; nothing is unpickled.
+    """The array of an ``.npy`` file of at most ``MOST_BYTES``; nothing is unpickled.
 
     Raises:
         ValueError: not there, damaged, or anything but one plain array; the caller names the file.
     """
     try:
-        with path.open("rb") as stream:  # not np.load, which also opens archives and offers to unpickle
+        with open_regular(path) as stream:  # not np.load, which also opens archives and offers to unpickle
+            header = read_header(stream)
+            _check_plain(header, os.fstat(stream.fileno()).st_size - stream.tell(), MOST_BYTES)
+            stream.seek(0)
             array: np.ndarray = np.lib.format.read_array(stream, allow_pickle=False)
     except UNREADABLE as error:
         raise ValueError(f"not a whole .npy file: {damage(error)}") from None
     return array
+
+
+def _check_plain(header: Header, held: int, most: int) -> None:
+    if header.dtype.hasobject:
+        raise ValueError("holds pickled objects, expected plain numbers or strings")
+    if header.bytes > held:
+        raise ValueError(f"ends after {held:,} of {header.bytes:,} bytes")
+    if header.bytes > most:
+        raise ValueError(f"{header.bytes:,} bytes, expected at most {most:,}")
+
+
+class Archive:
+    """The arrays of an open ``.npz`` file. Every method raises one of ``UNREADABLE`` where the file is damaged."""
+
+    def __init__(self, file: zipfile.ZipFile) -> None:
+        self._file = file
+        self.keys: tuple[str, ...] = tuple(
+            name.removesuffix(".npy") for name in file.namelist() if name.endswith(".npy")
+        )
+
+    @contextmanager
+    def member(self, key: str) -> Iterator[tuple[Header, Stream, int]]:
+        """Header of an array, the stream of what follows it, and how many bytes that has."""
+        info = self._file.getinfo(f"{key}.npy")
+        # Others expand without a bound on what one call returns; numpy writes none of them.
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise ValueError("compressed in another way than numpy does")
+        with self._file.open(info) as stream:
+            header = read_header(stream)
+            yield header, stream, info.file_size - stream.tell()
+
+    def header(self, key: str) -> Header:
+        """Header of an array whose data are as many bytes as it says."""
+        with self.member(key) as (header, _, held):
+            if not header.dtype.hasobject and header.bytes != held:
+                raise ValueError(f"holds {held:,} bytes, expected {header.bytes:,} for its shape and type")
+            return header
+
+    def array(self, key: str, most: int = MOST_BYTES) -> np.ndarray:
+        """A plain array of at most ``most`` bytes."""
+        self.header(key)
+        with self.member(key) as (header, stream, held):
+            _check_plain(header, held, most)
+            array = np.frombuffer(_all_of(stream, held), dtype=header.dtype)
+            return array.reshape(header.shape, order="F" if header.fortran else "C")
+
+    def pickled(self, key: str, most: int) -> tuple[Header, bytearray]:
+        """Header and pickle of an array of objects; nothing is unpickled."""
+        with self.member(key) as (header, stream, held):
+            if held > most:
+                raise ValueError(f"{held:,} bytes of pickled objects, expected at most {most:,}")
+            return header, _all_of(stream, held)
+
+
+def _all_of(stream: Stream, size: int) -> bytearray:
+    content = bytearray(size)
+    start = 0
+    while start < size and (part := stream.read(min(size - start, _CHUNK))):
+        content[start : start + len(part)] = part
+        start += len(part)
+    if start != size or stream.read(1):  # at the end the checksum is compared
+        raise ValueError(f"ends after {start:,} of {size:,} bytes")
+    return content
+
+
+@contextmanager
+def open_archive(path: Path) -> Iterator[Archive]:
+    """Open an ``.npz`` file; raises one of ``UNREADABLE`` where it is none."""
+    with open_regular(path) as stream:
+        if not zipfile.is_zipfile(stream):
+            raise ValueError("not a zip archive of arrays")
+        stream.seek(0)
+        with zipfile.ZipFile(stream) as file:
+            yield Archive(file)
 
 
 def read_arrays(path: Path, keys: Iterable[str]) -> dict[str, np.ndarray]:
@@ -53,26 +181,18 @@ def read_arrays(path: Path, keys: Iterable[str]) -> dict[str, np.ndarray]:
     arrays: dict[str, np.ndarray] = {}
     where = ""
     try:
-        with path.open("rb") as stream:  # numpy would leave a damaged file open
-            if not zipfile.is_zipfile(stream):  # numpy would take it for a pickle and suggest to load it unsafely
-                raise ValueError("not a zip archive of arrays")
-            stream.seek(0)
-            with np.load(stream, allow_pickle=False) as file:
-                for key in keys:
-                    if key in file.files:
-                        where = f"{key}: "
-                        arrays[key] = _array(file[key])
+        with open_archive(path) as archive:
+            for key in keys:
+                if key in archive.keys:
+                    where = f"{key}: "
+                    arrays[key] = archive.array(key, _MOST_MATRIX_BYTES)
     except UNREADABLE as error:
         raise ValueError(f"{where}{damage(error)}") from None
     return arrays
 
 
-def _array(value: object) -> np.ndarray:
-    if not isinstance(value, np.ndarray):  # the bytes of a member that does not even begin as an array
-        raise ValueError("not an array")
-    return value
-
-
 def damage(error: Exception) -> str:
     """What one of ``UNREADABLE`` says, in one line."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     return " ".join(str(error).split()) or type(error).__name__

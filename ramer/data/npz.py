@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ramer.data.corpus import BLOCK_ROWS, UNLABELLED, RawCorpus, strings
-from ramer.data.npy import UNREADABLE, damage, read_arrays
+from ramer.data.npy import UNREADABLE, Archive, Header, Stream, damage, open_archive
+from ramer.data.packed_keys import COLUMNS, MATRICES, meant_notes, missing_faults, modalities_expected, shape_faults
+from ramer.data.unpickle import MOST_PICKLED_BYTES, PickledArray, read_pickle
 from ramer.errors import CorpusError
 from ramer.files import digest_file
 from ramer.modalities import PACKED_KEYS
+
+_BLOCK_BYTES = 1 << 26  # of a matrix in memory at a time, whatever its width
 
 
 class NpzSource:
@@ -27,113 +29,135 @@ class NpzSource:
     def blocks(self) -> Iterator[np.ndarray]:
         """Float32 blocks of the matrix; a value too large for float32 becomes infinite and is refused by the writer."""
         try:
-            with zipfile.ZipFile(self._path) as file, file.open(f"{self._key}.npy") as stream:
-                yield from self._read(stream)
+            with open_archive(self._path) as archive, archive.member(self._key) as (header, stream, held):
+                for block in self._read(header, stream, held):
+                    with np.errstate(over="ignore"):
+                        yield np.ascontiguousarray(block, dtype=np.float32)
+                stream.read(1)  # at the end the checksum is compared
         except UNREADABLE as error:
             raise CorpusError(
                 f"{self.origin}: cannot be read to its end, the file is damaged: {damage(error)}"
             ) from None
 
-    def _read(self, stream: Any) -> Iterator[np.ndarray]:
-        shape, fortran, dtype = _header(stream)
-        if fortran:  # columns first: no row is whole before the last column has been read
-            whole = np.frombuffer(stream.read(), dtype=dtype).reshape(shape, order="F")
-        for start in range(0, self._rows, BLOCK_ROWS):
-            rows = min(BLOCK_ROWS, self._rows - start)
-            if fortran:
-                block = whole[start : start + rows]
+    def _read(self, header: Header, stream: Stream, held: int) -> Iterator[np.ndarray]:
+        width = self.dim * header.dtype.itemsize
+        if header.fortran:  # columns first: no row is whole before the last column has been read
+            whole = np.frombuffer(stream.read(held), dtype=header.dtype).reshape(header.shape, order="F")
+        at_once = max(1, min(BLOCK_ROWS, _BLOCK_BYTES // width))
+        for start in range(0, self._rows, at_once):
+            rows = min(at_once, self._rows - start)
+            if header.fortran:
+                yield whole[start : start + rows]
             else:
-                block = np.frombuffer(stream.read(rows * self.dim * dtype.itemsize), dtype=dtype).reshape(
-                    rows, self.dim
-                )
-            with np.errstate(over="ignore"):
-                yield np.ascontiguousarray(block, dtype=np.float32)
-        stream.read()  # to the end, where the checksum is compared
+                yield np.frombuffer(stream.read(rows * width), dtype=header.dtype).reshape(rows, self.dim)
 
 
 def read_npz(path: Path) -> RawCorpus:
     """Open a packed corpus; other keys than the eight of the format are never read.
 
+    ``label`` holds class numbers, or the names themselves and then ``label_names`` may be absent. Columns of strings
+    may be arrays of objects, as pandas hands them out: strings, numbers and None in them are read, nothing is run.
+
     Raises:
-        CorpusError: not an ``.npz``, a key is missing, holds objects or has another shape; one line per fault.
+        CorpusError: not an ``.npz``, a key is missing, holds something else or has another shape; one line per fault.
     """
-    headers = _headers(path)
-    faults = [
-        f"{path}: {key}: missing key, expected it" for key in ("ids", "label", "label_names") if key not in headers
-    ]
-    if faults:
-        raise CorpusError(faults)
-    rows = headers["ids"][0][0] if headers["ids"][0] else 0
-    faults = [fault for key, header in headers.items() for fault in _shape_faults(path, key, *header, rows=rows)]
-    if faults:
-        raise CorpusError(faults)
-    table = _columns(path, [k for k in ("ids", "label", "label_names", "split", "speaker") if k in headers])
-    labels, splits = table["label"].astype(np.int64), None
-    if "split" in table:
-        splits = np.array([str(s) for s in table["split"]], dtype=object)
-        labels = np.where(splits == "pool", UNLABELLED, labels)
-    speakers = strings(table["speaker"].tolist() if "speaker" in table else [None] * rows)
-    return RawCorpus(
-        name=path.stem,
-        source=str(path),
-        ids=strings(table["ids"].tolist()),
-        speakers=speakers,
-        labels=labels,
-        label_names=tuple(str(name) for name in table["label_names"]),
-        splits=splits,
-        sources={
-            m: NpzSource(path, k, rows, headers[k][0][1]) if k in headers else None for m, k in PACKED_KEYS.items()
-        },
-        group_name="speaker" if any(s is not None for s in speakers) else None,
-        provenance={"kind": "npz", "file": path.name, "sha256": digest_file(path)},
-    )
-
-
-def _headers(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
-    """Shape and dtype of every key of the format that the file holds, without its data."""
-    known = ("ids", "label", "label_names", "split", "speaker", *PACKED_KEYS.values())
-    headers = {}
     try:
-        with zipfile.ZipFile(path) as file:
-            held = set(file.namelist())
-            for key in known:
-                if f"{key}.npy" in held:
-                    with file.open(f"{key}.npy") as stream:
-                        shape, _, dtype = _header(stream)
-                    headers[key] = (shape, dtype)
+        with open_archive(path) as archive:
+            headers = _headers(path, archive)
+            table = {key: _column(path, archive, key, headers[key]) for key in COLUMNS if key in headers}
+            expected = modalities_expected(archive.keys)
+            notes = meant_notes(archive.keys, headers)
     except FileNotFoundError:
         raise CorpusError(f"{path}: no such file, expected a packed corpus") from None
     except UNREADABLE as error:
         raise CorpusError(f"{path}: not a whole .npz file: {damage(error)}") from None
+    rows = len(table["ids"])
+    faults = [
+        f"{path}: {key}: expected shape [{rows}], one entry per row, got [{len(table[key])}]"
+        for key in ("split", "speaker", "label")
+        if key in table and len(table[key]) != rows
+    ]
+    if faults:
+        raise CorpusError(faults)
+    splits = np.array([str(s) for s in table["split"]], dtype=object) if "split" in table else None
+    labels, names = _classes(path, table["label"], table.get("label_names"))
+    speakers = strings(table.get("speaker", [None] * rows))
+    return RawCorpus(
+        name=path.stem,
+        source=str(path),
+        ids=strings(table["ids"]),
+        speakers=speakers,
+        labels=labels if splits is None else np.where(splits == "pool", UNLABELLED, labels),
+        label_names=names,
+        splits=splits,
+        sources={
+            m: NpzSource(path, k, rows, headers[k].shape[1]) if k in headers else None for m, k in PACKED_KEYS.items()
+        },
+        group_name="speaker" if any(s is not None for s in speakers) else None,
+        provenance={"kind": "npz", "file": path.name, "sha256": digest_file(path)},
+        notes=tuple(notes),
+        expected=expected,
+    )
+
+
+def _headers(path: Path, archive: Archive) -> dict[str, Header]:
+    """Header of every key of the format that the file holds, checked; no data are read."""
+    headers: dict[str, Header] = {}
+    faults: list[str] = []
+    for key in (*COLUMNS, *MATRICES):
+        if key in archive.keys:
+            try:
+                headers[key] = archive.header(key)
+            except UNREADABLE as error:
+                faults.append(f"{path}: {key}: not a whole array: {damage(error)}")
+    faults += [f"{path}: {line}" for line in missing_faults(archive.keys)]
+    if not faults:
+        rows = headers["ids"].shape[0] if headers["ids"].shape else 0
+        faults = [f"{path}: {key}: {f}" for key, header in headers.items() for f in shape_faults(key, header, rows)]
+    if faults:
+        raise CorpusError(faults)
     return headers
 
 
-def _header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
-    version = np.lib.format.read_magic(stream)
-    if version == (1, 0):
-        return np.lib.format.read_array_header_1_0(stream)
-    return np.lib.format.read_array_header_2_0(stream)
-
-
-def _shape_faults(path: Path, key: str, shape: tuple[int, ...], dtype: np.dtype, *, rows: int) -> list[str]:
-    where = f"{path}: {key}"
-    if dtype.hasobject:
-        return [f"{where}: holds pickled objects, expected plain numbers or strings"]
-    kinds = {"label": ("iu", "integers"), "label_names": ("U", "strings"), "split": ("U", "strings")}
-    kind, noun = kinds.get(key, ("fiu", "numbers") if key in PACKED_KEYS.values() else ("Uiu", "strings or integers"))
-    if dtype.kind not in kind:
-        return [f"{where}: expected {noun}, got {dtype}"]
-    if key in PACKED_KEYS.values():
-        good, expected = len(shape) == 2 and shape[0] == rows and shape[1] > 0, f"[{rows}, dim]"
-    elif key == "label_names":
-        good, expected = len(shape) == 1, "[classes]"
-    else:
-        good, expected = shape == (rows,) and rows > 0, f"[{rows}], one entry per row" if rows else "[rows]"
-    return [] if good else [f"{where}: expected shape {expected}, got {list(shape)}"]
-
-
-def _columns(path: Path, keys: list[str]) -> dict[str, np.ndarray]:
+def _column(path: Path, archive: Archive, key: str, header: Header) -> list[object]:
+    """The entries of a column; what is wrong with it is one line."""
     try:
-        return read_arrays(path, keys)
-    except ValueError as error:
-        raise CorpusError(f"{path}: cannot be read to its end, the file is damaged: {error}") from None
+        if not header.dtype.hasobject:
+            values = archive.array(key).ravel().tolist()
+            return [v.decode("utf-8") if isinstance(v, bytes) else v for v in values]
+        _, data = archive.pickled(key, MOST_PICKLED_BYTES)
+        held = read_pickle(data)
+        if not isinstance(held, PickledArray):
+            raise ValueError("holds pickled objects that are no array")
+        odd = next((v for v in held.values if not isinstance(v, str | int | float | None)), None)
+        if odd is not None:
+            raise ValueError(f"holds pickled objects, expected strings or numbers in them, got {type(odd).__name__}")
+    except UNREADABLE as error:
+        raise CorpusError(f"{path}: {key}: {damage(error)}") from None
+    return held.values
+
+
+def _classes(path: Path, label: list[object], label_names: list[object] | None) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Class numbers int64 [rows] and the names of the classes."""
+    names = None if label_names is None else [str(name) for name in label_names]
+    if all(v is None or v != v or isinstance(v, int) for v in label):  # NaN is how pandas marks an absent number
+        if names is None:
+            raise CorpusError(
+                f"{path}: label_names: missing key, expected the name of each class, or names in label itself"
+            )
+        return np.array([v if isinstance(v, int) else UNLABELLED for v in label], dtype=np.int64), tuple(names)
+    written = strings(label)
+    if any(isinstance(v, float) and v == v for v in label):
+        raise CorpusError(f"{path}: label: expected class numbers or names, got numbers with a fraction")
+    if names is None:
+        names = sorted({str(name).strip() for name in written if name is not None})
+    number: dict[object, int] = {None: UNLABELLED, **{name: i for i, name in enumerate(names)}}
+    labels = [None if name is None else str(name).strip() for name in written]
+    faults = [
+        f"{path}: row {row}: label: {name!r} is not in label_names: {', '.join(names)}"
+        for row, name in enumerate(labels)
+        if name not in number
+    ]
+    if faults:
+        raise CorpusError(faults)
+    return np.array([number[name] for name in labels], dtype=np.int64), tuple(names)

@@ -1,44 +1,338 @@
-"""Label files of MERBench hold pickled objects: read the data in them, run nothing.
+"""Data that somebody else pickled: read the dicts, strings, numbers and arrays in it, run nothing.
 
-A pickle is a program. Here it is first read as text: an instruction that no plain data needs, or a global outside the
-list, is refused before anything runs. What is left is then built by this module alone, never by the imported names:
-``numpy.core.multiarray.scalar`` in a file means ``_Builder.scalar`` here.
+A pickle is a program. Here it is read instruction by instruction by this module alone: an instruction that no plain
+data needs, or a global outside the list, is refused, and what the listed globals would do is done by functions of this
+module: ``numpy.core.multiarray.scalar`` in a file means ``_scalar`` here. Python's own unpickler never sees the file.
+
+Memory and time are bounded by the number of values that a file may make, which the size of the file does not bound:
+one byte can repeat an array of any size.
 """
 
 from __future__ import annotations
 
-import io
-import pickle
 import pickletools
-import re
-import zipfile
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from ramer.data.npy import UNREADABLE, damage
+from ramer.data.npy import UNREADABLE, damage, open_archive
 from ramer.errors import CorpusError
 
-_DATA_INSTRUCTION = re.compile(
-    "PROTO|FRAME|STOP|MARK|NONE|NEWTRUE|NEWFALSE|BININT[12]?|LONG[14]|BINFLOAT|(SHORT_)?BINUNICODE8?|(SHORT_)?BINBYTES8?"
-    "|BYTEARRAY8|(SHORT_)?BINSTRING|EMPTY_(DICT|LIST|TUPLE)|TUPLE[123]?|APPENDS?|SETITEMS?|(LONG_)?BIN(PUT|GET)|MEMOIZE"
-    "|(STACK_)?GLOBAL|REDUCE|BUILD"
-)
-_STRINGS = frozenset({"BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"})
-_BUILDERS = {
-    ("numpy", "ndarray"): "array_type",
-    ("numpy", "dtype"): "dtype",
-    ("_codecs", "encode"): "encode",
-    **{(f"numpy.{core}.multiarray", "_reconstruct"): "reconstruct" for core in ("core", "_core")},
-    **{(f"numpy.{core}.multiarray", "scalar"): "scalar" for core in ("core", "_core")},
-    **{(f"numpy.{core}.numeric", "_frombuffer"): "from_buffer" for core in ("core", "_core")},
-}
+MOST_PICKLED_BYTES = 1 << 27  # of one pickle; the label file of the largest corpus of the field takes 10 MB
+MOST_VALUES = 5_000_000  # that one pickle may make; that corpus takes 800,000
+_DEEPEST = 32  # containers within each other
+_MOST_INTEGER_BYTES = 8
+_BYTES_A_VALUE = 64  # so many bytes that are copied count as one value
 _EXPECTED = "expected only dicts, strings, numbers and numpy arrays"
 
+_PUSHED = frozenset(
+    "BININT BININT1 BININT2 LONG1 LONG4 BINFLOAT BINUNICODE SHORT_BINUNICODE BINUNICODE8 BINBYTES SHORT_BINBYTES "
+    "BINBYTES8 BYTEARRAY8 BINSTRING SHORT_BINSTRING".split()
+)
+_CONSTANTS: dict[str, object] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
 
-def read_objects(path: Path, wanted: Callable[[str], bool]) -> dict[str, Any]:
+
+class Refused(ValueError):
+    """An instruction or a global that no plain data needs."""
+
+
+@dataclass(frozen=True)
+class PickledArray:
+    """A numpy array in a pickle, its entries in memory order."""
+
+    shape: tuple[int, ...]
+    values: list[object]
+
+
+@dataclass
+class _Type:
+    """A dtype of plain data."""
+
+    value: np.dtype
+
+
+@dataclass
+class _Growing:
+    """An array whose shape, type and data arrive by a later instruction."""
+
+    shape: tuple[int, ...] = (0,)
+    values: list[object] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Function:
+    """What a listed global does here."""
+
+    call: Callable[[_Machine, tuple[object, ...]], object]
+
+
+class _Machine:
+    """Stack, marks and memo of a pickle that is being read."""
+
+    def __init__(self) -> None:
+        self.stack: list[object] = []
+        self.marks: list[int] = []
+        self.memo: dict[int, object] = {}
+        self.made = 0
+
+    def count(self, values: int) -> None:
+        self.made += values
+        if self.made > MOST_VALUES:
+            raise ValueError(f"more than {MOST_VALUES:,} values")
+
+    def push(self, value: object) -> None:
+        self.count(1)
+        self.stack.append(value)
+
+    def since_mark(self) -> list[object]:
+        start = self.marks.pop()
+        values = self.stack[start:]
+        del self.stack[start:]
+        return values
+
+
+def read_pickle(data: bytes | bytearray) -> object:
+    """What a pickle holds; an array in it becomes a ``PickledArray``, and in a dict the list of its values.
+
+    Raises:
+        Refused: an instruction or a global that no plain data needs.
+        ValueError: damaged, or larger than ``MOST_VALUES``.
+    """
+    machine = _Machine()
+    try:
+        for instruction, argument, _ in pickletools.genops(bytes(data)):
+            if instruction.name == "STOP":
+                break
+            _step(machine, instruction.name, argument)
+        return _plain(machine.stack[-1], {}, 0)
+    except Refused:
+        raise
+    except UNREADABLE as error:
+        raise ValueError(f"damaged pickle: {damage(error)}") from None
+
+
+def _step(machine: _Machine, name: str, argument: object) -> None:
+    """Do one instruction."""
+    if name in _PUSHED:
+        if isinstance(argument, int) and argument.bit_length() > 8 * _MOST_INTEGER_BYTES:
+            raise ValueError(f"an integer of more than {_MOST_INTEGER_BYTES} bytes")
+        machine.push(argument)
+    elif name in ("BINGET", "LONG_BINGET"):
+        machine.push(machine.memo[_index(argument)])
+    elif name in ("BINPUT", "LONG_BINPUT"):
+        machine.memo[_index(argument)] = machine.stack[-1]
+    elif name == "MEMOIZE":
+        machine.memo[len(machine.memo)] = machine.stack[-1]
+    elif name in _CONSTANTS:
+        machine.push(_CONSTANTS[name])
+    elif name == "MARK":
+        machine.marks.append(len(machine.stack))
+    elif name in _CONTAINERS:
+        _CONTAINERS[name](machine)
+    elif name == "GLOBAL":
+        module, _, attribute = str(argument).partition(" ")
+        machine.push(_function(module, attribute))
+    elif name not in ("PROTO", "FRAME"):
+        raise Refused(f"refused pickle instruction {name}, {_EXPECTED}")
+
+
+def _index(argument: object) -> int:
+    if not isinstance(argument, int):
+        raise ValueError("a memo without a number")
+    return argument
+
+
+def _function(module: object, attribute: object) -> _Function:
+    if not isinstance(module, str) or not isinstance(attribute, str):
+        raise Refused(f"refused a pickled global whose name is computed, {_EXPECTED}")
+    if (module, attribute) not in _FUNCTIONS:
+        raise Refused(f"refused pickled global {module}.{attribute}, {_EXPECTED}")
+    return _FUNCTIONS[module, attribute]
+
+
+def _stack_global(machine: _Machine) -> None:
+    module, attribute = (None, None, *machine.stack)[-2:]
+    function = _function(module, attribute)
+    del machine.stack[-2:]
+    machine.push(function)
+
+
+def _take(machine: _Machine, count: int) -> list[object]:
+    if len(machine.stack) < count:
+        raise ValueError("an empty stack")
+    values = machine.stack[-count:]
+    del machine.stack[-count:]
+    return values
+
+
+def _append(machine: _Machine, values: list[object]) -> None:
+    target = machine.stack[-1]
+    if not isinstance(target, list):
+        raise ValueError("an entry of no list")
+    target += values
+
+
+def _set(machine: _Machine, pairs: list[object]) -> None:
+    target = machine.stack[-1]
+    if not isinstance(target, dict):
+        raise ValueError("an entry of no dict")
+    for key, value in zip(pairs[::2], pairs[1::2], strict=True):
+        if not isinstance(key, str):  # numbers can be chosen so that a dict of them takes for ever
+            raise ValueError("a key that is no string")
+        target[key] = value
+
+
+def _reduce(machine: _Machine) -> None:
+    function, arguments = _take(machine, 2)
+    if not isinstance(function, _Function) or not isinstance(arguments, tuple):
+        raise ValueError("a call of no function")
+    machine.push(function.call(machine, arguments))
+
+
+def _build(machine: _Machine) -> None:
+    target, state = _take(machine, 2)
+    if not isinstance(state, tuple):
+        raise ValueError("a state that is no tuple")
+    if isinstance(target, _Type):
+        if state[1] in ("<", ">"):
+            target = _Type(target.value.newbyteorder(">" if state[1] == ">" else "<"))
+    elif isinstance(target, _Growing):
+        _, shape, kind, _, data = state
+        target.shape, target.values = _shape(shape), _values(machine, kind, data)
+    else:
+        raise ValueError("a state of nothing that has one")
+    machine.stack.append(target)
+
+
+def _shape(shape: object) -> tuple[int, ...]:
+    if not isinstance(shape, tuple):
+        raise ValueError("a shape that is no tuple")
+    return tuple(_index(length) for length in shape)
+
+
+def _raw(data: object) -> bytes | bytearray:
+    if isinstance(data, str):  # Python 2 wrote bytes as text; latin-1 brings them back
+        return data.encode("latin-1")
+    if not isinstance(data, bytes | bytearray):
+        raise ValueError("data that are no bytes")
+    return data
+
+
+def _kind(kind: object) -> np.dtype:
+    if not isinstance(kind, _Type):
+        raise ValueError("a type that is none")
+    return kind.value
+
+
+def _values(machine: _Machine, kind: object, data: object) -> list[object]:
+    if isinstance(data, list):
+        machine.count(len(data))
+        return data
+    dtype, raw = _kind(kind), _raw(data)
+    if dtype.hasobject:
+        raise ValueError("objects as bytes")
+    machine.count(len(raw) // max(dtype.itemsize, 1) + len(raw) // _BYTES_A_VALUE)
+    values: list[object] = np.frombuffer(raw, dtype=dtype).tolist()
+    return values
+
+
+def _dtype(machine: _Machine, arguments: tuple[object, ...]) -> _Type:
+    spec = arguments[0]
+    if not isinstance(spec, str) or len(spec) > 16:
+        raise ValueError("a type without a name")
+    dtype = np.dtype(spec)
+    if dtype.kind not in "biufUSO" or dtype.names is not None:
+        raise ValueError(f"refused dtype {spec}")
+    return _Type(dtype)
+
+
+def _scalar(machine: _Machine, arguments: tuple[object, ...]) -> object:
+    kind, data = arguments
+    dtype = _kind(kind)
+    if dtype.hasobject:
+        raise ValueError("refused an object scalar")
+    machine.count(dtype.itemsize // _BYTES_A_VALUE)
+    return np.frombuffer(_raw(data), dtype=dtype)[0].item()
+
+
+def _from_buffer(machine: _Machine, arguments: tuple[object, ...]) -> _Growing:
+    data, kind, shape = arguments[:3]
+    return _Growing(_shape(shape), _values(machine, kind, data))
+
+
+def _encode(machine: _Machine, arguments: tuple[object, ...]) -> bytes:
+    text, encoding = (*arguments, "latin1")[:2]
+    if encoding not in ("latin1", "latin-1") or not isinstance(text, str):
+        raise ValueError(f"refused encoding {str(encoding)[:20]}")
+    machine.count(len(text) // _BYTES_A_VALUE)
+    return text.encode("latin-1")
+
+
+def _array_type(machine: _Machine, arguments: tuple[object, ...]) -> object:
+    raise ValueError("refused to make an array of nothing")  # it is only ever an argument of _reconstruct
+
+
+_FUNCTIONS = {
+    ("numpy", "ndarray"): _Function(_array_type),
+    ("numpy", "dtype"): _Function(_dtype),
+    ("_codecs", "encode"): _Function(_encode),
+    **{
+        (f"numpy.{core}.{module}", name): function
+        for core in ("core", "_core")
+        for module, name, function in (
+            ("multiarray", "_reconstruct", _Function(lambda machine, arguments: _Growing())),
+            ("multiarray", "scalar", _Function(_scalar)),
+            ("numeric", "_frombuffer", _Function(_from_buffer)),
+        )
+    },
+}
+_CONTAINERS: dict[str, Callable[[_Machine], None]] = {
+    "EMPTY_DICT": lambda machine: machine.push({}),
+    "EMPTY_LIST": lambda machine: machine.push([]),
+    "TUPLE": lambda machine: machine.push(tuple(machine.since_mark())),
+    "TUPLE1": lambda machine: machine.push(tuple(_take(machine, 1))),
+    "TUPLE2": lambda machine: machine.push(tuple(_take(machine, 2))),
+    "TUPLE3": lambda machine: machine.push(tuple(_take(machine, 3))),
+    "APPEND": lambda machine: _append(machine, _take(machine, 1)),
+    "APPENDS": lambda machine: _append(machine, machine.since_mark()),
+    "SETITEM": lambda machine: _set(machine, _take(machine, 2)),
+    "SETITEMS": lambda machine: _set(machine, machine.since_mark()),
+    "STACK_GLOBAL": _stack_global,
+    "REDUCE": _reduce,
+    "BUILD": _build,
+}
+
+
+def _plain(value: object, opened: dict[int, object], depth: int) -> object:
+    """Open the arrays in what was read; ``opened`` holds what has been met before, so that none is opened twice."""
+    if not isinstance(value, dict | list | tuple | _Growing):
+        if isinstance(value, _Type | _Function):
+            raise ValueError("a type or a function as a value")
+        return value
+    if depth > _DEEPEST:
+        raise ValueError(f"containers nested deeper than {_DEEPEST}")
+    if id(value) not in opened:
+        if isinstance(value, dict):
+            opened[id(value)] = {key: _entry(held, opened, depth + 1) for key, held in value.items()}
+        elif isinstance(value, _Growing):
+            held = [_plain(entry, opened, depth + 1) for entry in value.values]
+            opened[id(value)] = PickledArray(value.shape, held)
+        else:
+            opened[id(value)] = [_entry(entry, opened, depth + 1) for entry in value]
+    return opened[id(value)]
+
+
+def _entry(value: object, opened: dict[int, object], depth: int) -> object:
+    """A value in a dict or list: an array of one value is that value, a longer one a list."""
+    plain = _plain(value, opened, depth)
+    if not isinstance(plain, PickledArray):
+        return plain
+    return plain.values[0] if len(plain.values) == 1 else plain.values
+
+
+def read_objects(path: Path, wanted: Callable[[str], bool]) -> dict[str, object]:
     """The objects in the 0-d object arrays of an ``.npz``, by member name in the file's order.
 
     Args:
@@ -47,136 +341,22 @@ def read_objects(path: Path, wanted: Callable[[str], bool]) -> dict[str, Any]:
     Raises:
         CorpusError: not an ``.npz``, or a member holds anything but dicts, strings, numbers and numpy arrays.
     """
+    objects: dict[str, object] = {}
+    where = f"{path}: not a whole .npz file: "
     try:
-        with zipfile.ZipFile(path) as file:
-            members = [name.removesuffix(".npy") for name in file.namelist() if name.endswith(".npy")]
-            return {m: _read_member(path, m, file.read(f"{m}.npy")) for m in members if wanted(m)}
+        with open_archive(path) as archive:
+            for member in filter(wanted, archive.keys):
+                where = f"{path}: {member}: not an array: "
+                header, data = archive.pickled(member, MOST_PICKLED_BYTES)
+                where = f"{path}: {member}: "
+                if header.shape != () or header.dtype != np.dtype(object):
+                    raise ValueError(
+                        "expected one pickled dict (a 0-d object array), "
+                        f"found {header.dtype} of shape {list(header.shape)}"
+                    )
+                objects[member] = _entry(read_pickle(data), {}, 0)
     except FileNotFoundError:
         raise CorpusError(f"{path}: no such file, expected a label file") from None
     except UNREADABLE as error:
-        raise CorpusError(f"{path}: not a whole .npz file: {damage(error)}") from None
-
-
-def _read_member(path: Path, member: str, data: bytes) -> Any:
-    where = f"{path}: {member}"
-    stream = io.BytesIO(data)
-    try:
-        version = np.lib.format.read_magic(stream)
-        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = header(stream)
-    except UNREADABLE as error:
-        raise CorpusError(f"{where}: not an array: {damage(error)}") from None
-    if shape != () or dtype != np.dtype(object):
-        raise CorpusError(f"{where}: expected one pickled dict (a 0-d object array), found {dtype} of shape {shape}")
-    payload = data[stream.tell() :]
-    _scan(where, payload)
-    try:
-        return _plain(_Unpickler(io.BytesIO(payload)).load())
-    except Exception as error:
-        raise CorpusError(f"{where}: damaged pickle: {' '.join(str(error).split())}") from None
-
-
-def _scan(where: str, payload: bytes) -> None:
-    """Refuse a pickle by its instructions alone, without running it."""
-    memo: dict[int, str | None] = {}
-    pushed: list[str | None] = [None, None]  # the last two values, where they are strings in plain sight
-    try:
-        for instruction, argument, _ in pickletools.genops(payload):
-            name = instruction.name
-            if not _DATA_INSTRUCTION.fullmatch(name):
-                raise CorpusError(f"{where}: refused pickle instruction {name}, {_EXPECTED}")
-            if name == "GLOBAL":
-                module, _, attribute = str(argument).partition(" ")
-                _allow(where, module, attribute)
-            elif name == "STACK_GLOBAL":
-                _allow(where, *pushed[-2:])
-            if name in ("BINPUT", "LONG_BINPUT"):
-                memo[int(str(argument))] = pushed[-1]
-            elif name == "MEMOIZE":
-                memo[len(memo)] = pushed[-1]
-            elif name in ("BINGET", "LONG_BINGET"):
-                pushed = [pushed[-1], memo.get(int(str(argument)))]
-            elif name not in ("PROTO", "FRAME"):
-                pushed = [pushed[-1], str(argument) if name in _STRINGS else None]
-    except (ValueError, IndexError) as error:
-        raise CorpusError(f"{where}: damaged pickle: {error}") from None
-
-
-def _allow(where: str, module: str | None, attribute: str | None) -> str:
-    if module is None or attribute is None:
-        raise CorpusError(f"{where}: refused a pickled global whose name is computed, {_EXPECTED}")
-    if (module, attribute) not in _BUILDERS:
-        raise CorpusError(f"{where}: refused pickled global {module}.{attribute}, {_EXPECTED}")
-    return _BUILDERS[module, attribute]
-
-
-class _Unpickler(pickle.Unpickler):
-    """Resolves the listed globals to methods of ``_Builder``; the scan has refused the others already."""
-
-    def find_class(self, module: str, attribute: str) -> Any:
-        return getattr(_Builder(), _allow("pickle", module, attribute))
-
-
-class _Type:
-    """A dtype of plain data; ``__setstate__`` takes its byte order only."""
-
-    def __init__(self, spec: str) -> None:
-        self.value = np.dtype(spec)
-        if self.value.kind not in "biufUSO" or self.value.names is not None:
-            raise ValueError(f"refused dtype {spec}")
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        if state[1] in ("<", ">"):
-            self.value = self.value.newbyteorder(state[1])
-
-
-class _Array:
-    """An array in the making: shape, type and data arrive by ``__setstate__``."""
-
-    def __init__(self) -> None:
-        self.shape: tuple[int, ...] = (0,)
-        self.data: list[Any] = []
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        _, shape, kind, _, data = state
-        self.shape = tuple(shape)
-        self.data = data if isinstance(data, list) else np.frombuffer(data, dtype=kind.value).tolist()
-
-
-def _plain(value: Any) -> Any:
-    """Open the arrays in what was read: an array of one value is that value, a longer one a list."""
-    if isinstance(value, dict):
-        return {key: _plain(held) for key, held in value.items()}
-    if isinstance(value, _Array):
-        opened = [_plain(held) for held in value.data]
-        return opened[0] if len(opened) == 1 else opened
-    return value
-
-
-class _Builder:
-    """What the listed globals do here."""
-
-    array_type = None  # only ever an argument of reconstruct
-
-    def dtype(self, spec: str, *_: Any) -> _Type:
-        return _Type(spec)
-
-    def reconstruct(self, *_: Any) -> _Array:
-        return _Array()
-
-    def scalar(self, kind: _Type, data: bytes | str = b"") -> Any:
-        if kind.value.kind == "O":
-            raise ValueError("refused an object scalar")
-        # Python 2 wrote bytes as text; latin-1 brings them back.
-        raw = data.encode("latin-1") if isinstance(data, str) else data
-        return np.frombuffer(raw, dtype=kind.value)[0].item()
-
-    def from_buffer(self, data: bytes | bytearray, kind: _Type, shape: tuple[int, ...], *_: Any) -> _Array:
-        array = _Array()
-        array.__setstate__((1, shape, kind, False, bytes(data)))
-        return array
-
-    def encode(self, text: str, encoding: str = "latin1") -> bytes:
-        if encoding not in ("latin1", "latin-1"):
-            raise ValueError(f"refused encoding {encoding}")
-        return text.encode("latin-1")
+        raise CorpusError(f"{where}{damage(error)}") from None
+    return objects

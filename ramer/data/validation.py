@@ -18,11 +18,40 @@ def check_rows(corpus: RawCorpus, folds: int) -> None:
     Raises:
         CorpusError: one line per fault, naming file, row and field.
     """
-    faults = [*_id_faults(corpus), *_label_faults(corpus), *_split_faults(corpus, folds)]
-    if all(corpus.sources[m] is None for m in MODALITIES):
-        faults.append(f"{corpus.source}: no modality, expected at least one of {', '.join(MODALITIES)}")
+    faults = _text_faults(corpus)
     if faults:
         raise CorpusError(cut_faults(faults))
+    faults = [*_id_faults(corpus), *_label_faults(corpus), *_split_faults(corpus, folds)]
+    if all(corpus.sources[m] is None for m in MODALITIES):
+        faults.append(f"{corpus.source}: no modality, expected at least one of {corpus.expected}")
+    if faults:
+        raise CorpusError(cut_faults(faults))
+
+
+def _text_faults(corpus: RawCorpus) -> list[str]:
+    """Strings that no file can hold: half of a character that takes two, as damaged or hostile files have them."""
+    columns = {"ids": corpus.ids, "speaker": corpus.speakers, "split": corpus.splits}
+    faults = [
+        f"{corpus.source}: row {row}: {key}: not valid text: {ascii(value)[:60]}"
+        for key, values in columns.items()
+        if values is not None and not _encodable("".join(str(v) for v in values))
+        for row, value in enumerate(values)
+        if not _encodable(str(value))
+    ]
+    faults += [
+        f"{corpus.source}: label_names: not valid text: {ascii(name)[:60]}"
+        for name in corpus.label_names
+        if not _encodable(name)
+    ]
+    return faults
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _id_faults(corpus: RawCorpus) -> list[str]:

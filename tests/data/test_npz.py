@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from ramer.data.npz import read_npz
@@ -129,18 +130,29 @@ def _drop(*keys: str) -> Callable[[Arrays], None]:
     return spoil
 
 
+def _objects(values: list[Any]) -> np.ndarray:
+    """An array of objects, as pandas hands out a column."""
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
 FAULTS: list[tuple[str, Callable[[Arrays], None], str]] = [
     ("no ids", _drop("ids"), "ids: missing key"),
     ("no label", _drop("label"), "label: missing key"),
     ("no label_names", _drop("label_names"), "label_names: missing key"),
-    ("no modality", _drop("A", "V", "L"), "no modality, expected at least one of audio, video, text"),
+    ("no modality", _drop("A", "V", "L"), "no modality, expected at least one of the keys A, V, L"),
     ("no split, no speaker", _drop("split", "speaker"), "split: missing"),
     ("short matrix", _replace("A", np.ones((119, 5))), "A: expected shape [120, dim], got [119, 5]"),
     ("flat matrix", _replace("V", np.ones(120)), "V: expected shape [120, dim], got [120]"),
     ("empty matrix", _replace("L", np.ones((120, 0))), "L: expected shape [120, dim], got [120, 0]"),
     ("text as matrix", _replace("A", np.full((120, 2), "x")), "A: expected numbers, got <U1"),
     ("pickled matrix", _replace("A", np.full((120, 2), None)), "A: holds pickled objects"),
-    ("pickled ids", _replace("ids", np.array(["a", None] * 60)), "ids: holds pickled objects"),
+    ("lists as ids", _replace("ids", _objects([["a"]] * 120)), "ids: holds pickled objects, expected strings or"),
+    ("half a character", _set("ids", 3, "\ud800"), "row 3: ids: not valid text: '\\ud800'"),
+    ("half a speaker", _set("speaker", 4, "s\udfff"), "row 4: speaker: not valid text: 's\\udfff'"),
+    ("half a class", _set("label_names", 1, "\udc00"), "label_names: not valid text: '\\udc00'"),
+    ("a hole in the ids", _replace("ids", _objects([f"c{i}" if i != 7 else None for i in range(120)])), "row 7: ids: empty"),
     ("short label", _replace("label", [0, 1]), "label: expected shape [120], one entry per row, got [2]"),
     ("float label", _replace("label", np.zeros(120)), "label: expected integers, got float64"),
     ("short speaker", _replace("speaker", ["a"]), "speaker: expected shape [120], one entry per row, got [1]"),
@@ -241,3 +253,83 @@ def test_real_packed_corpora_are_read(name: str, configure: Callable[..., Any], 
     sizes = {"mosi": (1209, 238, 752), "ravdess_meld": (824, 208, 208)}[name]
     assert tuple(len(corpus.rows_in(corpus.replicates[0], s)) for s in ("train", "val", "test")) == sizes
     assert not any(corpus.info["split_overlaps"]["fold0"].values())
+
+
+def test_columns_of_pandas_are_taken(packed: Arrays, prepared: Prepare) -> None:
+    plain = prepared(packed)
+    expected = plain.ids.tolist(), plain.speakers.tolist(), plain.labels(plain.replicates[0]).tolist()
+    for key in ("ids", "speaker", "split", "label_names"):
+        packed[key] = pd.Series(packed[key]).to_numpy(dtype=object)
+    again = prepared(packed)
+    assert (again.ids.tolist(), again.speakers.tolist(), again.labels(again.replicates[0]).tolist()) == expected
+    packed["ids"] = np.array([str(i).encode() for i in packed["ids"]])  # h5py's strings
+    assert prepared(packed).ids.tolist() == expected[0]
+
+
+@pytest.mark.parametrize("as_objects", [False, True])
+def test_labels_may_be_names(as_objects: bool, packed: Arrays, prepared: Prepare) -> None:
+    numbers = prepared(packed).labels(prepared(packed).replicates[0]).tolist()
+    names = packed["label_names"][packed["label"]]
+    packed["label"] = names.astype(object) if as_objects else names
+    corpus = prepared(packed)
+    assert corpus.label_names == ("calm", "glad", "cross")  # the file's own order
+    assert corpus.labels(corpus.replicates[0]).tolist() == numbers
+    del packed["label_names"]
+    packed["label"] = np.where(np.arange(120) == 119, "", packed["label"])
+    corpus = prepared(packed)
+    assert corpus.label_names == ("calm", "cross", "glad")
+    assert corpus.labels(corpus.replicates[0])[119] == -1
+    assert [corpus.label_names[n] for n in corpus.labels(corpus.replicates[0])[:70]] == names[:70].tolist()
+
+
+def test_numbers_of_pandas_with_holes_are_labels(packed: Arrays, prepared: Prepare) -> None:
+    packed["label"] = _objects([None if i == 119 else int(n) for i, n in enumerate(packed["label"])])
+    corpus = prepared(packed)
+    assert corpus.labels(corpus.replicates[0])[119] == -1
+    packed["label"] = _objects([0.5] * 120)
+    with pytest.raises(CorpusError, match="label: expected class numbers or names, got numbers with a fraction"):
+        prepared(packed)
+
+
+def test_a_name_that_label_names_lacks_is_refused(packed: Arrays, prepared: Prepare) -> None:
+    packed["label"] = packed["label_names"][packed["label"]].astype("U9")
+    packed["label"][5] = "furious"
+    with pytest.raises(CorpusError, match="row 5: label: 'furious' is not in label_names: calm, glad, cross"):
+        prepared(packed)
+    packed["label"] = np.arange(120) % 3
+    del packed["label_names"]
+    with pytest.raises(CorpusError, match="label_names: missing key, expected the name of each class"):
+        prepared(packed)
+
+
+@pytest.mark.parametrize(
+    ("key", "written"),
+    [("L", "T"), ("L", "text"), ("A", "audio"), ("V", "v"), ("V", "vision"), ("speaker", "speakers"), ("split", "Split")],
+)
+def test_a_key_that_looks_meant_is_named(key: str, written: str, packed: Arrays, prepared: Prepare) -> None:
+    packed[written] = packed.pop(key)
+    notes = prepared(packed).info["notes"]
+    assert any(note.startswith(f"the key {written} is not read: {key} is the key of ") for note in notes), notes
+
+
+def test_a_key_beside_the_one_that_is_read_is_not_named(packed: Arrays, prepared: Prepare) -> None:
+    packed |= {"text": np.array(["what a day"] * 120), "audio": packed["A"], "labels": packed["label"]}
+    assert prepared(packed).info["notes"] == []
+
+
+def test_missing_keys_name_what_looks_meant(packed: Arrays, save: Callable[[Arrays], Path]) -> None:
+    packed["labels"], packed["names"] = packed.pop("label"), packed.pop("ids")
+    with pytest.raises(CorpusError) as caught:
+        read_npz(save(packed))
+    told = "\n".join(caught.value.faults)
+    assert "ids: missing key, expected it; the file holds names, not read" in told
+    assert "label: missing key, expected it; the file holds labels, not read" in told
+
+
+def test_other_names_for_every_matrix_are_named(packed: Arrays, prepared: Prepare) -> None:
+    for key, written in zip("AVL", ("audio", "video", "text"), strict=True):
+        packed[written] = packed.pop(key)
+    with pytest.raises(CorpusError) as caught:
+        prepared(packed)
+    (line,) = caught.value.faults
+    assert "expected at least one of the keys A, V, L; the file holds audio, video, text, not read" in line
