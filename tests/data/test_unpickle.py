@@ -37,7 +37,7 @@ class Payload:
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 def test_plain_data_comes_back_at_every_protocol(protocol: int, save_labels: Callable[..., Path]) -> None:
-    read = read_objects(save_labels({"train_corpus": LABELS}, protocol), lambda _: True)["train_corpus"]
+    read: Any = read_objects(save_labels({"train_corpus": LABELS}, protocol), lambda _: True)["train_corpus"]
     assert read["a"] == {"emo": "happy", "val": -10}
     assert read["b"] == {"emo": "sad", "val": -0.8}
     assert read["c"] == {"emo": 3, "val": 0.5}
