@@ -264,11 +264,15 @@ class Serve(Section):
 
 
 class Tracking(Section):
-    """enabled: log to MLflow. max_artifact_mb: a larger file is logged as path, md5 and DVC remote."""
+    """enabled: log to MLflow. max_artifact_mb: a larger file is logged as path, md5 and DVC remote.
+
+    timeout_s: seconds after which a store that is too slow is given up; the results stay, and a retry goes on.
+    """
 
     enabled: bool = True
     experiment: Annotated[str, Field(min_length=1)] = "ramer"
     max_artifact_mb: Positive = 100.0
+    timeout_s: Positive = 600.0
 
 
 class Config(Section):

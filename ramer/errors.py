@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
+
+_ADVICE = {
+    errno.ENOSPC: "free some space and run it again",
+    errno.EDQUOT: "free some space and run it again",
+    errno.EROFS: "choose a folder that can be written",
+    errno.EACCES: "change who may use it, or choose another folder",
+    errno.EMFILE: "raise the limit with `ulimit -n`",
+}
 
 
 class RamerError(Exception):
@@ -30,3 +39,15 @@ class RetrievalError(RamerError):
 
 class ModelError(RamerError):
     """A saved model cannot be loaded or does not fit its input."""
+
+
+def in_one_line(error: OSError) -> str:
+    """What the system refuses, of which file, and what to do about it."""
+    advice = _ADVICE.get(error.errno or 0)
+    # NumPy counts what it could write of an array, and loses the reason.
+    if error.errno is None and "requested and" in str(error):
+        reason, advice = f"cannot be written whole ({error})", _ADVICE[errno.ENOSPC]
+    else:
+        reason = " ".join((error.strerror or str(error) or type(error).__name__).split())
+    named = f"{error.filename}: {reason}" if error.filename is not None else reason
+    return f"{named}; {advice}" if advice else named

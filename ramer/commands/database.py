@@ -22,7 +22,7 @@ def add(
     """Append unlabelled clips to a model's retrieval database, all of them or none."""
     import os
 
-    from ramer.registry import names_version
+    from ramer.mlflow_address import names_version
     from ramer.serving.additions import add_to_database
     from ramer.serving.features import read_features
     from ramer.serving.modelfiles import open_model

@@ -11,7 +11,8 @@ import numpy as np
 
 from ramer.errors import ModelError
 from ramer.files import atomic_directory
-from ramer.registry import fetch_model, names_version
+from ramer.mlflow_address import names_version
+from ramer.registry import fetch_model
 from ramer.serving.database import write_database
 from ramer.serving.description import MODEL_FILE, Folders
 from ramer.serving.exported_model import ExportedModel, database_in, encoders_in, heads_in, index_in

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ramer.config import Config
+from ramer.credentials import without_credentials
 from ramer.files import write_json
-from ramer.registry import is_server, tracking_uri  # sets what MLflow reads when it is imported
+from ramer.mlflow_address import is_server, tracking_uri  # sets what MLflow reads when it is imported
 from ramer.tracking.provenance import Provenance
 from ramer.tracking.record import digest_inputs
 
@@ -47,11 +48,12 @@ def track(config: Config, root: Path, receipt: Path, *, environment: Mapping[str
 
         provenance = Provenance.read(root, environment)
         try:
-            with open_store(config.tracking.experiment, environment, root) as store:
+            settings = config.tracking
+            with open_store(settings.experiment, environment, root, timeout_s=settings.timeout_s) as store:
                 log_experiment(store, config, root, provenance, digest)
             outcome["logged"] = True
         except StoreError as error:
-            uri = tracking_uri(environment, root)
+            uri = without_credentials(tracking_uri(environment, root), environment)
             log.warning(
                 "warning: NOT logged to MLflow at %s: %s; results are kept, retry with: dvc repro -f -s track",
                 uri,
@@ -76,5 +78,5 @@ def experiment_link(experiment: str, environment: Mapping[str, str], root: Path,
 
     uri = tracking_uri(environment, root)
     with open_store(experiment, environment, root) as store:
-        base = uri if is_server(uri) else server
+        base = without_credentials(uri, environment) if is_server(uri) else server
         return f"{base.rstrip('/')}/#/experiments/{store.experiment_id}/runs?workflowType=machine_learning"

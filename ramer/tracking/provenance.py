@@ -7,9 +7,9 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
-from ramer.registry import main_workspace
+from ramer.credentials import without_credentials
+from ramer.mlflow_address import main_workspace
 
 # The pipeline itself rewrites these, and both are logged: they do not make the code unknown.
 _WRITTEN_BY_RUNS = ("dvc.lock", "params.yaml")
@@ -80,12 +80,7 @@ def dvc_remote(main: Path) -> dict[str, str] | None:
     if name is None:
         return None
     url = parser.get(f"'remote \"{name}\"'", "url", fallback="")
-    return {"name": name, "url": _without_credentials(url)}
-
-
-def _without_credentials(url: str) -> str:
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="")) if parts.netloc else url
+    return {"name": name, "url": without_credentials(url, {"url": url})}
 
 
 def _git(root: Path, *arguments: str) -> str:

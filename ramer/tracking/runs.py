@@ -13,6 +13,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run,
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 
 from ramer.config import Config
+from ramer.credentials import without_credentials
 from ramer.tracking.artifacts import staged
 from ramer.tracking.provenance import Provenance, dvc_remote
 from ramer.tracking.record import Corpus, Part, Record, read_record
@@ -52,9 +53,12 @@ def log_experiment(store: Store, config: Config, root: Path, provenance: Provena
     with _finishing(store, parent):
         record = read_record(config, root)
         writer = _Writer(store, root, config.tracking.max_artifact_mb, dvc_remote(provenance.main), record.corpus)
-        writer.write(parent, record.experiment)
-        store.client.set_tag(parent.info.run_id, MLFLOW_RUN_NOTE, _note(record))
+        if MLFLOW_RUN_NOTE not in parent.data.tags:  # the note is written last: where it is, a retry goes on below
+            store.waiting.doing = f"{len(record.experiment.artifacts)} files of the experiment"
+            writer.write(parent, record.experiment)
+            store.client.set_tag(parent.info.run_id, MLFLOW_RUN_NOTE, _note(record))
         for position, (method, part) in enumerate(record.methods.items()):
+            store.waiting.doing = f"method {position + 1} of {len(record.methods)}"
             child = children.get(method)
             if child is None:
                 tags = {**provenance.tags(), **record.tags[method], MLFLOW_PARENT_RUN_ID: parent.info.run_id}
@@ -66,6 +70,7 @@ def log_experiment(store: Store, config: Config, root: Path, provenance: Provena
                     writer.write(child, part)
             children[method] = child
         if _wants_version(config, provenance, root):
+            store.waiting.doing = "the model for the registry"
             from ramer.tracking.registration import register_run  # imports torch and FAISS
 
             register_run(store, config, root, children[config.serve.method], provenance)
@@ -108,7 +113,7 @@ def _finishing(store: Store, run: Run) -> Iterator[None]:
         yield
     except BaseException as error:
         with contextlib.suppress(Exception):  # the store may be what failed; the first fault is the one to report
-            store.client.set_tag(run_id, _FAULT_TAG, " ".join(str(error).split())[:5000])
+            store.client.set_tag(run_id, _FAULT_TAG, without_credentials(" ".join(str(error).split()))[:5000])
             store.client.set_terminated(run_id, _FAILED)
         raise
     store.client.set_terminated(run_id, _FINISHED)

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 import sqlalchemy.exc
 from filelock import FileLock, Timeout
@@ -16,15 +16,19 @@ from mlflow import MlflowClient
 from mlflow.entities import LifecycleStage
 from mlflow.exceptions import MlflowException
 
-from ramer.errors import RamerError
-from ramer.registry import defaults, is_server, main_workspace, sqlite_fault, tracking_uri
+from ramer.credentials import without_credentials
+from ramer.errors import in_one_line
+from ramer.mlflow_address import defaults, is_server, main_workspace, sqlite_fault, sqlite_file, tracking_uri
+from ramer.project import Project
+from ramer.tracking.patience import Waiting, probe
+from ramer.tracking.sqlite_store import StoreError, make_ready
 
 log = logging.getLogger(__name__)
 
-__all__ = ["Store", "StoreError", "is_server", "open_client", "open_store", "tracking_uri"]
+__all__ = ["Store", "StoreError", "open_client", "open_store", "tracking_uri"]
 
-_SQLITE = "sqlite:///"
-_LOCK_SECONDS = 600.0
+_SILENT_SECONDS, _LOCK_SECONDS = 15.0, 600.0
+_TIMEOUT_SECONDS = 600.0
 # Without the first the UI opens the experiment as one of prompts and traces.
 _UI_TAGS = {
     "mlflow.experimentKind": "custom_model_development",
@@ -34,8 +38,8 @@ _UI_TAGS = {
         "(audio, video, text), and `avg6` is the mean of the six conditions in which something is missing."
     ),
 }
-# A server that is down must cost seconds, a slow upload must not be cut off. What the user has set wins.
-_FIRST_CONTACT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
+# A server that is slow is waited for, one that is down is found out before. What the user has set wins.
+_FIRST_CONTACT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "60"}
 _AFTERWARDS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
@@ -45,38 +49,55 @@ _AFTERWARDS = {
 _FAULTS = (MlflowException, sqlalchemy.exc.SQLAlchemyError, sqlite3.Error, OSError)
 
 
-class StoreError(RamerError):
-    """The tracking store is unreachable or refuses to work."""
-
-
 @dataclass(frozen=True)
 class Store:
+    """An open store.
+
+    Attributes:
+        waiting: takes the words for what is being done.
+    """
+
     client: MlflowClient
     experiment_id: str
+    waiting: Waiting
 
 
 @contextlib.contextmanager
-def open_store(experiment: str, environment: Mapping[str, str], root: Path) -> Iterator[Store]:
-    """A client and the experiment's id, for one process of this workspace at a time.
+def open_store(
+    experiment: str, environment: Mapping[str, str], root: Path, *, timeout_s: float = _TIMEOUT_SECONDS
+) -> Iterator[Store]:
+    """A client and the experiment's id, for one process at a time.
 
-    Four processes that first touch a new SQLite store at once break it, and two that log the same
-    experiment would each find the other's unfinished run; both take seconds, so both wait here.
+    Two that log the same experiment would each find the other's unfinished run, and a SQLite file takes one writer:
+    so all who use one file wait for each other, whatever their workspace, and with another store all of one workspace.
+
+    Args:
+        timeout_s: seconds after which the work is given up, the wait for others not counted.
 
     Raises:
-        StoreError: the store is unreachable, or it failed while the body used it.
+        StoreError: the store is unreachable, it failed while the body used it, or the time was over.
     """
     _quieten("alembic", "mlflow", "urllib3")
     main = main_workspace(environment, root)
     uri = tracking_uri(environment, root)
+    waiting = Waiting(without_credentials(uri, environment), timeout_s)
     try:
-        with _lock(main):
+        with _lock(uri, main), waiting.limited():
             # MLflow names relative folders after the directory it starts in.
             with defaults(_FIRST_CONTACT), contextlib.chdir(main):
-                store = _connect(uri, experiment, main)
+                try:
+                    store = _connect(uri, experiment, main, waiting)
+                except ImportError as error:  # the driver of a database, or the client of an object store
+                    raise StoreError(f"{error}; install it beside ramer") from error
             with defaults(_AFTERWARDS):
                 yield store
     except _FAULTS as error:
-        raise StoreError(_one_line(error)) from error
+        if waiting.overdue:
+            raise StoreError(
+                f"{waiting.doing}: not done after {timeout_s:.0f} s, which tracking.timeout_s allows; what has been "
+                "logged is kept, a retry goes on from there"
+            ) from error
+        raise StoreError(_one_line(error, environment)) from error
 
 
 @contextlib.contextmanager
@@ -94,15 +115,15 @@ def open_client(environment: Mapping[str, str], root: Path) -> Iterator[MlflowCl
         with defaults(_AFTERWARDS):
             yield MlflowClient(tracking_uri=uri)
     except _FAULTS as error:
-        raise StoreError(_one_line(error)) from error
+        raise StoreError(_one_line(error, environment)) from error
 
 
-def _connect(uri: str, experiment: str, main: Path) -> Store:
-    database = Path(unquote(uri.removeprefix(_SQLITE))) if uri.startswith(_SQLITE) else None
-    if database is not None:
-        database.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.closing(sqlite3.connect(database)) as connection:  # MLflow would retry a bad path for hours
-            connection.execute("PRAGMA journal_mode=WAL")
+def _connect(uri: str, experiment: str, main: Path, waiting: Waiting) -> Store:
+    database = sqlite_file(uri)
+    if database is None:
+        probe(uri)
+    else:
+        make_ready(database)
     client = MlflowClient(tracking_uri=uri)
     found = client.get_experiment_by_name(experiment)
     if found is None:
@@ -115,18 +136,27 @@ def _connect(uri: str, experiment: str, main: Path) -> Store:
         )
     else:
         experiment_id = found.experiment_id
-    return Store(client, experiment_id)
+    return Store(client, experiment_id, waiting)
 
 
 @contextlib.contextmanager
-def _lock(main: Path) -> Iterator[None]:
-    folder = main / ".dvc" / "tmp" if (main / ".dvc").is_dir() else main / ".tracking"
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / "ramer-tracking.lock")
+def _lock(uri: str, main: Path) -> Iterator[None]:
+    database = sqlite_file(uri)
+    if database is not None:
+        path = database.with_name(f".{database.name}.lock")
+    else:
+        project = Project(main)
+        path = (project.dvc / "tmp" if project.dvc.is_dir() else project.tracking) / "ramer-tracking.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
     try:
-        lock.acquire(timeout=_LOCK_SECONDS)
+        lock.acquire(timeout=_SILENT_SECONDS)
     except Timeout:
-        raise StoreError(f"{lock.lock_file} was held by another process for {_LOCK_SECONDS:.0f} s") from None
+        log.info("waiting for another process that logs to MLflow (%s)", path)
+        try:
+            lock.acquire(timeout=_LOCK_SECONDS)
+        except Timeout:
+            raise StoreError(f"{path} was held by another process for {_LOCK_SECONDS:.0f} s") from None
     try:
         yield
     finally:
@@ -135,9 +165,10 @@ def _lock(main: Path) -> Iterator[None]:
 
 def _quieten(*names: str) -> None:
     for name in names:
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # their errors come with tracebacks, and to us anyway
 
 
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
+def _one_line(error: BaseException, environment: Mapping[str, str]) -> str:
+    said = in_one_line(error) if isinstance(error, OSError) else " ".join(str(error).split())
+    text = without_credentials(said or type(error).__name__, environment)
     return text if len(text) <= 300 else text[:297] + "..."

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import sqlite3
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +18,10 @@ from mlflow.entities import Run
 
 from ramer.config import Config, load_config
 from ramer.tracking import track
+from tests.support.closure import ROOT
 from tests.support.registered import run_track
 from tests.support.served_project import run_report
+from tests.support.servers import mlflow_server
 from tests.support.tree import build
 
 
@@ -59,6 +64,29 @@ class Workspace:
 def runs(client: MlflowClient, role: str, experiment: str = "ramer") -> list[Run]:
     found = client.get_experiment_by_name(experiment)
     return [] if found is None else list(client.search_runs([found.experiment_id], f"tags.`ramer.role` = '{role}'"))
+
+
+def start(folder: Path, environment: Mapping[str, str], *command: str) -> subprocess.Popen[str]:
+    """A Python process in a workspace, as DVC would start it."""
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_"))}
+    return subprocess.Popen(
+        [sys.executable, *(command or ("-m", "stages.track"))],
+        cwd=folder,
+        env={**inherited, "PYTHONPATH": str(ROOT), **environment},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("server")
+    stores = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", str(folder / "files")]
+    with mlflow_server(
+        "server", *stores, health="/health", folder=folder, seconds=90, MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false"
+    ) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

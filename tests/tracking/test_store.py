@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,34 +15,9 @@ from ramer.files import read_json
 from ramer.tracking import experiment_link, track
 from ramer.tracking.provenance import dvc_remote
 from ramer.tracking.store import tracking_uri
-from tests.support.servers import free_port, mlflow_server
+from tests.support.servers import free_port
 from tests.support.tree import METHODS, digests
-from tests.tracking.conftest import Workspace, runs
-
-REPOSITORY = Path(__file__).parents[2]
-
-
-def start(folder: Path, environment: Mapping[str, str], *command: str) -> subprocess.Popen[str]:
-    """A Python process in a workspace, as DVC would start it."""
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_"))}
-    return subprocess.Popen(
-        [sys.executable, *(command or ("-m", "stages.track"))],
-        cwd=folder,
-        env={**inherited, "PYTHONPATH": str(REPOSITORY), **environment},
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("server")
-    stores = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", str(folder / "files")]
-    with mlflow_server(
-        "server", *stores, health="/health", folder=folder, seconds=90, MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false"
-    ) as address:
-        yield address
+from tests.tracking.conftest import Workspace, runs, start
 
 
 @pytest.mark.slow
