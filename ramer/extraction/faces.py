@@ -1,69 +1,86 @@
-"""The largest face of a frame, found with OpenCV's Haar cascade (its weights are part of the package)."""
+"""Cut one face out of a picture: the largest or the most central of those that a detector finds."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import threading
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
-import cv2
 import numpy as np
 
 from ramer.extraction.media import Image
-from ramer.files import digest_file
 
-_CASCADE = "haarcascade_frontalface_alt2.xml"
-_DETECTION_SIDE = 640  # pixels of the longer side on which faces are sought
-_MIN_FACE_SHARE = 0.06  # of the longer side: smaller hits are mostly texture
-_SCALE_STEP = 1.1
-_MIN_NEIGHBOURS = 6
+Choice = Literal["largest", "central"]
+
+
+class Face(NamedTuple):
+    """A face in a picture.
+
+    Attributes:
+        x: of its centre, in pixels from the left.
+        y: of its centre, in pixels from the top.
+        side: of a square as large as its box, in pixels.
+        confidence: of the detector, 0 to 1; None where it gives none.
+    """
+
+    x: float
+    y: float
+    side: float
+    confidence: float | None = None
+
+
+@runtime_checkable
+class FaceDetector(Protocol):
+    """Finds every face of a picture, in any order."""
+
+    def detect(self, image: Image) -> list[Face]: ...
+
+
+class Crop(NamedTuple):
+    """A face and the square picture of it."""
+
+    image: Image
+    face: Face
 
 
 class FaceCropper:
-    """Cut out the largest face of a frame, square, with a margin.
-
-    Follows Viola and Jones, "Rapid object detection using a boosted cascade of simple features", CVPR 2001.
+    """Cut out one face of a picture, square, with a margin. May be called from several threads.
 
     Args:
+        detector: finds the faces.
         margin: share of the face's side that is added on each side.
+        choice: which face of several is taken.
     """
 
-    def __init__(self, margin: float) -> None:
+    def __init__(self, detector: FaceDetector, margin: float, choice: Choice = "largest") -> None:
+        self.detector = detector
         self.margin = margin
-        self._cascade = cv2.CascadeClassifier(str(_cascade_file()))
+        self.choice = choice
+        self._lock = threading.Lock()  # OpenCV's detectors keep the picture they work on
 
-    def largest(self, image: Image) -> tuple[float, float, float] | None:
-        """Centre x, centre y and side of the largest face in pixels, None where there is none."""
-        gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-        scale = min(1.0, _DETECTION_SIDE / max(gray.shape))
-        if scale < 1.0:
-            gray = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        smallest = max(24, round(_MIN_FACE_SHARE * max(gray.shape)))
-        boxes = self._cascade.detectMultiScale(gray, _SCALE_STEP, _MIN_NEIGHBOURS, minSize=(smallest, smallest))
-        if not len(boxes):
-            return None
-        # Ties by position: the detector's threads may report boxes in any order.
-        x, y, width, height = max(np.asarray(boxes).tolist(), key=lambda box: (box[2] * box[3], -box[0], -box[1]))
-        return (x + width / 2) / scale, (y + height / 2) / scale, max(width, height) / scale
+    def find(self, image: Image) -> Face | None:
+        """The face that is taken, None where there is none."""
+        with self._lock:
+            faces = self.detector.detect(image)
+        return chosen(faces, image.shape[1], image.shape[0], self.choice) if faces else None
 
-    def crop(self, image: Image) -> Image | None:
-        """The largest face with its margin, edge pixels repeated beyond the frame; None where there is no face."""
-        face = self.largest(image)
+    def crop(self, image: Image) -> Crop | None:
+        """The face with its margin, edge pixels repeated beyond the picture; None where there is no face."""
+        face = self.find(image)
         if face is None:
             return None
-        x, y, side = face
-        side = max(1, round(side * (1.0 + 2.0 * self.margin)))
-        left, top = round(x - side / 2), round(y - side / 2)
+        side = max(1, round(face.side * (1.0 + 2.0 * self.margin)))
+        left, top = round(face.x - side / 2), round(face.y - side / 2)
         height, width = image.shape[:2]
         beyond = (max(0, -top), max(0, top + side - height)), (max(0, -left), max(0, left + side - width))
         inside = image[max(0, top) : min(height, top + side), max(0, left) : min(width, left + side)]
-        return np.ascontiguousarray(np.pad(inside, (*beyond, (0, 0)), mode="edge"))
+        if not inside.size:  # its centre lies outside the picture
+            return None
+        return Crop(np.ascontiguousarray(np.pad(inside, (*beyond, (0, 0)), mode="edge")), face)
 
 
-def detector_record() -> dict[str, str]:
-    """What the manifest says of the detector."""
-    return {"name": _CASCADE.removesuffix(".xml"), "sha256": digest_file(_cascade_file())}
-
-
-def _cascade_file() -> Path:
-    from cv2 import data
-
-    return Path(data.haarcascades) / _CASCADE
+def chosen(faces: Sequence[Face], width: int, height: int, choice: Choice) -> Face:
+    """The largest face, or the one whose centre is nearest to the centre of a picture; ties by position."""
+    if choice == "largest":
+        return max(faces, key=lambda face: (face.side, -face.x, -face.y))
+    return min(faces, key=lambda face: (np.hypot(face.x - width / 2, face.y - height / 2), -face.side, face.x))

@@ -130,6 +130,7 @@ class FeatureStore:
             entry |= {"status": "failed" if outcome.failed else "missing", "reason": outcome.reason}
         else:
             entry |= {"status": "extracted"} | ({"notes": list(outcome.notes)} if outcome.notes else {})
+            entry |= {"faces": outcome.faces._asdict()} if outcome.faces else {}
             self.manifest.dims[modality] = len(outcome.vector)
         self.manifest.clips.setdefault(clip, {})[modality] = entry
         assert self._journal is not None

@@ -16,7 +16,7 @@ import ramer
 from ramer.config import fault_lines
 from ramer.data.names import name_problem
 from ramer.errors import ConfigError, CorpusError
-from ramer.extraction.settings import ExtractionSettings
+from ramer.extraction.settings import HAAR, ExtractionSettings
 from ramer.files import read_json, write_json
 from ramer.modalities import MODALITIES
 
@@ -35,7 +35,7 @@ class Manifest:
         settings: how features are made.
         records: per modality (and ``recognition``) the encoder: name, revision or digest, version.
         dims: per modality the length of a vector.
-        clips: clip -> modality -> {status, source, sha256, reason or notes, recognised}.
+        clips: clip -> modality -> {status, source, sha256, reason, or notes and faces, recognised}.
     """
 
     settings: ExtractionSettings
@@ -72,7 +72,7 @@ class Manifest:
             found = raw.get("format") if isinstance(raw, dict) else type(raw).__name__
             raise CorpusError(f"{path}: format: expected {FORMAT}, got {found!r}")
         try:
-            settings = ExtractionSettings.model_validate(raw["settings"])
+            settings = ExtractionSettings.model_validate(_completed(raw["settings"]))
             sections = raw["modalities"]
             records = {m: section["extractor"] for m, section in sections.items()}
             if raw["recognition"] is not None:
@@ -125,6 +125,12 @@ class Manifest:
         """Digest of everything that decides a modality's vectors, apart from the clip itself."""
         made_by = {"settings": self.settings.of(modality).deciding, "extractor": self.records[modality]}
         return digest_json(made_by)
+
+
+def _completed(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings of an older version, which knew one face detector and did not name it."""
+    video = settings.get("video")
+    return settings if video is None else settings | {"video": {"detector": HAAR} | video}
 
 
 def digest_json(value: Any) -> str:

@@ -21,12 +21,36 @@ class Missing(Exception):  # noqa: N818 - mostly returned, a state of a clip rat
         self.failed = failed
 
 
+class FacesSeen(NamedTuple):
+    """How well a clip shows the face that was taken.
+
+    Attributes:
+        frames: how many were looked at.
+        share: of them showed a face.
+        side: of the face in pixels, median over the frames that show one.
+        confidence: of the detector, mean over these frames; None where it gives none.
+    """
+
+    frames: int
+    share: float
+    side: float
+    confidence: float | None
+
+
 class Encoded(NamedTuple):
-    """A clip's vector in one modality, its sequence where asked for, and what a reader should know of it."""
+    """A clip's vector in one modality.
+
+    Attributes:
+        vector: float32 [dim].
+        frames: the sequence where asked for, float32 [steps, frame_dim].
+        notes: what a reader should know of it.
+        faces: for pictures cropped to a face.
+    """
 
     vector: Float32[np.ndarray, " dim"]
     frames: Float32[np.ndarray, "steps frame_dim"] | None = None
     notes: tuple[str, ...] = ()
+    faces: FacesSeen | None = None
 
 
 Outcome = Encoded | Missing

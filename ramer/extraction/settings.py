@@ -13,12 +13,22 @@ from ramer.modalities import MODALITIES
 
 SAMPLE_RATE = 16_000  # hertz; what openSMILE's sets and every speech model here expect
 
+CENTERFACE = "centerface"  # face detectors
+HAAR = "haar"
+
 Dtype = Literal["float32", "float16", "bfloat16"]
 Seconds = Annotated[float, Field(gt=0.0)]
 
 
 class Model(Section):
-    """extractor: a built-in one, or huggingface. model: hub name or local folder. revision: commit, tag or branch."""
+    """What encodes a modality.
+
+    Attributes:
+        extractor: a built-in one, or huggingface.
+        model: hub name or local folder.
+        revision: commit, tag or branch.
+        dtype: precision of the model.
+    """
 
     extractor: str
     model: str | None = None
@@ -48,9 +58,12 @@ class Model(Section):
 
 
 class AudioSettings(Model):
-    """layers: last ones averaged. chunk_seconds: longest input of a model.
+    """How sound is made vectors.
 
-    silence_dbfs: a clip whose loudest 50 ms stay below is silent.
+    Attributes:
+        layers: last ones averaged.
+        chunk_seconds: longest input of a model.
+        silence_dbfs: a clip whose loudest 50 ms stay below is silent.
     """
 
     extractor: Literal["egemaps", "huggingface"] = "egemaps"
@@ -63,25 +76,38 @@ class AudioSettings(Model):
 
 
 class VideoSettings(Model):
-    """frames_per_second: sampled. crop: face, or the whole frame. margin: of the face's side, added on each side.
+    """How pictures are made vectors.
 
-    min_face_share: of the sampled frames must show a face, else the detections are taken for errors.
+    Attributes:
+        frames_per_second: sampled.
+        crop: face, or the whole frame.
+        detector: of faces: centerface, haar, or the path of a YuNet model (ONNX).
+        face: which one of several is taken.
+        margin: share of the face's side that is added on each side.
+        min_face_share: of the sampled frames must show a face, else the detections are taken for errors.
     """
 
     extractor: Literal["face_hog_lbp", "huggingface"] = "face_hog_lbp"
     frames_per_second: Annotated[float, Field(gt=0.0)] = 5.0
     crop: Literal["face", "frame"] = "face"
+    detector: str = CENTERFACE
+    face: Literal["largest", "central"] = "largest"
     margin: Annotated[float, Field(ge=0.0, le=2.0)] = 0.2
     min_face_share: Share = 0.1
 
     def _idle(self) -> set[str]:
         return ({"dtype"} if self.extractor == "face_hog_lbp" else set()) | (
-            {"margin", "min_face_share"} if self.crop == "frame" else set()
+            {"detector", "face", "margin", "min_face_share"} if self.crop == "frame" else set()
         )
 
 
 class TextSettings(Model):
-    """layers: last ones averaged. max_tokens: a longer transcript is cut, and noted."""
+    """How transcripts are made vectors.
+
+    Attributes:
+        layers: last ones averaged.
+        max_tokens: a longer transcript is cut, and noted.
+    """
 
     extractor: Literal["minilm", "huggingface"] = "minilm"
     layers: Count = 4
@@ -89,7 +115,14 @@ class TextSettings(Model):
 
 
 class RecognitionSettings(Section):
-    """A Whisper model that writes the transcript where none is given. language: None lets it decide."""
+    """A Whisper model that writes the transcript where none is given.
+
+    Attributes:
+        model: hub name or local folder.
+        revision: commit, tag or branch.
+        language: None lets the model decide.
+        dtype: precision of the model.
+    """
 
     model: str
     revision: str | None = None
@@ -98,7 +131,15 @@ class RecognitionSettings(Section):
 
 
 class ExtractionSettings(Section):
-    """One section per modality, None where it is not extracted. per_frame: also keep the sequences (``-FRA``)."""
+    """How a corpus' features are made.
+
+    Attributes:
+        audio: None where this modality is not extracted, as for the other two.
+        video: likewise.
+        text: likewise.
+        recognition: None where nothing is recognised.
+        per_frame: also keep the sequences (``-FRA``).
+    """
 
     audio: AudioSettings | None = AudioSettings()
     video: VideoSettings | None = VideoSettings()

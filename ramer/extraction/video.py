@@ -13,10 +13,11 @@ import torch
 from jaxtyping import Float32
 
 from ramer.errors import ModelError
-from ramer.extraction.faces import FaceCropper, detector_record
+from ramer.extraction.detectors import build_detector, detector_record
+from ramer.extraction.faces import Face, FaceCropper
 from ramer.extraction.huggingface import Source
 from ramer.extraction.media import FrameSampler, Image
-from ramer.extraction.outcomes import Missing, Outcome, one_line, pooled
+from ramer.extraction.outcomes import Encoded, FacesSeen, Missing, Outcome, one_line, pooled
 from ramer.extraction.settings import VideoSettings
 
 _SIDE = 96  # pixels; six HOG cells, four LBP cells
@@ -86,15 +87,15 @@ class VisionModelEncoder:
 
 
 class _Shown(NamedTuple):
-    """What one clip's frames turned out to hold."""
+    """What one clip's frames turned out to hold; faces: of the frames that show one, where faces are sought."""
 
     sampled: int
-    kept: int
+    faces: list[Face]
     notes: tuple[str, ...]
 
 
 class VideoEncoder:
-    """Sampled frames, cropped to the largest face, encoded in batches that run across clips.
+    """Sampled frames, cropped to one face, encoded in batches that run across clips.
 
     Args:
         batch_size: images per call of the encoder; changes speed and memory, not results.
@@ -105,7 +106,11 @@ class VideoEncoder:
         self.images = images
         self.batch_size = batch_size
         self.keep_frames = keep_frames
-        self.cropper = FaceCropper(settings.margin) if settings.crop == "face" else None
+        self.cropper = (
+            FaceCropper(build_detector(settings.detector), settings.margin, settings.face)
+            if settings.crop == "face"
+            else None
+        )
 
     def encode(self, paths: list[Path]) -> list[Outcome]:
         """One outcome per file; a file that breaks costs no other file its result."""
@@ -132,32 +137,50 @@ class VideoEncoder:
     def _crops(self, paths: list[Path], shown: list[_Shown | Missing]) -> Iterator[tuple[int, Image]]:
         for clip, path in enumerate(paths):
             sampler = FrameSampler(path, self.settings.frames_per_second)
-            sampled = kept = 0
+            sampled = 0
+            faces: list[Face] = []
             try:
                 for frame in sampler:
                     sampled += 1
-                    crop = self.cropper.crop(frame) if self.cropper else _shrunk(frame)
+                    if self.cropper is None:
+                        yield clip, _shrunk(frame)
+                        continue
+                    crop = self.cropper.crop(frame)
                     if crop is not None:
-                        kept += 1
-                        yield clip, crop
+                        faces.append(crop.face)
+                        yield clip, crop.image
             except Missing as missing:
                 shown.append(missing)
             except (cv2.error, MemoryError, ValueError) as error:
                 shown.append(Missing(f"frames cannot be read: {one_line(error)}", failed=True))
             else:
-                shown.append(_Shown(sampled, kept, sampler.notes))
+                shown.append(_Shown(sampled, faces, sampler.notes))
 
     def _outcome(self, shown: _Shown | Missing, vectors: list[np.ndarray] | None) -> Outcome:
         if isinstance(shown, Missing):
             return shown
         if vectors is None:
             return Missing(f"no face in {shown.sampled} frames")
-        if shown.kept < self.settings.min_face_share * shown.sampled:
-            return Missing(f"a face in only {shown.kept} of {shown.sampled} frames")
+        if self.cropper is None:
+            return pooled(np.stack(vectors), keep_frames=self.keep_frames, notes=shown.notes)
+        told = f"{len(shown.faces)} of {shown.sampled} frames"
+        if len(shown.faces) < self.settings.min_face_share * shown.sampled:
+            return Missing(f"a face in only {told}")
         notes = shown.notes
-        if shown.kept < shown.sampled:
-            notes += (f"a face in {shown.kept} of {shown.sampled} frames",)
-        return pooled(np.stack(vectors), keep_frames=self.keep_frames, notes=notes)
+        if len(shown.faces) < shown.sampled:
+            notes += (f"a face in {told}",)
+        made = pooled(np.stack(vectors), keep_frames=self.keep_frames, notes=notes)
+        return made._replace(faces=_seen(shown)) if isinstance(made, Encoded) else made
+
+
+def _seen(shown: _Shown) -> FacesSeen:
+    sure = [face.confidence for face in shown.faces if face.confidence is not None]
+    return FacesSeen(
+        frames=shown.sampled,
+        share=round(len(shown.faces) / shown.sampled, 4),
+        side=round(float(np.median([face.side for face in shown.faces])), 1),
+        confidence=round(float(np.mean(sure)), 4) if sure else None,
+    )
 
 
 def _shrunk(image: Image) -> Image:
@@ -182,7 +205,7 @@ def describe(settings: VideoSettings) -> dict[str, Any]:
         record = Source(settings.model, settings.revision).record
     else:
         record = {"name": "HOG+LBP", "package": "scikit-image", "version": version("scikit-image")}
-    return record | ({"face_detector": detector_record()} if settings.crop == "face" else {})
+    return record | ({"face_detector": detector_record(settings.detector)} if settings.crop == "face" else {})
 
 
 def build(

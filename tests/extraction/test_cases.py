@@ -166,39 +166,6 @@ def test_stereo_at_another_rate(light: Extractor, tmp_path: Path, make_tone: Mak
     assert abs(plain[0] - other[0]) < 0.1  # pitch, in semitones
 
 
-def test_a_face_in_the_corner_is_cropped_square(speech_clip: Path) -> None:
-    from ramer.extraction.faces import FaceCropper
-    from ramer.extraction.media import FrameSampler
-
-    cropper = FaceCropper(margin=0.5)
-    image = next(iter(FrameSampler(speech_clip, 1.0)))
-    face = cropper.largest(image)
-    assert face is not None
-    x, y, side = (round(value) for value in face)
-    corner = np.ascontiguousarray(image[y - side // 2 - 8 :, x - side // 2 - 8 :])
-    crop = cropper.crop(corner)
-    assert crop is not None
-    assert crop.shape[0] == crop.shape[1] > side
-
-
-def test_of_two_faces_the_larger_is_taken(speech_clip: Path) -> None:
-    import cv2
-
-    from ramer.extraction.faces import FaceCropper
-    from ramer.extraction.media import FrameSampler
-
-    image = next(iter(FrameSampler(speech_clip, 1.0)))
-    small = cv2.resize(image, None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA)
-    both = np.zeros((720, 1280 + small.shape[1], 3), dtype=np.uint8)
-    both[: small.shape[0], : small.shape[1]] = small
-    both[:, small.shape[1] :] = image
-    cropper = FaceCropper(margin=0.0)
-    found, alone = cropper.largest(both), cropper.largest(image)
-    assert found is not None
-    assert alone is not None
-    np.testing.assert_allclose(found, np.add(alone, (small.shape[1], 0, 0)), atol=25)
-
-
 def test_words_are_recognised_where_there_is_no_transcript(
     whisper: Path, tmp_path: Path, make_wav: MakeWav, make_tone: MakeTone
 ) -> None:
