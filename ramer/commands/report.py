@@ -19,7 +19,7 @@ def report(
     from ramer.errors import RamerError
     from ramer.files import read_json
     from ramer.reporting.markdown import markdown_table
-    from ramer.reporting.tables import TABLE_WIDTH, comparison_table
+    from ramer.reporting.tables import TABLE_WIDTH, comparison_tables
 
     summary, page = workspace / "results" / "summary.json", workspace / "results" / "report.html"
     for path in (summary, page):
@@ -30,7 +30,7 @@ def report(
         return
     # Off a terminal rich assumes 80 columns, which would cut the intervals off.
     console = Console(width=None if Console().is_terminal else TABLE_WIDTH)
-    console.print(comparison_table(read_json(summary)))
+    console.print(*comparison_tables(read_json(summary), console.width))
     typer.echo(f"report: {page}")
     if open_page:
         typer.launch(str(page.resolve()))

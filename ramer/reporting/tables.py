@@ -1,8 +1,8 @@
-"""The comparison of methods as a table for the terminal."""
+"""The comparison of methods as tables for the terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich import box
@@ -12,38 +12,48 @@ from rich.text import Text
 from ramer.modalities import AVERAGE, FULL_CONDITION, MISSING_CONDITIONS
 
 METRIC = "weighted_f1"
-TABLE_WIDTH = 110  # columns that the whole table needs
+TABLE_WIDTH = 110  # columns that everything in one table needs
+_CAPTION = (
+    "± spread over seeds · against the reference: difference of avg6 \\[interval], p after Holm\n"
+    "bold: best deployable · † not deployable, a bound"
+)
+_TITLE = "Weighted F1 on the test rows, in points"
 
 
-def comparison_table(summary: Mapping[str, Any]) -> Table:
+def comparison_tables(summary: Mapping[str, Any], width: int = TABLE_WIDTH) -> list[Table]:
     """Weighted F1 in points per method and condition, best first, with the difference to the reference.
 
     Args:
         summary: the content of ``results/summary.json``.
+        width: columns of the terminal; below ``TABLE_WIDTH`` the conditions are a second table.
     """
+    whole = (*MISSING_CONDITIONS, AVERAGE, FULL_CONDITION)
+    if width >= TABLE_WIDTH:
+        return [_table(summary, whole, compared=True, title=_TITLE, caption=_CAPTION)]
+    return [
+        _table(summary, (AVERAGE, FULL_CONDITION), compared=True, title=_TITLE),
+        _table(summary, MISSING_CONDITIONS, compared=False, title="By what is available", caption=_CAPTION),
+    ]
+
+
+def _table(
+    summary: Mapping[str, Any], conditions: Sequence[str], *, compared: bool, title: str, caption: str | None = None
+) -> Table:
     methods, reference = summary["methods"], summary["reference"]
-    table = Table(
-        title="Weighted F1 on the test rows, in points",
-        caption="± spread over seeds · against the reference: difference of avg6 \\[interval], p after Holm\n"
-        "bold: best deployable · † not deployable, a bound",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-    )
-    table.add_column("method", no_wrap=True, max_width=24, overflow="ellipsis")
-    for condition in (*MISSING_CONDITIONS, AVERAGE, FULL_CONDITION):
+    table = Table(title=title, caption=caption, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("method", overflow="fold")
+    for condition in (*conditions, *(("vs reference", "p") if compared else ())):
         table.add_column(condition, justify="right", no_wrap=True)
-    table.add_column("vs reference", justify="right", no_wrap=True)
-    table.add_column("p", justify="right", no_wrap=True)
     best = best_deployable(summary)
     found = {c["method"]: c for c in summary["comparisons"] if (c["metric"], c["condition"]) == (METRIC, AVERAGE)}
     for name in sorted(methods, key=lambda n: -_mean(methods[n], AVERAGE)):
         cells = [Text(name if methods[name]["deployable"] else f"{name}†")]
-        for condition in (*MISSING_CONDITIONS, AVERAGE, FULL_CONDITION):
+        for condition in conditions:
             text = points(_mean(methods[name], condition))
             if condition == AVERAGE:
                 text += f" ± {points(methods[name][condition][METRIC]['std'])}"
             cells.append(Text(text, style="bold" if name in best[condition] else ""))
-        table.add_row(*cells, *_against(found.get(name), name == reference))
+        table.add_row(*cells, *(_against(found.get(name), name == reference) if compared else ()))
     return table
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from rich.console import Console
 
 from ramer.evaluation.metrics import METRICS
 from ramer.modalities import CONDITIONS
 from ramer.reporting.markdown import markdown_table
-from ramer.reporting.tables import comparison_table, p_text, points, signed
+from ramer.reporting.tables import comparison_tables, p_text, points, signed
 
 NAMES = ("ramer", "ramer_literal", "zero_fill", "mean_fill", "late_product", "random_neighbours", "modality_dropout",
          "oracle", "prior", "distil")  # fmt: skip
@@ -30,7 +31,7 @@ def summary() -> dict:
 
 def printed(width: int) -> list[str]:
     console = Console(file=io.StringIO(), width=width, color_system=None)
-    console.print(comparison_table(summary()))
+    console.print(*comparison_tables(summary(), width))
     return console.file.getvalue().splitlines()  # type: ignore[attr-defined]
 
 
@@ -41,6 +42,31 @@ def test_ten_methods_fit_110_columns_without_cutting_a_figure() -> None:
     assert sum("49.0 ± 1.2" in line for line in lines) == 1
     cell = f"{signed(-0.1234)} [{signed(-0.1534)}, +10.3]  0.047"
     assert cell in next(line for line in lines if line.strip().startswith("distil"))
+
+
+@pytest.mark.parametrize("width", [72, 80, 100])
+def test_a_usual_terminal_shows_every_figure(width: int) -> None:
+    lines = printed(width)
+    assert max(len(line) for line in lines) <= width
+    assert not any("…" in line for line in lines)
+    first, second = (line.split() for line in lines if line.split()[:1] == ["distil"])
+    assert first[1:5] == ["49.0", "±", "1.2", "49.0"]
+    assert first[5:] == [*signed(-0.1234).split(), f"[{signed(-0.1534)},", "+10.3]", "0.047"]
+    assert second[1:] == ["49.0"] * 6
+    assert [line.split() for line in lines if line.split()[:1] == ["method"]] == [
+        ["method", "avg6", "avt", "vs", "reference", "p"],
+        ["method", "a", "v", "t", "av", "at", "vt"],
+    ]
+
+
+def test_a_long_name_is_folded_not_cut() -> None:
+    long = summary()
+    long["methods"]["m" * 60] = long["methods"]["ramer"]
+    console = Console(file=io.StringIO(), width=80, color_system=None)
+    console.print(*comparison_tables(long, 80))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "…" not in text
+    assert text.count("m" * 20) >= 2
 
 
 def test_best_first_reference_named_and_bounds_marked() -> None:
