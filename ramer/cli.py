@@ -6,10 +6,11 @@ import functools
 import os
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
+from ramer import __version__
 from ramer.commands import database
 from ramer.commands.demo import demo
 from ramer.commands.export import export
@@ -21,12 +22,27 @@ from ramer.commands.report import report
 from ramer.errors import RamerError
 
 app = typer.Typer(
-    help="Emotion recognition from audio, face and text when some of them are missing.",
+    name="ramer",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help: rich takes half of the time that help takes
 )
+
+
+def _say_version(asked: bool) -> bool:
+    if asked:
+        typer.echo(f"ramer {__version__}")
+        raise typer.Exit
+    return asked
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_say_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Emotion recognition from audio, face and text when some of them are missing."""
 
 
 def plain_errors(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ramer import __version__
 from ramer.modalities import MODALITIES
 from ramer.serving.predictor import Predictor
 from tests.support.commands import call, refused
@@ -176,11 +177,13 @@ def test_report_prints_the_comparison(served: Path, tmp_path: Path) -> None:
     assert out.splitlines()[-1] == f"report: {tmp_path / 'results/report.html'}"
 
 
-def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def run(
+    *arguments: str, cwd: Path | None = None, environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})},
         capture_output=True,
         text=True,
         timeout=300,
@@ -195,6 +198,20 @@ def test_help_imports_nothing_heavy() -> None:
     assert helped.returncode == 0
     for command in ("predict", "neighbours", "report", "export", "promote", "database", "demo", "extract"):
         assert command in helped.stdout
+
+
+def test_the_package_runs_as_a_module_and_says_its_version() -> None:
+    for ran in (run("-m", "ramer", "--version"), run("-m", "ramer.cli", "--version")):
+        assert (ran.returncode, ran.stdout, ran.stderr) == (0, f"ramer {__version__}\n", "")
+    assert run("-m", "ramer", "--help").stdout.startswith("Usage: ramer ")
+
+
+def test_a_shell_completes_commands_and_options() -> None:
+    for words, expected in (("ramer pre", "predict"), ("ramer report --mark", "--markdown")):
+        asked = {"_RAMER_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
+        ran = run("-m", "ramer", environment=asked)
+        assert ran.stdout.split() == [expected]
+    assert "complete" in run("-m", "ramer", "--show-completion", "bash").stdout
 
 
 def test_predict_runs_in_the_project_folder_as_a_process(served: Path, clips: Path, tmp_path: Path) -> None:
