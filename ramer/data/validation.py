@@ -6,6 +6,7 @@ from collections import Counter
 
 import numpy as np
 
+from ramer.data.classes import class_faults
 from ramer.data.corpus import UNLABELLED, RawCorpus, cut_faults
 from ramer.data.prepared import SPLITS
 from ramer.errors import CorpusError
@@ -73,6 +74,8 @@ def _label_faults(corpus: RawCorpus) -> list[str]:
     faults = []
     if len(set(names)) != len(names) or not all(name.strip() for name in names):
         faults.append(f"{corpus.source}: label_names: expected distinct, non-empty names, got {list(names)}")
+    else:
+        faults += [f"{corpus.source}: label: {fault}" for fault in class_faults(names)]
     wrong = (labels < UNLABELLED) | (labels >= len(names))
     faults += [
         f"{corpus.source}: {corpus.where(int(row))}: label: expected -1 (none) to {len(names) - 1}, got {labels[row]}"

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import csv
+import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 
+from ramer.data.clip_tables import read_clip_table
 from ramer.data.names import name_problem
+from ramer.data.pairing import pair_names
 from ramer.errors import CorpusError
 from ramer.extraction.extractor import Clip
 from ramer.extraction.formats import AUDIO_SUFFIXES, MEDIA_SUFFIXES
+
+log = logging.getLogger(__name__)
+_ABSENT_WORDS = ("nan", "none", "null", "n/a", "<na>")
 
 
 def find_clips(media: Path, transcripts: Path | None) -> tuple[list[Clip], list[str]]:
@@ -19,16 +24,19 @@ def find_clips(media: Path, transcripts: Path | None) -> tuple[list[Clip], list[
     A clip is named by its path below ``media`` without suffix. A sound file and a video file of one name are one
     clip: sound is read from the former, pictures from the latter.
 
+    Transcripts that name no media, and media without a transcript, are counted in a warning.
+
     Raises:
-        CorpusError: no folder, no clip in it, or a table that cannot be used.
+        CorpusError: no folder, no clip in it, a table that cannot be used, or one of which hardly any row names a clip.
     """
     if not media.is_dir():
         raise CorpusError(f"{media}: no such folder, expected one with media files")
     sounds, videos, faults = _scan(media)
     sentences = read_transcripts(transcripts) if transcripts is not None else {}
     clips = {name: _clip(name, sounds.get(name), videos.get(name)) for name in sounds.keys() | videos.keys()}
+    _check_pairing(transcripts, [without_suffix(written, clips) for written, _ in sentences.values()], list(clips))
     for row, (written, sentence) in sentences.items():
-        name = _without_suffix(written, clips)
+        name = without_suffix(written, clips)
         problem = name_problem(name)
         if problem:
             faults.append(f"{transcripts}: row {row}: clip {written!r}: {problem}; left out")
@@ -50,39 +58,27 @@ def read_transcripts(path: Path) -> dict[int, tuple[str, str]]:
     Raises:
         CorpusError: not UTF-8, no such columns, or a row without a clip; one line per fault.
     """
-    return {number: (row["clip"], row["sentence"]) for number, row in read_csv(path, required=("clip", "sentence"))}
-
-
-def read_csv(path: Path, required: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
-    """Rows of a UTF-8 CSV (a byte order mark is allowed) with their numbers, the header being row 1.
-
-    Raises:
-        CorpusError: not there, not UTF-8, not these columns, or a row whose ``clip`` is empty; one line per fault.
-    """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True, restval="")
-            columns = [(name or "").strip() for name in reader.fieldnames or []]
-            lacking = [name for name in required if name not in columns]
-            if lacking:
-                raise CorpusError(f"{path}: no column {', '.join(lacking)}, expected {', '.join(required)}")
-            reader.fieldnames = columns
-            rows = [(number, row) for number, row in enumerate(reader, start=2)]
-    except FileNotFoundError:
-        raise CorpusError(f"{path}: no such file, expected a CSV with {', '.join(required)}") from None
-    except UnicodeDecodeError as error:
-        raise CorpusError(f"{path}: not UTF-8 (byte {error.start}), expected a UTF-8 CSV") from None
-    except (OSError, csv.Error) as error:
-        raise CorpusError(f"{path}: cannot be read as CSV: {error}") from None
-    faults = [
-        f"{path}: row {number}: more fields than the header names; is a comma not quoted?"
-        for number, row in rows
-        if None in row
+    table = read_clip_table(path, required=("clip", "sentence"))
+    absent = [
+        (number, row["sentence"]) for number, row in table.rows if row["sentence"].strip().lower() in _ABSENT_WORDS
     ]
-    faults += [f"{path}: row {number}: clip: empty, expected a name" for number, row in rows if not row["clip"].strip()]
-    if faults:
-        raise CorpusError(faults)
-    return [(number, row | {"clip": row["clip"].strip()}) for number, row in rows]
+    if absent:
+        number, word = absent[0]
+        told = f"{len(absent)} sentences read {word!r} (the first in row {number}) and are taken as spoken"
+        log.warning("%s: %s; leave the cell empty where nothing was said", path, told)
+    return {number: (row["clip"], row["sentence"]) for number, row in table.rows}
+
+
+def _check_pairing(transcripts: Path | None, names: list[str], media: list[str]) -> None:
+    """Say what does not pair; refuse a table whose names are written in another way than the media's."""
+    if transcripts is None or not media:
+        return
+    pairing = pair_names(names, media)
+    said = f"{transcripts}: {pairing.said('rows', 'media files')}"
+    if pairing.hardly_any:
+        raise CorpusError(said)
+    if pairing.unmatched or pairing.unused:
+        log.warning("%s", said)
 
 
 def _scan(media: Path) -> tuple[dict[str, Path], dict[str, Path], list[str]]:
@@ -119,7 +115,8 @@ def _clip(name: str, sound: Path | None, video: Path | None) -> Clip:
     return Clip(name, audio=sound or video, video=video, problems=problems)
 
 
-def _without_suffix(written: str, clips: Mapping[str, Clip] | Iterable[str]) -> str:
+def without_suffix(written: str, clips: Collection[str]) -> str:
+    """A clip's name as a table writes it, without the ending of a media file unless a clip is named so."""
     name = written
     if name not in clips and Path(name).suffix.lower() in MEDIA_SUFFIXES:
         name = str(PurePosixPath(name).with_suffix(""))

@@ -167,6 +167,9 @@ FAULTS: list[tuple[str, Callable[[Arrays], None], str]] = [
         _set("split", 11, "dev"),
         "row 11 (id 'clip11'): split: expected train, val, test, pool, got 'dev'",
     ),
+    ("an absent class", _replace("label_names", ["calm", "glad", "nan"]), "label: 'nan': an absent value, not a class"),
+    ("spellings", _replace("label_names", ["Calm", "calm", "glad"]), "label: 'Calm', 'calm': one class in several"),
+    ("a scale", _replace("label_names", ["-1.5", "0.0", "2.5"]), "numbers on a scale, not classes; cut them into"),
     ("same class name", _replace("label_names", ["a", "a", "b"]), "label_names: expected distinct, non-empty names"),
     (
         "one class",

@@ -77,7 +77,10 @@ def test_the_same_labels_give_the_same_bytes(features: Path, tmp_path: Path) -> 
         ("clip,label\na,x\na,y\n", "row 3: clip: 'a' was named before"),
         ("clip,label,split\na,x,dev\nb,y,test\n", "row 2: split: 'dev', expected one of train, val, test, pool"),
         ("clip,label\na,x\nb,x\n", "label: expected at least two classes, got 1"),
-        ("clip,emotion\na,x\n", "no column label, expected clip, label"),
+        (
+            "clip,emotion\na,x\n",
+            "no column label, expected clip, label; found 'clip', 'emotion'; rename 'emotion' to label?",
+        ),
         ("clip,label\n", "no row, expected one per clip"),
     ],
 )
@@ -127,3 +130,32 @@ def test_the_folders_are_read_as_merbench_features(features: Path, tmp_path: Pat
     rows = np.concatenate(list(FolderSource(features / "egemaps-UTT", ids, tmp_path / "cache").blocks()))
     np.testing.assert_array_equal(rows[2], np.load(features / "egemaps-UTT" / "c.npy"))
     assert np.isnan(rows[1]).all()
+
+
+def test_labels_that_are_no_classes_are_refused(features: Path, tmp_path: Path) -> None:
+    labels = write(tmp_path / "labels.csv", "clip,label\na,-1.6\nb,2.4\nc,\n")
+    with pytest.raises(CorpusError, match=r"label: '-1\.6' \(1 row\), '2\.4' \(1 row\): numbers on a scale"):
+        pack_corpus(features, labels, tmp_path / "corpus.npz")
+    assert not (tmp_path / "corpus.npz").exists()
+
+
+def test_a_label_table_may_write_the_ending_of_the_file(features: Path, tmp_path: Path) -> None:
+    labels = write(tmp_path / "labels.csv", "clip,label\na.wav,x\nb.WAV,y\n")
+    pack_corpus(features, labels, tmp_path / "corpus.npz")
+    assert read_npz(tmp_path / "corpus.npz").ids.tolist() == ["a", "b"]
+
+
+def test_labels_that_name_other_clips_say_why(features: Path, tmp_path: Path) -> None:
+    labels = write(tmp_path / "labels.csv", "clip,label\nA,x\nB,y\n")
+    with pytest.raises(CorpusError) as error:
+        pack_corpus(features, labels, tmp_path / "corpus.npz")
+    assert "likely cause: upper and lower case ('A' is 'a'?, 'B' is 'b'?)" in error.value.faults[0]
+
+
+def test_clips_without_a_row_and_columns_that_look_meant_are_said(
+    features: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    labels = write(tmp_path / "labels.csv", "clip,label,actor\na,x,1\nb,y,2\n")
+    pack_corpus(features, labels, tmp_path / "corpus.npz")
+    assert "2 of 4 clips that were extracted have none of the rows, such as 'c', 'quiet'" in caplog.text
+    assert "the column 'actor' is not read: speaker is the name of that column" in caplog.text

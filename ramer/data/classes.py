@@ -1,0 +1,83 @@
+"""Names of classes that are none: numbers on a scale, several labels in a cell, spellings of one name, absent values."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+
+_ABSENT = frozenset("nan none null n/a na #n/a nil <na> nat - ? .".split())
+_WHOLE = re.compile(r"[+-]?\d+")
+_SEPARATORS = re.compile(r"[;|,\t]|\s/\s|\s\+\s|\s&\s")
+_LIST = re.compile(r"[\[({].*[\])}]")
+_BETWEEN = re.compile(r"[/+&]|\band\b", re.IGNORECASE)
+_MOST_NUMBERED = 30  # classes that are numbered; the field's largest sets have 27 or 28
+_SHOWN = 3
+
+
+def class_faults(names: Collection[str], rows: Mapping[str, int] | None = None) -> list[str]:
+    """One line per kind of name that is no class, with the choice to make.
+
+    Args:
+        names: the distinct names, without spaces around them.
+        rows: how many rows each has, where it is known.
+    """
+    absent = [name for name in names if name.casefold() in _ABSENT]
+    numbers = [name for name in names if name not in absent and _is_number(name)]
+    several = [name for name in names if name not in numbers and name not in absent and _is_several(name, names)]
+    faults = []
+    if absent:
+        faults.append(
+            f"{_listed(absent, rows)}: an absent value, not a class; leave it empty (-1 among numbers) for a row "
+            "without a label, which joins the pool"
+        )
+    if any(not _WHOLE.fullmatch(name) for name in numbers) or len(numbers) > _MOST_NUMBERED:
+        faults.append(
+            f"{_listed(numbers, rows)}: numbers on a scale, not classes; cut them into classes, "
+            "as negative (below 0) and nonnegative"
+        )
+    elif numbers and len(numbers) + len(absent) + len(several) < len(names):
+        words = [name for name in names if name not in {*numbers, *absent, *several}]
+        faults.append(f"{_listed(numbers, rows)} beside {_listed(words, rows)}: name classes by numbers or by words")
+    if several:
+        faults.append(
+            f"{_listed(several, rows)}: several labels of one row; choose one, or leave it empty for the pool"
+        )
+    return [*faults, *_spellings([name for name in names if name not in numbers], rows)]
+
+
+def _is_number(name: str) -> bool:
+    try:
+        float(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_several(name: str, names: Collection[str]) -> bool:
+    if _SEPARATORS.search(name) or _LIST.fullmatch(name):
+        return True
+    parts = [part.strip() for part in _BETWEEN.split(name)]
+    return len(parts) > 1 and all(part in names for part in parts)
+
+
+def _spellings(names: Collection[str], rows: Mapping[str, int] | None) -> list[str]:
+    alike: defaultdict[str, list[str]] = defaultdict(list)
+    for name in names:
+        alike[re.sub(r"[\s_-]+", "", unicodedata.normalize("NFKC", name).casefold())].append(name)
+    return [
+        f"{_listed(spelt, rows)}: one class in several spellings; write it in one"
+        for spelt in alike.values()
+        if len(spelt) > 1
+    ]
+
+
+def _listed(names: list[str], rows: Mapping[str, int] | None) -> str:
+    shown = [f"{name!r}{_rows(rows[name]) if rows and name in rows else ''}" for name in names[:_SHOWN]]
+    rest = len(names) - _SHOWN
+    return ", ".join(shown) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _rows(count: int) -> str:
+    return f" ({count} row{'' if count == 1 else 's'})"

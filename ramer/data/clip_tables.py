@@ -1,0 +1,170 @@
+"""Tables with a row per clip that somebody else wrote as CSV: what cannot be read is said with its row and its cause."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from ramer.data.packed_keys import meant_for
+from ramer.errors import CorpusError
+from ramer.opening import read_regular
+
+_MOST_BYTES = 1 << 28
+_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+_KEYS = {"clip": "ids", "speaker": "speaker", "split": "split", "label": "label"}  # as packed_keys calls the columns
+_SENTENCES = frozenset("sentences text texts transcript transcripts transcription utterance words chinese english".split())
+
+
+@dataclass(frozen=True)
+class ClipTable:
+    """A table with a row per clip.
+
+    Attributes:
+        path: of the file.
+        columns: their names, as the caller knows them.
+        rows: number (the header is row 1) and cells by column; ``clip`` is never empty.
+        notes: what a reader should know: columns that look meant and are not read.
+    """
+
+    path: Path
+    columns: tuple[str, ...]
+    rows: tuple[tuple[int, dict[str, str]], ...]
+    notes: tuple[str, ...]
+
+
+def read_clip_table(path: Path, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> ClipTable:
+    """Read a UTF-8 CSV with commas (a byte order mark is allowed); capitals in a column's name do not matter.
+
+    Raises:
+        CorpusError: not there, not UTF-8, not these columns, damaged quoting, or a row that is too long, too short or
+            without a clip; one line per fault.
+    """
+    try:
+        text = _decoded(path, read_regular(path, _MOST_BYTES))
+    except FileNotFoundError:
+        raise CorpusError(f"{path}: no such file, expected a CSV with {', '.join(required)}") from None
+    except OSError as error:
+        raise CorpusError(f"{path}: cannot be read: {error.strerror}") from None
+    records = _records(path, text)
+    header = records[0][1] if records else []
+    columns = _columns(path, header, (*required, *optional), required)
+    faults: list[str] = []
+    rows: list[tuple[int, dict[str, str]]] = []
+    for number, cells in records[1:]:
+        if len(cells) != len(columns):
+            faults.append(f"{path}: row {number}: {_length_fault(len(cells), len(columns))}")
+            continue
+        row = dict(zip(columns, cells, strict=True))
+        if "clip" in row:
+            row["clip"] = row["clip"].strip()
+            if not row["clip"]:
+                faults.append(f"{path}: row {number}: clip: empty, expected a name")
+        rows.append((number, row))
+    if faults:
+        raise CorpusError(faults)
+    notes = [
+        f"{path}: the column {name!r} is not read: {wanted} is the name of that column"
+        for wanted in optional
+        if wanted not in columns
+        for name in _meant(wanted, columns, (*required, *optional))
+    ]
+    return ClipTable(path, tuple(columns), tuple(rows), tuple(notes))
+
+
+def _decoded(path: Path, content: bytes) -> str:
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        row = content[: error.start].count(b"\n") + 1
+        raise CorpusError(
+            f"{path}: not UTF-8 (row {row}, byte {error.start}): {_encoding(content)}; save it as UTF-8"
+        ) from None
+    if "\0" in text:
+        raise CorpusError(f"{path}: not UTF-8 text: it holds NUL characters{_utf16_without_mark(content)}")
+    return text
+
+
+def _encoding(content: bytes) -> str:
+    """What a text that is not UTF-8 looks like."""
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "it looks like UTF-16 (Excel's 'Unicode text')"
+    for name, encoding in (("GB 18030 (Chinese)", "gb18030"), ("Shift JIS (Japanese)", "shift_jis")):
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        beyond = [c for c in text if ord(c) > 127]
+        if sum("\u3040" <= c <= "\u9fff" or "\uff00" <= c <= "\uffef" for c in beyond) > 0.9 * len(beyond) > 3:
+            return f"it looks like {name}"
+    return "it looks like Windows-1252 or Latin-1"
+
+
+def _utf16_without_mark(content: bytes) -> str:
+    return ", it looks like UTF-16; save it as UTF-8" if content.count(0) > len(content) // 4 else ""
+
+
+def _records(path: Path, text: str) -> list[tuple[int, list[str]]]:
+    """Rows with their numbers; those in which nothing stands are passed over."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    records: list[tuple[int, list[str]]] = []
+    number, line = 1, 1
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                records.append((number, cells))
+            number, line = number + 1, reader.line_num + 1
+    except csv.Error as error:
+        raise CorpusError(f"{path}: row {number} (from line {line}): {_quoting_fault(str(error))}") from None
+    return records
+
+
+def _quoting_fault(said: str) -> str:
+    if "unexpected end" in said:
+        return "a quotation mark is opened and never closed"
+    if "expected after" in said:
+        return 'a quotation mark within a quoted cell, expected "" for one that belongs to the text'
+    if "field larger" in said:
+        return f"a cell of more than {csv.field_size_limit():,} characters: is a quotation mark never closed?"
+    return f"cannot be read as CSV: {said}"
+
+
+def _columns(path: Path, header: list[str], known: tuple[str, ...], required: tuple[str, ...]) -> list[str]:
+    names = {name.casefold(): name for name in known}
+    columns = [names.get(cell.strip().casefold(), cell.strip()) for cell in header]
+    lacking = [name for name in required if name not in columns]
+    if lacking:
+        raise CorpusError(
+            f"{path}: no column {', '.join(lacking)}, expected {', '.join(required)}; found "
+            f"{', '.join(map(repr, columns)) or 'nothing'}{_cause(header, required, columns)}"
+        )
+    twice = sorted({name for name in known if columns.count(name) > 1})
+    if twice:
+        raise CorpusError(f"{path}: two columns {', '.join(twice)}, expected each once")
+    return columns
+
+
+def _cause(header: list[str], required: tuple[str, ...], columns: list[str]) -> str:
+    """Why the columns are not there, as far as it can be guessed."""
+    line = ",".join(header)
+    for delimiter, name in _DELIMITERS.items():
+        if {*required} & {cell.strip().strip('"').casefold() for cell in line.split(delimiter)} and delimiter in line:
+            return f": the cells are separated by {name}, expected commas"
+    guess = {name: _meant(name, columns, required) for name in required if name not in columns}
+    told = [f"{' or '.join(map(repr, found))} to {name}" for name, found in guess.items() if found]
+    return f"; rename {', '.join(told)}?" if told else ""
+
+
+def _meant(wanted: str, columns: list[str], taken: tuple[str, ...]) -> list[str]:
+    if wanted in _KEYS:
+        return meant_for(_KEYS[wanted], columns, taken)
+    return [name for name in columns if name not in taken and name.casefold() in _SENTENCES]
+
+
+def _length_fault(cells: int, columns: int) -> str:
+    if cells > columns:
+        return "more fields than the header names; is a comma not quoted?"
+    return f"{cells} of {columns} fields; expected a comma for each that is empty"
+
+
