@@ -71,8 +71,10 @@ def extract(
     from ramer.extraction.console import shown_progress
     from ramer.extraction.corpus_features import extract_corpus
     from ramer.extraction.extractor import Extractor
-    from ramer.extraction.packing import pack_corpus
+    from ramer.extraction.packing import pack_corpus, read_label_table
 
+    if labels is not None:
+        read_label_table(labels)  # a table that cannot be used is refused before the work, not after it
     extractor = Extractor(
         settings, device=device, batch_size=batch_size, trust_remote_code=trust_remote_code, expected=expected
     )

@@ -11,6 +11,7 @@ import pytest
 
 from ramer.data.npz import read_npz
 from ramer.errors import CorpusError
+from ramer.extraction.clips import find_clips
 from ramer.extraction.corpus_features import extract_corpus
 from ramer.extraction.extractor import Extractor
 from ramer.extraction.packing import pack_corpus
@@ -159,3 +160,21 @@ def test_clips_without_a_row_and_columns_that_look_meant_are_said(
     pack_corpus(features, labels, tmp_path / "corpus.npz")
     assert "2 of 4 clips that were extracted have none of the rows, such as 'c', 'quiet'" in caplog.text
     assert "the column 'actor' is not read: speaker is the name of that column" in caplog.text
+
+
+def test_transcripts_that_name_no_media_are_refused_and_a_few_are_said(
+    tmp_path: Path, make_wav: MakeWav, make_tone: MakeTone, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("0001", "0002", "0003"):
+        make_wav(tmp_path / "media" / "train" / f"{name}.wav", make_tone(0.5))
+    with pytest.raises(CorpusError) as error:
+        find_clips(tmp_path / "media", write(tmp_path / "t.csv", "clip,sentence\n1,one\n2,two\n3,three\n"))
+    (line,) = error.value.faults
+    assert line.startswith(f"{tmp_path / 't.csv'}: 3 of 3 rows name none of the media files, such as '1', '2', '3'; ")
+    assert "likely cause: leading zeros and sub-folders ('1' is 'train/0001'?" in line
+    table = write(tmp_path / "t.csv", "clip,sentence\ntrain/0001,one\ntrain/0002,nan\nwords,three\n")
+    clips, left_out = find_clips(tmp_path / "media", table)
+    assert [clip.name for clip in clips] == ["train/0001", "train/0002", "train/0003", "words"]
+    assert left_out == []
+    assert "1 of 3 rows name none of the media files, such as 'words'" in caplog.text
+    assert "1 sentences read 'nan' (the first in row 3) and are taken as spoken" in caplog.text
