@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ramer.config import Merbench
-from ramer.data.corpus import UNLABELLED, FeatureSource, RawCorpus, strings
+from ramer.data.corpus import UNLABELLED, RawCorpus, strings
 from ramer.data.merbench_features import FolderSource
 from ramer.data.merbench_labels import read_labels
 from ramer.errors import CorpusError
@@ -35,6 +35,7 @@ def read_merbench(root: Path, settings: Merbench, scratch: Path) -> RawCorpus:
     digest = digest_file(label_file)
     cache = scratch / CACHE
     key = digest_strings([digest, str(root.resolve()), settings.model_dump_json()])[:16]
+    sources = _sources(root, settings, ids, cache / key)
     number: dict[str | None, int] = {None: UNLABELLED, **{name: i for i, name in enumerate(table.names)}}
     return RawCorpus(
         name=settings.dataset if settings.task == "emotion" else f"{settings.dataset}_{settings.task}",
@@ -44,10 +45,10 @@ def read_merbench(root: Path, settings: Merbench, scratch: Path) -> RawCorpus:
         labels=np.array([number[label] for label in table.labels], dtype=np.int64),
         label_names=table.names,
         splits=None if table.splits is None else np.array(table.splits, dtype=object),
-        sources=_sources(root, settings, ids, cache / key),
+        sources=dict(sources),
         group_name=_GROUP_NAMES.get(settings.dataset),
         provenance={**table.provenance, "kind": "merbench", "label_file_sha256": digest},
-        notes=tuple(table.notes),
+        notes=(*table.notes, *(note for source in sources.values() if source for note in source.notes)),
         release=lambda: shutil.rmtree(cache, ignore_errors=True),
     )
 
@@ -68,8 +69,8 @@ def _groups(path: Path, ids: list[str], dataset: str) -> list[str | None]:
     return [None] * len(ids)
 
 
-def _sources(root: Path, settings: Merbench, ids: np.ndarray, cache: Path) -> dict[str, FeatureSource | None]:
-    sources: dict[str, FeatureSource | None] = {}
+def _sources(root: Path, settings: Merbench, ids: np.ndarray, cache: Path) -> dict[str, FolderSource | None]:
+    sources: dict[str, FolderSource | None] = {}
     faults: list[str] = []
     for modality in MODALITIES:
         folder = getattr(settings.features, modality)

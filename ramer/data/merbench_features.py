@@ -1,4 +1,9 @@
-"""Feature folders of MERBench: one small ``.npy`` per clip, read in parallel and kept so that a broken run resumes."""
+"""Feature folders of MERBench: one small ``.npy`` per clip, read in parallel and kept so that a broken run resumes.
+
+What the benchmark's own reader accepts is read the same: axes of length 1 are dropped, what then has two axes is frames
+and is averaged, and a clip may be a folder with one file per frame. Beyond it, frames of zeros before the first and
+behind the last other one are padding and left out of the mean.
+"""
 
 from __future__ import annotations
 
@@ -11,26 +16,42 @@ from pathlib import Path
 import numpy as np
 
 from ramer.data.corpus import BLOCK_ROWS
-from ramer.data.npy import UNREADABLE, read_array
+from ramer.data.npy import MOST_BYTES, UNREADABLE, read_array
+from ramer.data.pairing import Pairing, pair_names
 from ramer.errors import CorpusError
 
 _READERS = 8  # threads; the work is waiting for the disk
 _ABSENT = (-1, -1)
 _Stamp = tuple[int, int]
+_SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
 
 
 class FolderSource:
-    """One modality as a folder of files ``<clip>.npy``, (dim,) or (frames, dim) and then averaged over frames.
+    """One modality as a folder of ``<clip>.npy``, or of folders ``<clip>`` with one file per frame.
 
     A clip's name may hold sub-folders: ``s1/y`` is ``s1/y.npy``.
 
     What has been read lies in ``cache``, with size and time of each file: only what is new or has changed is read.
+
+    Attributes:
+        origin: the folder. dim: length of a vector. notes: which clips have no file and which files no clip.
+
+    Raises:
+        CorpusError: no folder, no readable file, or hardly any clip has a file while files have no clip.
     """
 
     def __init__(self, folder: Path, ids: np.ndarray, cache: Path) -> None:
         self.origin = str(folder)
         self._folder, self._ids, self._cache = folder, ids, cache
-        self.dim = self._first_dim()
+        if not folder.is_dir():
+            raise CorpusError(f"{folder}: no such folder, expected one .npy file per clip")
+        held = _held(folder, set(ids))
+        pairing = pair_names(ids, held)
+        if pairing.hardly_any or not held.intersection(ids):
+            raise CorpusError(self._unpaired(pairing))
+        self.dim = self._first_dim(held)
+        told = pairing.unmatched or pairing.unused
+        self.notes: tuple[str, ...] = (f"{folder}: {pairing.said('clips', 'feature files')}",) if told else ()
 
     def blocks(self) -> Iterator[np.ndarray]:
         """Float32 blocks; an absent or empty file and a zero vector give a row that is missing.
@@ -69,15 +90,12 @@ class FolderSource:
         return [self._read(clip, (time, size)) for clip, (time, size) in zip(clips, known.tolist(), strict=True)]
 
     def _read(self, clip: str, known: _Stamp) -> tuple[_Stamp, np.ndarray | None, str | None]:
-        """Stamp of a clip's file, its vector unless it is known already, and what is wrong with it."""
-        path = self._folder / f"{clip}.npy"
-        try:
-            status = os.stat(path)
-        except (FileNotFoundError, NotADirectoryError):
-            return _ABSENT, None if known == _ABSENT else np.full(self.dim, np.nan, np.float32), None
-        stamp = (status.st_mtime_ns, status.st_size)
+        """Stamp of a clip's file or folder, its vector unless it is known already, and what is wrong with it."""
+        path, stamp = _find(self._folder, clip)
         if stamp == known:
             return stamp, None, None
+        if stamp == _ABSENT:
+            return stamp, np.full(self.dim, np.nan, np.float32), None
         try:
             return stamp, self._vector(load_vector(path)), None
         except ValueError as error:
@@ -90,51 +108,116 @@ class FolderSource:
             raise ValueError(f"expected a vector of {self.dim} numbers as in the files before it, got {len(vector)}")
         return vector
 
-    def _first_dim(self) -> int:
-        if not self._folder.is_dir():
-            raise CorpusError(f"{self._folder}: no such folder, expected one .npy file per clip")
-        fault = f"{self._folder}: none of the {len(self._ids)} clips has a file here, expected <clip>.npy"
-        for clip in self._held():
+    def _unpaired(self, pairing: Pairing) -> str:
+        if not pairing.held:
+            return f"{self._folder}: none of the {pairing.wanted} clips has a file here, expected <clip>.npy"
+        return f"{self._folder}: {pairing.said('clips', 'feature files')}"
+
+    def _first_dim(self, held: set[str]) -> int:
+        fault = f"{self._folder}: every file is empty, expected vectors"
+        for clip in self._ids:
+            if clip not in held:
+                continue
+            path, _ = _find(self._folder, clip)
             try:
-                vector = load_vector(self._folder / f"{clip}.npy")
+                vector = load_vector(path)
             except ValueError as error:
-                fault = f"{self._folder}: no readable file, the last was {clip}.npy: {error}"
+                fault = f"{self._folder}: no readable file, the last was {path.name}: {error}"
                 continue
             if vector is not None:
                 return len(vector)
-            fault = f"{self._folder}: every file is empty, expected vectors"
         raise CorpusError(fault)
 
-    def _held(self) -> Iterator[str]:
-        """Clips that have a file; each sub-folder is listed once, which is less than a look for every clip."""
-        listed: dict[str, set[str]] = {}
-        for clip in self._ids:
-            parent, _, name = clip.rpartition("/")
-            if parent not in listed:
-                folder = self._folder / parent
-                listed[parent] = set(os.listdir(folder)) if folder.is_dir() else set()
-            if f"{name}.npy" in listed[parent]:
-                yield clip
+
+def _held(folder: Path, ids: set[str], below: str = "") -> set[str]:
+    """Names of clips that have a file or, where the clip is known, a folder of frames; hidden ones are passed over."""
+    names: set[str] = set()
+    with os.scandir(folder / below) as entries:
+        for entry in entries:
+            name = below + entry.name
+            if entry.name.startswith("."):
+                continue
+            if entry.name.endswith(".npy"):
+                names.add(name.removesuffix(".npy"))
+            elif entry.is_dir():
+                names |= {name} if name in ids else _held(folder, ids, f"{name}/")
+    return names
+
+
+def _find(folder: Path, clip: str) -> tuple[Path, _Stamp]:
+    """A clip's file, or else its folder of frames, with latest time and size; ``_ABSENT`` where it has neither."""
+    path = folder / f"{clip}.npy"
+    try:
+        status = os.stat(path)
+        return path, (status.st_mtime_ns, status.st_size)
+    except (FileNotFoundError, NotADirectoryError):
+        path = folder / clip
+    try:
+        if not path.is_dir():
+            return path, _ABSENT
+        found = [path.stat(), *(frame.stat() for frame in _frame_files(path))]
+    except (FileNotFoundError, NotADirectoryError):  # taken away meanwhile, or a link to nothing
+        return path, _ABSENT
+    return path, (max(status.st_mtime_ns for status in found), sum(status.st_size for status in found))
+
+
+def _frame_files(folder: Path) -> list[Path]:
+    """Files of a folder in the order of their names, without those that are a system's own."""
+    return sorted(p for p in folder.iterdir() if not p.name.startswith(".") and p.name.lower() not in _SYSTEM_FILES)
 
 
 def load_vector(path: Path) -> np.ndarray | None:
-    """A clip's float32 vector [dim], the mean of its frames where the file holds frames; None where it holds nothing.
+    """A clip's float32 vector [dim], the mean of its frames where it has frames; None where it holds nothing.
+
+    Args:
+        path: an ``.npy`` file, or a folder with one for each frame.
 
     Raises:
         ValueError: damaged, not numbers, of another rank, or not finite.
     """
-    array = read_array(path)
-    if array.dtype.kind not in "fiu":
-        raise ValueError("expected an array of numbers")
-    if array.ndim not in (1, 2):
-        raise ValueError(f"expected shape [dim] or [frames, dim], got {list(array.shape)}")
+    array = _stacked(path) if path.is_dir() else _numbers(path)
     if array.size == 0 or np.isnan(array).all():
         return None
+    if array.ndim > 2:
+        raise ValueError(f"expected shape [dim] or [frames, dim], got {list(array.shape)}")
     with np.errstate(over="ignore"):
-        vector = (array if array.ndim == 1 else array.mean(axis=0, dtype=np.float64)).astype(np.float32)
+        vector = (array if array.ndim == 1 else _mean(array)).astype(np.float32)
     if not np.isfinite(vector).all():
         raise ValueError("infinite or partly NaN, expected finite numbers")
     return vector
+
+
+def _numbers(path: Path) -> np.ndarray:
+    """An array of numbers without its axes of length 1, but with one axis at least."""
+    array = read_array(path)
+    if array.dtype.kind not in "fiu":
+        raise ValueError("expected an array of numbers")
+    return np.atleast_1d(array.squeeze()) if array.size else array
+
+
+def _stacked(folder: Path) -> np.ndarray:
+    frames: list[np.ndarray] = []
+    for file in _frame_files(folder):
+        if file.suffix != ".npy":
+            raise ValueError(f"holds {file.name!r}, expected one .npy file per frame")
+        try:
+            frame = _numbers(file)
+        except ValueError as error:
+            raise ValueError(f"{file.name}: {error}") from None
+        if frame.ndim != 1 or (frames and len(frame) != len(frames[0])):
+            raise ValueError(f"{file.name}: expected one frame like those before it, got shape {list(frame.shape)}")
+        frames.append(frame)
+        if len(frames) * frame.nbytes > MOST_BYTES:
+            raise ValueError(f"frames of more than {MOST_BYTES:,} bytes")
+    return np.stack(frames) if frames else np.zeros(0)
+
+
+def _mean(frames: np.ndarray) -> np.ndarray:
+    """Mean over frames in float64; those of zeros at either end pad the sequence and are left out."""
+    held = np.flatnonzero(frames.any(axis=1))
+    if len(held):
+        frames = frames[held[0] : held[-1] + 1]
+    return np.asarray(frames.mean(axis=0, dtype=np.float64))
 
 
 def _memmap(path: Path, dtype: type, shape: tuple[int, ...]) -> np.memmap:

@@ -73,11 +73,11 @@ def folder(root: Path, name: str, **vectors: Any) -> None:
 
 def test_folders_are_joined_by_clip_and_frames_averaged(tmp_path: Path) -> None:
     folder(tmp_path, "hubert-UTT", **{"a.1": [1.0, 2.0], "b": np.zeros((0, 2))})
-    folder(tmp_path, "clip-FRA", c=[[1.0], [3.0]])
+    folder(tmp_path, "clip-FRA", c=[[1.0, 5.0], [3.0, 7.0]])
     ids, features = read_features(tmp_path, {"audio": "hubert-UTT", "video": "clip-FRA", "text": None})
     assert ids == ["a.1", "b", "c"]
     np.testing.assert_array_equal(features["audio"], [[1, 2], [np.nan] * 2, [np.nan] * 2])
-    np.testing.assert_array_equal(features["video"], [[np.nan], [np.nan], [2]])
+    np.testing.assert_array_equal(features["video"], [[np.nan] * 2, [np.nan] * 2, [2, 6]])
     assert features["text"] is None
 
 
