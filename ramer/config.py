@@ -98,7 +98,9 @@ class Merbench(Section):
 
 
 class Corpus(Section):
-    kind: Literal["synthetic", "npz", "merbench"] = "synthetic"
+    """kind: the name of a reader in ``ramer.data.kinds``. path: what it reads, and what ``prepare`` depends on."""
+
+    kind: str = "synthetic"
     path: str = "ramer/data/synthetic.py"
     synthetic: Synthetic = Synthetic()
     merbench: Merbench = Merbench()

@@ -71,7 +71,7 @@ def _write_source(
             for block in track(source.blocks(), source.origin, -(-corpus.rows // BLOCK_ROWS)):
                 faults += _block_faults(corpus, source, block, start)
                 missing = np.isnan(block).all(axis=1) | (block == 0).all(axis=1)
-                block = np.where(missing[:, None], np.float32(np.nan), block).astype("<f4")
+                block = np.where(missing[:, None], np.float32(np.nan), block).astype("<f4", order="C")
                 file.write(block.data)
                 available[start : start + len(block)] = ~missing
                 digest(block.data)

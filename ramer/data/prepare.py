@@ -12,12 +12,10 @@ import pandas as pd
 from ramer.config import Config
 from ramer.data.corpus import RawCorpus
 from ramer.data.features import WrittenFeatures, write_features
-from ramer.data.merbench import read_merbench
-from ramer.data.npz import read_npz
+from ramer.data.kinds import read_corpus
 from ramer.data.prepared import SPLITS
 from ramer.data.replicates import POOL, ReplicatePlan, plan_replicates
 from ramer.data.scalers import write_scalers
-from ramer.data.synthetic import read_synthetic
 from ramer.data.validation import check_rows
 from ramer.files import atomic_directory, digest_strings, write_json, write_table
 from ramer.modalities import MODALITIES
@@ -31,7 +29,7 @@ def prepare(config: Config, out: Path) -> None:
     Raises:
         CorpusError: the corpus cannot be used; one line per fault.
     """
-    corpus = read_corpus(config, out.parent)
+    corpus = read_corpus(config.corpus, out.parent)
     check_rows(corpus, config.prepare.folds)
     plan = plan_replicates(corpus, config.prepare)
     with atomic_directory(out) as folder:
@@ -45,16 +43,6 @@ def prepare(config: Config, out: Path) -> None:
     corpus.release()
     for note in info["notes"]:
         logger.warning("%s: %s", corpus.name, note)
-
-
-def read_corpus(config: Config, scratch: Path) -> RawCorpus:
-    """The corpus that ``params.yaml`` names; ``scratch`` may hold what a reader wants to resume from."""
-    path = Path(config.corpus.path)
-    if config.corpus.kind == "npz":
-        return read_npz(path)
-    if config.corpus.kind == "merbench":
-        return read_merbench(path, config.corpus.merbench, scratch)
-    return read_synthetic(config.corpus.synthetic)
 
 
 def _tables(corpus: RawCorpus, plan: ReplicatePlan, features: WrittenFeatures) -> tuple[pd.DataFrame, pd.DataFrame]:

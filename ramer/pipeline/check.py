@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ramer.config import Config
+from ramer.data.kinds import check_kind
 from ramer.errors import ConfigError, RetrievalError
 from ramer.files import atomic_file
 from ramer.inputs import SHUFFLED
@@ -22,10 +23,10 @@ def check(config: Config, out: Path) -> None:
             nothing that depends on its output.
 
     Raises:
-        ConfigError: an option of a method is bad, k exceeds the candidates kept, the served method needs what
-            is missing, or the device is not there; one line per fault.
+        ConfigError: a kind of corpus is unknown, an option of a method is bad, k exceeds the candidates kept, the
+            served method needs what is missing, or the device is not there; one line per fault.
     """
-    faults = _device_faults(config)
+    faults = _kind_faults(config) + _device_faults(config)
     options: dict[str, MethodOptions] = {}
     for name, entry in config.methods.items():
         try:
@@ -38,6 +39,14 @@ def check(config: Config, out: Path) -> None:
         raise ConfigError(faults)
     with atomic_file(out) as temporary:
         temporary.write_text("ok\n", "utf-8")
+
+
+def _kind_faults(config: Config) -> list[str]:
+    try:
+        check_kind(config.corpus, SOURCE)
+    except ConfigError as error:
+        return error.faults
+    return []
 
 
 def _device_faults(config: Config) -> list[str]:

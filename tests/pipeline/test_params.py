@@ -81,6 +81,11 @@ def test_the_parameters_as_shipped_are_accepted(tmp_path: Path) -> None:
         ({"mine": {"type": "ramer", "database": "shuffled"}}, {}, "serve.method: 'mine' is a control"),
         ({"mine": {"type": "oracle"}}, {"serve": {"method": "mine"}}, "serve.method: 'mine' cannot be deployed"),
         ({"mine": {"type": "ramer", "rebuild_every": 2}}, {}, "methods.mine: rebuild_every needs encoder: finetune"),
+        (
+            {"mine": {"type": "prior"}},
+            {"corpus": {"kind": "cvs"}},
+            "corpus.kind: unknown kind 'cvs', expected one of synthetic, npz, merbench",
+        ),
         ({"mine": {"type": "prior"}}, {"runtime": {"device": "cuda:7"}}, "runtime.device: cuda:7 was asked for"),
     ],
 )

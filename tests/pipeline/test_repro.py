@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import sqlite3
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ramer.modalities import MODALITIES
+from tests.support.guides import APPENDED, code_of, write_code, write_csv_corpus
 from tests.support.pipeline_project import METHODS, Project, finish
 
 pytestmark = pytest.mark.slow
@@ -110,17 +110,45 @@ def test_a_queued_experiment_runs_and_is_tracked(project: Project) -> None:
     assert runs(project)["queued"] == "FINISHED"
 
 
-def test_the_methods_file_in_the_readme_is_all_that_a_new_method_needs(project: Project) -> None:
-    code = re.search(r"```python\n# (ramer/methods/half_mean\.py)\n(.*?)```", project.text("README.md"), re.DOTALL)
-    assert code
-    assert len(code[2].splitlines()) < 40
-    file = project.path / code[1]
-    file.write_text(code[2])
-    ran = project.run("dvc", "exp", "run", "--set-param", "+methods.half_mean={type: half_mean}")
-    assert ran.stages == {"check", "train@half_mean", "evaluate@half_mean", "report", "track"}
-    assert headline(project) == {*METHODS, "half_mean"}
-    assert "half_mean" in project.text("results/report.html")
-    assert runs(project)["half_mean"] == "FINISHED"
+@pytest.mark.parametrize("method", ["half_mean", "vote"])
+def test_the_guides_method_is_one_file(project: Project, method: str) -> None:
+    code = code_of("docs/guides/add_a_method.md")
+    lines = code[f"ramer/methods/{method}.py"].splitlines()
+    assert len(lines) < (40 if method == "half_mean" else 50)
+    (project.path / f"ramer/methods/{method}.py").write_text("\n".join(lines) + "\n")
+    ran = project.run("dvc", "exp", "run", "--set-param", f"+methods.{method}={{type: {method}}}")
+    assert ran.stages == {"check", f"train@{method}", f"evaluate@{method}", "report", "track"}
+    assert headline(project) == {*METHODS, method}
+    assert method in project.text("results/report.html")
+    assert runs(project)[method] == "FINISHED"
+
+
+def test_the_guides_corpus_kind_is_one_file_and_a_registration(project: Project) -> None:
+    code = code_of("docs/guides/add_a_corpus_kind.md")
+    assert len(code["ramer/data/table.py"].splitlines()) < 60
+    assert len(code[f"{APPENDED}ramer/data/kinds.py"].splitlines()) <= 3
+    write_code(code, project.path)
+    table = project.path / "mycorpus.csv"
+    write_csv_corpus(table, missing={"v": 3})
+    params = ["--set-param", "corpus.kind=table", "--set-param", f"corpus.path={table}"]
+    ran = project.run("dvc", "exp", "run", *params, "prepare")
+    assert ran.stages == {"check", "prepare"}
+    corpus = json.loads(project.text("data/prepared/corpus.json"))
+    assert corpus["dims"] == {"audio": 2, "video": 3, "text": 0}
+    assert corpus["label_names"] == ["glad", "sad"]
+    assert corpus["naturally_missing"]["fold0_seed0"]["train"]["video"] == 3
+    table.write_text("id,speaker\nx,y\n")
+    refused = project.attempt("dvc", "repro", "prepare")
+    assert f"error: {table}: expected the columns id, speaker, split, label, split, label missing" in refused.output
+
+
+def test_the_guides_metric_is_in_every_result(project: Project) -> None:
+    write_code(code_of("docs/guides/add_a_metric.md"), project.path)
+    for stage in (["evaluate", "ramer"], ["evaluate", "prior"], ["report"]):
+        project.run("python", "-m", f"stages.{stage[0]}", *stage[1:])
+    scores = json.loads(project.text("results/summary.json"))["methods"]["ramer"]["av"]
+    assert scores["accuracy"]["mean"] <= scores["top_two"]["mean"] <= 1
+    assert "top two" in project.text("results/report.html")
 
 
 def test_tracking_settings_rerun_tracking_only(project: Project) -> None:
