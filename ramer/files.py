@@ -51,14 +51,23 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.replace(target)
+    except OSError as error:
+        if error.filename in (None, str(temporary)):  # a full disk does not say where
+            error.filename = str(target)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
 
+def json_text(value: Any) -> str:
+    """Sorted, indented JSON; non-finite numbers become null (JSON has none)."""
+    return json.dumps(_plain(value), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
 def write_json(path: str | Path, value: Any) -> None:
-    """Write sorted, indented JSON; non-finite numbers become null (JSON has none)."""
+    """Write ``json_text``."""
     with atomic_file(path) as temporary:
-        temporary.write_text(json.dumps(_plain(value), indent=2, sort_keys=True, ensure_ascii=False) + "\n", "utf-8")
+        temporary.write_text(json_text(value), "utf-8")
 
 
 def read_json(path: str | Path) -> Any:

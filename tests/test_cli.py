@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 import shutil
 import subprocess
@@ -18,6 +17,7 @@ from ramer import __version__
 from ramer.modalities import MODALITIES
 from ramer.serving.predictor import Predictor
 from tests.support.commands import call, refused
+from tests.support.exported import edit_description
 from tests.support.served_project import corpus_of, raw_features, rows_of, run_report, save_npz
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -94,9 +94,8 @@ def test_predict_reads_feature_folders(served: Path, clips: Path, tmp_path: Path
 def test_predict_takes_the_folders_of_the_models_corpus(served: Path, tmp_path: Path) -> None:
     """A model of a MERBench corpus knows the names of its feature folders; one that is not there is missing."""
     assert call("export", tmp_path / "model", "--project", served)[0] == 0
-    description = json.loads((tmp_path / "model/model.json").read_text("utf-8"))
-    description["feature_folders"] = {"audio": "features/hubert-UTT", "video": "features/clip-UTT", "text": None}
-    (tmp_path / "model/model.json").write_text(json.dumps(description), "utf-8")
+    folders = {"audio": "features/hubert-UTT", "video": "features/clip-UTT", "text": None}
+    edit_description(tmp_path / "model", feature_folders=folders)
     (tmp_path / "new/features/hubert-UTT").mkdir(parents=True)
     np.save(tmp_path / "new/features/hubert-UTT/one.v2.npy", np.ones(10))
     code, out, _ = call("predict", tmp_path / "new", "--model", tmp_path / "model")

@@ -17,7 +17,8 @@ from ramer.data.prepared import SPLITS
 from ramer.data.replicates import POOL, ReplicatePlan, plan_replicates
 from ramer.data.scalers import write_scalers
 from ramer.data.validation import check_rows
-from ramer.files import atomic_directory, digest_strings, write_json, write_table
+from ramer.digests import sealed_directory
+from ramer.files import digest_strings, write_json, write_table
 from ramer.modalities import MODALITIES
 
 logger = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ def prepare(config: Config, out: Path) -> None:
     corpus = read_corpus(config.corpus, out.parent)
     check_rows(corpus, config.prepare.folds)
     plan = plan_replicates(corpus, config.prepare)
-    with atomic_directory(out) as folder:
+    with sealed_directory(out) as folder:
         features = write_features(corpus, folder)
         write_scalers(folder, plan.codes, plan.names, features.dims)
         rows, splits = _tables(corpus, plan, features)

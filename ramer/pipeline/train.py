@@ -9,8 +9,9 @@ import pandas as pd
 
 from ramer.config import Config
 from ramer.data.prepared import Replicate
+from ramer.digests import sealed_directory
 from ramer.errors import ConfigError
-from ramer.files import atomic_directory, digest_file, write_json
+from ramer.files import digest_file, write_json
 from ramer.inputs import NEIGHBOURS
 from ramer.methods import (
     Method,
@@ -46,7 +47,7 @@ def train_method(config: Config, name: str, workspace: Workspace, out: Path) -> 
     if isinstance(options, RetrievalOptions) and NEIGHBOURS in kind.inputs:
         for replicate in replicates:
             _check_k(name, options, workspace, replicate)
-    with atomic_directory(out) as temporary:
+    with sealed_directory(out) as temporary:
 
         def fit(replicate: Replicate) -> tuple[Fitted, list[dict[str, float]], str]:
             method = build_method(options, shape, config.train, device)

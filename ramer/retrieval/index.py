@@ -13,8 +13,9 @@ import numpy as np
 
 from ramer.config import Config, Index
 from ramer.data.prepared import PreparedCorpus, Replicate
+from ramer.digests import sealed_directory
 from ramer.errors import RetrievalError
-from ramer.files import atomic_directory, atomic_file, read_json, write_json
+from ramer.files import atomic_file, read_json, write_json
 from ramer.modalities import MODALITIES
 from ramer.retrieval.recall import RecallSample
 from ramer.retrieval.states import StatesTable, l2_normalise
@@ -69,7 +70,7 @@ def build_index(config: Config, modality: str, prepared: Path, states: Path, out
     """
     corpus = PreparedCorpus.open(prepared)
     table = StatesTable.open(states, corpus)
-    with atomic_directory(out) as folder:
+    with sealed_directory(out) as folder:
         for replicate in corpus.replicates:
             rows = database_rows(corpus, replicate, modality, config.retrieval.scope)
             kind = choose_kind(config.index, len(rows), table.hidden_dim)
@@ -97,8 +98,9 @@ def build_index(config: Config, modality: str, prepared: Path, states: Path, out
 def save_index(index: DatabaseIndex, path: str | Path) -> None:
     """Write an index and, beside it, its sidecar, which says how many bytes the index has."""
     path = Path(path)
-    with atomic_file(path) as temporary:
-        faiss.write_index(index.faiss_index, str(temporary))
+    with atomic_file(path) as temporary, temporary.open("wb") as file:
+        # Given a name, FAISS would not notice that the last bytes did not fit on the disk.
+        faiss.write_index(index.faiss_index, faiss.PyCallbackIOWriter(file.write))  # type: ignore[attr-defined]
     write_json(path.with_suffix(".json"), index.sidecar | {"bytes": path.stat().st_size})
 
 

@@ -45,7 +45,7 @@ def add_to_database(path: Path, ids: list[str], features: Features) -> Addition:
         ModelError: no exported model, its method does not retrieve, or another process is adding to it.
         RamerError: an id that is there already or given twice, a clip that holds nothing, vectors that do not fit.
     """
-    found = find_exported(path)
+    found = find_exported(path, verify=False)
     if not found.retrieves:
         raise ModelError(f"{path}: method {found.description.method!r} retrieves nothing, it has no database")
     with _locked(found.folder):
@@ -59,8 +59,7 @@ def add_to_database(path: Path, ids: list[str], features: Features) -> Addition:
             append_database(database, table, new)
             grown = read_database(database, model.replicates, model.feature_dims)
             _append_indexes(model, grown, len(table), index)
-            additions = (*model.description.additions, addition)
-            model.description.model_copy(update={"folders": folders, "additions": additions}).write(model.folder)
+            model.take(folders, addition)
     return addition
 
 

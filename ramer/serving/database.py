@@ -6,7 +6,6 @@ that encodes for itself, their raw vectors.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ import pandas as pd
 from ramer.errors import ModelError
 from ramer.files import read_table, write_array, write_table
 from ramer.modalities import MODALITIES
+from ramer.serving.torn import refuse_torn
 
 BLOCK = 16384  # rows copied at a time
 _ROWS = "rows.parquet"
@@ -136,15 +136,6 @@ def read_array(path: Path, what: str, *shape: int) -> np.ndarray:
         expected, got = (" x ".join(map(str, size)) for size in (shape, array.shape[: len(shape)]))
         raise ModelError(f"{path}: expected {expected} {what}, got {got}")
     return array
-
-
-@contextlib.contextmanager
-def refuse_torn(path: Path) -> Iterator[None]:
-    """Whatever reading a damaged part of a model raises, as one line."""
-    try:
-        yield
-    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
-        raise ModelError(f"{path}: torn, or no part of a model ({type(error).__name__}); make it again") from None
 
 
 def _states_file(modality: str) -> str:

@@ -8,11 +8,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from ramer.config import Section, fault_lines
+from ramer.digests import read_sealed, write_sealed
 from ramer.errors import ModelError
-from ramer.files import read_json, write_json
+from ramer.files import read_json
 from ramer.inputs import LIVE
+from ramer.serving.torn import refuse_torn
 
-FORMAT = 1
+FORMAT = 2
+WITHOUT_DIGESTS = 1  # the format before, which is still read
 MODEL_FILE = "model.json"
 
 # Names that become parts of paths: a model is somebody else's.
@@ -90,9 +93,11 @@ class ModelDescription(Section):
         extraction: the manifest of ``ramer extract`` without its clips, None where the features were made otherwise.
         folders: where database and indexes of an exported model are.
         additions: to the database, oldest first.
+        files: SHA-256 of every file of an exported model, by its path in the folder; None in a project, whose stages
+            keep their own, and in a model exported before they were kept.
     """
 
-    format: Literal[1] = 1
+    format: Literal[1, 2] = 2
     method: str
     type: str
     retrieves: bool
@@ -106,6 +111,7 @@ class ModelDescription(Section):
     extraction: dict[str, Any] | None = None
     folders: Folders = Folders()
     additions: tuple[Addition, ...] = ()
+    files: dict[str, str] | None = None
 
     @property
     def encodes(self) -> bool:
@@ -113,24 +119,29 @@ class ModelDescription(Section):
         return LIVE in self.inputs
 
     @classmethod
-    def read(cls, folder: Path) -> ModelDescription:
+    def read(cls, folder: Path, verify: bool = True) -> ModelDescription:
         """The description of an exported model.
+
+        Args:
+            verify: refuse one of which a bit has changed.
 
         Raises:
             ModelError: not there, torn, of another format, or a key is unknown or has no value that it may have.
         """
         path = folder / MODEL_FILE
-        try:
-            found = read_json(path)
-            said = found["format"]
-            if said != FORMAT:
+        with refuse_torn(path):
+            said = read_json(path)["format"]
+            if said == WITHOUT_DIGESTS:
+                found = read_json(path)
+            elif said == FORMAT:
+                found = read_sealed(path, verify)
+            else:
                 raise ModelError(f"{path}: format: expected {FORMAT}, got {said!r}")
+        try:
             return cls.model_validate(found, strict=False)
         except ValidationError as error:
             raise ModelError(fault_lines(error, str(path))) from None
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise ModelError(f"{path}: torn, or no part of a model ({type(error).__name__}); make it again") from None
 
     def write(self, folder: Path) -> None:
         """Make it the description of the model in ``folder``, in one step."""
-        write_json(folder / MODEL_FILE, self.model_dump(mode="json"))
+        write_sealed(folder / MODEL_FILE, self.model_dump(mode="json"))

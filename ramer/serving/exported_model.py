@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
+from ramer.digests import check_files, digest_files
 from ramer.errors import ModelError
 from ramer.serving.database import DatabaseTable, read_database
-from ramer.serving.description import MODEL_FILE, Folders, ModelDescription
+from ramer.serving.description import FORMAT, MODEL_FILE, Addition, Folders, ModelDescription
 from ramer.serving.model import ModelFiles
+
+log = logging.getLogger(__name__)
 
 IN_MLFLOW = Path("artifacts", "model")  # where MLflow keeps an exported model that it was given as artifact "model"
 
@@ -18,19 +22,22 @@ class ExportedModel(ModelFiles):
     Args:
         folder: with ``model.json``, or an MLflow model that has one in it.
         method: refused unless it is this one; any if None.
+        verify: compare every file with its digest.
 
     Attributes:
         folder: with ``model.json``.
 
     Raises:
-        ModelError: it is torn, of another format, or holds another method.
+        ModelError: it is torn, damaged, of another format, or holds another method.
     """
 
-    def __init__(self, folder: Path, method: str | None = None) -> None:
+    def __init__(self, folder: Path, method: str | None = None, verify: bool = True) -> None:
         self.folder = folder / IN_MLFLOW if _describes(folder / IN_MLFLOW) else folder
-        self.description = ModelDescription.read(self.folder)
+        self.description = ModelDescription.read(self.folder, verify)
         if method not in (None, self.description.method):
             raise ModelError(f"{self.folder}: holds the method {self.description.method}, not {method}")
+        if verify:
+            self._verify()
         self.encoders, self.heads = encoders_in(self.folder), heads_in(self.folder)
         self.index, self.database = index_in(self.folder, self.folders), database_in(self.folder, self.folders)
 
@@ -43,8 +50,27 @@ class ExportedModel(ModelFiles):
     def folders(self) -> Folders:
         return self.description.folders
 
+    def _verify(self) -> None:
+        if self.description.files is None:
+            log.warning(
+                "warning: %s: exported before digests were kept, so that damage to it is not noticed; export it again",
+                self.folder,
+            )
+            return
+        check_files(self.folder, self.description.files, self.folder / MODEL_FILE)
+
     def read_database(self) -> DatabaseTable:
         return read_database(self.database, self.replicates, self.feature_dims)
+
+    def take(self, folders: Folders, addition: Addition) -> None:
+        """Make these folders the database and the indexes of the model on disk, in one step for whoever reads it."""
+        kept = self.description.files or digest_files(self.folder, [self.encoders, self.heads])
+        replaced = (f"{self.folders.database}/", f"{self.folders.index}/")
+        files = {name: digest for name, digest in kept.items() if not name.startswith(replaced)}
+        files |= digest_files(self.folder, [database_in(self.folder, folders), index_in(self.folder, folders)])
+        additions = (*self.description.additions, addition)
+        changed = {"format": FORMAT, "folders": folders, "additions": additions, "files": files}
+        self.description.model_copy(update=changed).write(self.folder)
 
 
 def encoders_in(folder: Path) -> Path:

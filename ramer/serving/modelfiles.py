@@ -9,41 +9,47 @@ from pathlib import Path
 
 import numpy as np
 
+from ramer.digests import DIGESTS_FILE, digest_files
 from ramer.errors import ModelError
 from ramer.files import atomic_directory
 from ramer.mlflow_address import names_version
 from ramer.registry import fetch_model
 from ramer.serving.database import write_database
-from ramer.serving.description import MODEL_FILE, Folders
+from ramer.serving.description import FORMAT, MODEL_FILE, Folders
 from ramer.serving.exported_model import ExportedModel, database_in, encoders_in, heads_in, index_in
 from ramer.serving.model import ModelFiles
 from ramer.serving.project_model import ProjectModel
 
+_OTHERS = shutil.ignore_patterns(DIGESTS_FILE)  # an exported model has its own
+
 
 @contextlib.contextmanager
-def open_model(path: str | Path, method: str | None = None) -> Iterator[ModelFiles]:
+def open_model(path: str | Path, method: str | None = None, verify: bool = True) -> Iterator[ModelFiles]:
     """``find_model``, also for a registered model (``models:/name@alias``), whose files last as long as the context."""
     if not names_version(path):
-        yield find_model(Path(path), method)
+        yield find_model(Path(path), method, verify)
         return
     with fetch_model(str(path)) as folder:
-        yield find_model(folder, method)
+        yield find_model(folder, method, verify)
 
 
-def find_model(path: Path, method: str | None = None) -> ModelFiles:
+def find_model(path: Path, method: str | None = None, verify: bool = True) -> ModelFiles:
     """The model in ``path``: an exported folder, or a project (its ``serve.method`` unless named).
 
+    Args:
+        verify: compare every file that is loaded with the digest that was kept when it was written.
+
     Raises:
-        ModelError: neither, or the method has not been trained there.
+        ModelError: neither, the method has not been trained there, or a file is damaged.
     """
     if ExportedModel.is_in(path):
-        return ExportedModel(path, method)
+        return ExportedModel(path, method, verify)
     if ProjectModel.is_in(path):
-        return ProjectModel(path, method)
+        return ProjectModel(path, method, verify)
     raise ModelError(f"{path}: no model here, expected an exported model ({MODEL_FILE}) or a project after `dvc repro`")
 
 
-def find_exported(path: Path) -> ExportedModel:
+def find_exported(path: Path, verify: bool = True) -> ExportedModel:
     """The exported model in ``path``, which may be changed there.
 
     Raises:
@@ -53,7 +59,7 @@ def find_exported(path: Path) -> ExportedModel:
         raise ModelError(f"{path}: a project, whose files are DVC's; `ramer export` it and add to the exported model")
     if not ExportedModel.is_in(path):
         raise ModelError(f"{path}: no exported model here, expected {MODEL_FILE}")
-    return ExportedModel(path)
+    return ExportedModel(path, verify=verify)
 
 
 def find_trained(path: Path, method: str | None = None) -> ProjectModel:
@@ -79,10 +85,11 @@ def export_model(project: Path, out: Path, method: str | None = None) -> None:
     if out.exists() and not (out / MODEL_FILE).is_file() and (not out.is_dir() or any(out.iterdir())):
         raise ModelError(f"{out}: holds something else than an exported model, which alone would be replaced")
     with atomic_directory(out) as folder:
-        shutil.copytree(files.encoders, encoders_in(folder))
-        shutil.copytree(files.heads, heads_in(folder))
+        shutil.copytree(files.encoders, encoders_in(folder), ignore=_OTHERS)
+        shutil.copytree(files.heads, heads_in(folder), ignore=_OTHERS)
         if files.retrieves:
-            shutil.copytree(files.index, index_in(folder, Folders()))
+            shutil.copytree(files.index, index_in(folder, Folders()), ignore=_OTHERS)
             table = files.read_database()
             write_database(database_in(folder, Folders()), table, np.flatnonzero(table.available.any(axis=1)))
-        files.description.model_copy(update={"folders": Folders()}).write(folder)
+        held = {"format": FORMAT, "folders": Folders(), "files": digest_files(folder, [folder])}
+        files.description.model_copy(update=held).write(folder)

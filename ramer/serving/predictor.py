@@ -22,12 +22,13 @@ from ramer.retrieval.candidates import Live
 from ramer.retrieval.index import DatabaseIndex, load_index
 from ramer.retrieval.search import FEW
 from ramer.retrieval.shuffle import Shuffle
-from ramer.serving.database import DatabaseTable, refuse_torn
+from ramer.serving.database import DatabaseTable
 from ramer.serving.features import mark_missing
 from ramer.serving.model import ModelFiles
 from ramer.serving.modelfiles import open_model
 from ramer.serving.nearest import StackedRamer, stack_indexes
 from ramer.serving.stacked_encoders import Encodings, StackedEncoders
+from ramer.serving.torn import check_finite, refuse_torn
 from ramer.training.batches import Arrays, Batch
 from ramer.training.checkpoints import load_encoder
 
@@ -93,17 +94,18 @@ class Predictor:
             self._stack = StackedRamer(methods, databases, self._table.states)
 
     @classmethod
-    def load(cls, path: str | Path, method: str | None = None) -> Predictor:
+    def load(cls, path: str | Path, method: str | None = None, verify: bool = True) -> Predictor:
         """Load a project's model, an exported or a registered one.
 
         Args:
             path: a project whose pipeline has run, a folder that ``export_model`` wrote, or ``models:/name@alias``.
             method: a method of the project; its ``serve.method`` if None.
+            verify: compare every file with the digest that was kept when it was written.
 
         Raises:
-            RamerError: nothing there, or its parts do not fit each other.
+            RamerError: nothing there, a file is damaged, or its parts do not fit each other.
         """
-        with open_model(path, method) as files:
+        with open_model(path, method, verify) as files:
             return cls(files)
 
     def predict(self, features: Mapping[str, Any], neighbours: bool = False) -> Prediction:
@@ -141,6 +143,7 @@ class Predictor:
             total = np.sum([r.method.predict_proba(batch(i)) for i, r in enumerate(self._replicates)], axis=0)
         named = self._named(self._replicates[0].method, batch(0)) if neighbours else ()
         proba = total / len(self._replicates)
+        check_finite(proba, "probabilities")
         labels = np.array(self.label_names, dtype=object)[proba.argmax(axis=1)]
         return Prediction(labels, proba, self.label_names, available, named)
 
@@ -162,6 +165,8 @@ class Predictor:
             for (m, encoders), held in zip(self._encoders.items(), self._held(available), strict=True)
             if held.any()
         }
+        for m, (_, states, _) in encoded.items():
+            check_finite(states, f"{m}: hidden states")  # some methods would take them for missing
         return available, self._arrays(encoded, available)
 
     def _held(self, available: np.ndarray) -> list[np.ndarray]:

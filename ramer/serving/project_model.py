@@ -10,6 +10,7 @@ import numpy as np
 
 from ramer.config import load_config
 from ramer.data.prepared import PreparedCorpus
+from ramer.digests import check_folder
 from ramer.errors import ModelError
 from ramer.files import read_json
 from ramer.inputs import NEIGHBOURS, SHUFFLED
@@ -30,15 +31,16 @@ class ProjectModel(ModelFiles):
     Args:
         root: the project's folder.
         method: its ``serve.method`` if None.
+        verify: compare every file that is loaded with the digest that its stage has left.
 
     Attributes:
         project: where the files are.
 
     Raises:
-        ModelError: the method has not been trained there, or may not be deployed.
+        ModelError: the method has not been trained there, may not be deployed, or a file is damaged.
     """
 
-    def __init__(self, root: Path, method: str | None = None) -> None:
+    def __init__(self, root: Path, method: str | None = None, verify: bool = True) -> None:
         self.project = Project(root)
         self.config = load_config(self.project.params)
         name = method or self.config.serve.method
@@ -47,13 +49,39 @@ class ProjectModel(ModelFiles):
         if not (self.heads / "method.json").is_file():
             told = ", ".join(self.config.methods)
             raise ModelError(f"{self.heads}: method {name!r} is not trained here; methods: {told}")
+        known = [check_folder(folder, names) for folder, names in self._read_first().items()] if verify else []
         self.corpus = PreparedCorpus.open(self.project.prepared)
         self.description = self._describe(name)
+        if verify:
+            known += [check_folder(folder, names) for folder, names in self._read_later().items()]
+        if not all(known):
+            log.warning(
+                "warning: %s: made before digests were kept, so that damage to its files is not noticed; "
+                "run `dvc repro`",
+                root,
+            )
 
     @staticmethod
     def is_in(folder: Path) -> bool:
         """Whether there is a project with trained methods."""
         return Project(folder).all_methods.is_dir()
+
+    def _read_first(self) -> dict[Path, list[str]]:
+        """Files that say what the model is, by their folder."""
+        return {self.project.prepared: ["corpus.json", "rows.parquet", "splits.parquet"], self.heads: ["method.json"]}
+
+    def _read_later(self) -> dict[Path, list[str]]:
+        """All other files that are loaded, by their folder."""
+        described, project = self.description, self.project
+        present = [m for m, dim in described.dims.items() if dim]
+        weights = [f"{r}.safetensors" for r in described.replicates]
+        files = {self.heads: weights} | {project.encoders(m): weights for m in present}
+        if described.retrieves:
+            indexes = [f"{r}{ending}" for r in described.replicates for ending in (".faiss", ".json")]
+            files |= {project.indexes(m): indexes for m in present}
+            files |= {project.states(m): ["states.json", "states.npy", "posteriors.npy"] for m in MODALITIES}
+            files[project.prepared] = [f"{m}.npy" for m in self.feature_dims]
+        return files
 
     def _describe(self, name: str) -> ModelDescription:
         with refuse_torn(self.heads / "method.json"):

@@ -46,7 +46,7 @@ def add_to_version(
         raise ModelError(f"{uri}: belongs to no run, which would hold the new files")
     with fetch_model(f"models:/{old.name}/{old.version}") as fetched:
         addition = add_to_database(fetched, ids, features)
-        remove_unused(ExportedModel(fetched))
+        remove_unused(ExportedModel(fetched, verify=False))
         folder = f"model-{old.version}-{uuid.uuid4().hex[:12]}"  # never one that another version is in
         tags = dict(old.tags) | {
             _GROWN_FROM: str(old.version),

@@ -12,8 +12,9 @@ from numpy.lib.format import open_memmap
 
 from ramer.config import Config, Encoder
 from ramer.data.prepared import PreparedCorpus, Replicate, Scaler
+from ramer.digests import sealed_directory
 from ramer.errors import ModelError
-from ramer.files import atomic_directory, digest_file, read_json, write_json
+from ramer.files import digest_file, read_json, write_json
 from ramer.nn.encoder import UnimodalEncoder
 from ramer.progress import track
 from ramer.seeding import choose_device
@@ -55,7 +56,7 @@ def dump(
     digests: dict[str, str] = {}
     crossfitted: dict[str, str] = {}
     earlier = None if reuse is None else Earlier(reuse, _recipe(config, device, code))
-    with atomic_directory(out) as directory:
+    with sealed_directory(out) as directory:
         states = _create(directory / "states.npy", corpus, summary["hidden_dim"])
         posteriors = _create(directory / "posteriors.npy", corpus, corpus.classes)
         for replicate in corpus.replicates:

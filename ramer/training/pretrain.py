@@ -14,9 +14,10 @@ from torch import Tensor, nn
 
 from ramer.config import Config, Encoder
 from ramer.data.prepared import PreparedCorpus, Replicate
+from ramer.digests import sealed_directory
 from ramer.errors import ConfigError, CorpusError
 from ramer.evaluation.metrics import weighted_f1
-from ramer.files import atomic_directory, digest_file, write_json
+from ramer.files import digest_file, write_json
 from ramer.modalities import MODALITIES
 from ramer.nn.encoder import UnimodalEncoder
 from ramer.nn.linear import reuse_gradients
@@ -108,7 +109,7 @@ def pretrain(config: Config, modality: str, prepared: str | Path, out: str | Pat
     history: list[dict[str, Any]] = []
     device = choose_device(config.runtime.device)
     replicates = () if absent else corpus.replicates
-    with atomic_directory(out) as directory:
+    with sealed_directory(out) as directory:
 
         def fit(replicate: Replicate) -> tuple[EarlyStopping, list[dict[str, Any]], int, str]:
             path = directory / f"{replicate.name}.safetensors"

@@ -19,6 +19,7 @@ from ramer.serving import additions
 from ramer.serving.additions import add_to_database
 from ramer.serving.modelfiles import export_model
 from tests.support.commands import call, refused
+from tests.support.exported import reseal
 from tests.support.served_project import corpus_of, raw_features, rows_of, save_npz
 
 NEW = 20  # pool clips that are taken out of the model and added again
@@ -61,7 +62,7 @@ def without_last_clips(served: Path, model: Path) -> Path:
             rows, ids = [side["rows"][i] for i in keep], [side["ids"][i] for i in keep]
             changed = {"rows": rows, "ids": ids, "count": len(keep), "bytes": path.stat().st_size}
             write_json(path.with_suffix(".json"), side | changed)
-    return model
+    return reseal(model)
 
 
 def features_of(served: Path) -> tuple[list[str], dict[str, Any]]:

@@ -13,10 +13,11 @@ import pytest
 
 from ramer import Predictor
 from ramer.errors import RamerError
-from ramer.files import read_json, write_json
+from ramer.files import read_json
 from ramer.modalities import CONDITIONS, LETTERS
 from ramer.serving.modelfiles import export_model
 from tests.support.commands import call, refused
+from tests.support.exported import edit_description
 from tests.support.light import TRANSCRIPT, build_light_project
 from tests.support.media import require_extraction
 
@@ -82,15 +83,15 @@ def test_features_of_another_extractor_are_refused(
     assert err.splitlines()[0] == f"error: {speech_clip}: {line}"
     other = tmp_path / "other"
     shutil.copytree(light, other)
-    described = read_json(other / "model.json")
-    described["extraction"]["modalities"]["audio"]["dim"] = 1024
-    write_json(other / "model.json", described)
+    extraction = read_json(other / "model.json")["extraction"]
+    extraction["modalities"]["audio"]["dim"] = 1024
+    edit_description(other, extraction=extraction)
     assert unpredicted(speech_clip, "--model", other) == (
         "audio: the model expects 88 numbers, the manifest's extractor (egemaps) makes 1024"
     )
-    described["extraction"]["modalities"]["text"]["extractor"]["name"] = "another"
-    described["extraction"]["modalities"]["audio"]["dim"] = 88
-    write_json(other / "model.json", described)
+    extraction["modalities"]["text"]["extractor"]["name"] = "another"
+    extraction["modalities"]["audio"]["dim"] = 88
+    edit_description(other, extraction=extraction)
     assert unpredicted(speech_clip, "--model", other).startswith("text: not the model that made the features: name ")
 
 
@@ -99,7 +100,7 @@ def test_a_manifest_can_be_named(light: Path, speech_clip: Path, tmp_path: Path)
     shutil.copytree(light, plain)
     described = read_json(plain / "model.json")
     (tmp_path / "manifest.json").write_text(json.dumps(described["extraction"]), "utf-8")
-    write_json(plain / "model.json", described | {"extraction": None})
+    edit_description(plain, extraction=None)
     told = call("predict", speech_clip, "--model", plain, "--manifest", tmp_path / "manifest.json")
     assert told == call("predict", speech_clip, "--model", light)
     assert told[0] == 0
