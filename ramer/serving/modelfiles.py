@@ -13,12 +13,12 @@ from ramer.digests import DIGESTS_FILE, digest_files
 from ramer.errors import ModelError
 from ramer.files import atomic_directory
 from ramer.mlflow_address import names_version
-from ramer.registry import fetch_model
 from ramer.serving.database import write_database
 from ramer.serving.description import FORMAT, MODEL_FILE, Folders
 from ramer.serving.exported_model import ExportedModel, database_in, encoders_in, heads_in, index_in
 from ramer.serving.model import ModelFiles
 from ramer.serving.project_model import ProjectModel
+from ramer.serving.registered import fetch_model
 
 _OTHERS = shutil.ignore_patterns(DIGESTS_FILE)  # an exported model has its own
 

@@ -11,11 +11,11 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
 from ramer.errors import ModelError
-from ramer.registry import fetch_model
 from ramer.serving.additions import add_to_database, remove_unused
 from ramer.serving.description import Addition
 from ramer.serving.exported_model import ExportedModel
 from ramer.serving.features import Features
+from ramer.serving.registered import fetch_model
 from ramer.tracking.registration import create_version
 from ramer.tracking.store import open_client
 

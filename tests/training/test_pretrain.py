@@ -31,7 +31,13 @@ def test_two_runs_give_the_same_bytes(tmp_path: Path, make_config: Make, write_c
     torch.rand(7)  # the state of the global generator is not an input
     pretrain(make_config(), "audio", corpus, tmp_path / "two")
     one = files(tmp_path / "one")
-    assert set(one) == {"encoder.json", "history.csv", "fold0_seed0.safetensors", "fold0_seed1.safetensors"}
+    assert set(one) == {
+        "digests.json",
+        "encoder.json",
+        "history.csv",
+        "fold0_seed0.safetensors",
+        "fold0_seed1.safetensors",
+    }
     assert one == files(tmp_path / "two")
     assert one["fold0_seed0.safetensors"] != one["fold0_seed1.safetensors"]
 
@@ -135,7 +141,7 @@ def test_input_dropout_acts_in_training_alone(tmp_path: Path, make_config: Make,
 
 def test_absent_modality(tmp_path: Path, make_config: Make, write_corpus: Write) -> None:
     pretrain(make_config(), "text", write_corpus(tmp_path / "prepared"), tmp_path / "out")
-    assert set(files(tmp_path / "out")) == {"encoder.json", "history.csv"}
+    assert set(files(tmp_path / "out")) == {"digests.json", "encoder.json", "history.csv"}
     summary = read_json(tmp_path / "out" / "encoder.json")
     assert summary["absent"] is True
     assert summary["hidden_dim"] == 10
