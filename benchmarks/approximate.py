@@ -19,16 +19,16 @@ import numpy as np
 
 from benchmarks._run import best_seconds, parser, report, say
 from ramer.config import Config, Index, parse_config
-from ramer.data.prepare import prepare
+from ramer.data.preparation import prepare
 from ramer.data.prepared import PreparedCorpus
 from ramer.data.synthetic import read_synthetic
-from ramer.retrieval.index import DatabaseIndex, fill_index
+from ramer.retrieval.indexes import DatabaseIndex, fill_index
 from ramer.retrieval.search import search
 from ramer.retrieval.states import l2_normalise
 from ramer.seeding import set_threads
 from ramer.training.checkpoints import load_encoder
-from ramer.training.dump import encode
-from ramer.training.pretrain import pretrain
+from ramer.training.encoding import encode
+from ramer.training.pretraining import pretrain
 
 HIDDEN, WIDTH, EPOCHS, LABELLED = 256, 5, 12, 5030
 QUERIES = 1000

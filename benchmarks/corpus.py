@@ -23,7 +23,7 @@ import numpy as np
 from benchmarks._run import parser, report, say
 from benchmarks.memory import anonymous_kilobytes
 from ramer.config import Config, parse_config
-from ramer.data.prepare import prepare
+from ramer.data.preparation import prepare
 from ramer.modalities import MODALITIES
 from ramer.seeding import generator
 

@@ -22,12 +22,12 @@ import numpy as np
 from benchmarks._run import parser, report, say
 from benchmarks.memory import anonymous_kilobytes
 from ramer.config import Config, parse_config
-from ramer.data.prepare import prepare
-from ramer.retrieval.index import build_index
+from ramer.data.preparation import prepare
+from ramer.retrieval.indexes import build_index
 from ramer.retrieval.neighbours import retrieve
 from ramer.seeding import set_threads
-from ramer.training.dump import dump
-from ramer.training.pretrain import pretrain
+from ramer.training.encoding import dump
+from ramer.training.pretraining import pretrain
 
 MODALITY, LABELLED, DIM = "audio", 1000, 128
 INTERVAL = 0.02

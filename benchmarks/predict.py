@@ -23,15 +23,15 @@ import numpy as np
 
 from benchmarks._run import parser, report, shares
 from ramer.config import load_config, parse_config
-from ramer.data.prepare import prepare
+from ramer.data.preparation import prepare
+from ramer.methods.shared.fitting import train_method
 from ramer.modalities import CONDITIONS, MODALITIES, condition_masks
-from ramer.pipeline.train import train_method
-from ramer.retrieval.index import build_index
+from ramer.retrieval.indexes import build_index
 from ramer.retrieval.neighbours import retrieve
 from ramer.seeding import set_threads
 from ramer.serving.predictor import Predictor
-from ramer.training.dump import dump
-from ramer.training.pretrain import pretrain
+from ramer.training.encoding import dump
+from ramer.training.pretraining import pretrain
 from ramer.training.workspace import Workspace
 
 PARAMS = Path(__file__).resolve().parents[1] / "params.yaml"

@@ -27,6 +27,16 @@ from ruamel.yaml import YAML
 from ramer.config import load_config
 from ramer.evaluation.scenarios import AREA
 from ramer.modalities import AVERAGE, CONDITIONS, MODALITIES
+from ramer.pipeline.check import check
+from ramer.pipeline.dump import dump
+from ramer.pipeline.evaluate import evaluate
+from ramer.pipeline.index import index
+from ramer.pipeline.prepare import prepare
+from ramer.pipeline.pretrain import pretrain
+from ramer.pipeline.report import report
+from ramer.pipeline.retrieve import retrieve
+from ramer.pipeline.train import train
+from ramer.project import Project
 from ramer.reporting.markdown import markdown_table
 from ramer.seeding import set_threads
 from ramer.training.parallel import map_replicates
@@ -101,13 +111,13 @@ def run(name: str, corpora: Path, work: Path, through_dvc: bool) -> None:
     if through_dvc:
         call("dvc", "exp", "run", *given, cwd=clone)
     else:
-        write_params(clone / "params.yaml", given[1::2])
+        write_params(Project(clone).params, given[1::2])
         call(sys.executable, "-m", "benchmarks.results", "stages", cwd=clone)
-    kept = keep(json.loads((clone / "results" / "summary.json").read_text("utf-8")))
+    kept = keep(json.loads(Project(clone).summary.read_text("utf-8")))
     kept["commit"] = call("git", "rev-parse", "HEAD", cwd=clone, read=True).strip()
     kept["purity"] = {
         path.parent.name: json.loads(path.read_text("utf-8"))["mean"]["label_purity"]
-        for path in sorted((clone / "data" / "neighbours").glob("*/diagnostics.json"))
+        for path in sorted(Project(clone).all_neighbours.glob("*/diagnostics.json"))
     }
     KEPT.mkdir(parents=True, exist_ok=True)
     (KEPT / f"{name}.json").write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", "utf-8")
@@ -130,26 +140,25 @@ def write_params(path: Path, changes: Sequence[str]) -> None:
 
 def run_stages() -> None:
     """Everything that ``dvc repro`` would run here but tracking; methods side by side, one process each."""
-    from stages import check, dump, evaluate, index, prepare, pretrain, report, retrieve, train
-
-    config = load_config()
+    project = Project()
+    config = load_config(project.params)
     set_threads(config.runtime.threads)
-    check.main(config)
-    prepare.main(config)
+    check(config, project)
+    prepare(config, project)
     for modality in MODALITIES:
         for stage in (pretrain, dump, index, retrieve):
-            stage.main(config, modality)
+            stage(config, project, modality)
 
     def method(name: str) -> float:
         os.environ["RAMER_WORKERS"] = "1"
         begun = time.process_time()
-        train.main(config, name)
-        evaluate.main(config, name)
+        train(config, project, name)
+        evaluate(config, project, name)
         return time.process_time() - begun
 
     names = sorted(config.methods, key=lambda n: str(config.methods[n]["type"]) not in SLOW)  # the slow ones first
     spent = map_replicates(method, names, "methods", threads=config.runtime.threads, device="cpu")
-    report.main(config)
+    report(config, project)
     for name, seconds in zip(names, spent, strict=True):
         print(f"{name}: {seconds:.0f} s of processor time, training and evaluation of all replicates")
 

@@ -18,7 +18,7 @@ import torch
 
 from benchmarks._run import parser, report
 from ramer.retrieval.aggregation import Database, Lists, Queries, Rules, retrieve_states
-from ramer.retrieval.index import DatabaseIndex
+from ramer.retrieval.indexes import DatabaseIndex
 from ramer.retrieval.search import exclusion_codes, search
 from ramer.retrieval.states import l2_normalise
 from ramer.seeding import generator, set_threads

@@ -24,18 +24,18 @@ import torch
 
 from benchmarks._run import parser, report, say, shares
 from ramer.config import Config, parse_config
-from ramer.data.prepare import prepare
+from ramer.data.preparation import prepare
 from ramer.inputs import STATES
+from ramer.methods.shared.fitting import train_method
 from ramer.modalities import MODALITIES, condition_masks
 from ramer.nn.fusion import FusionClassifier
-from ramer.pipeline.train import train_method
-from ramer.retrieval.index import build_index, load_index
+from ramer.retrieval.indexes import build_index, load_index
 from ramer.retrieval.neighbours import retrieve
 from ramer.seeding import set_threads
 from ramer.training.adamw import AdamW
 from ramer.training.batches import TrainingBatch
-from ramer.training.dump import dump
-from ramer.training.pretrain import pretrain
+from ramer.training.encoding import dump
+from ramer.training.pretraining import pretrain
 from ramer.training.workspace import Workspace
 
 HIDDEN, K, LOOPED, HELD_OUT = 256, 5, 128, 0.05

@@ -155,6 +155,9 @@ class Pretrain(Section):
     video: Encoder = Encoder()
     text: Encoder = Encoder(input_dropout=0.5)
 
+    def of(self, modality: str) -> Encoder:
+        return {"audio": self.audio, "video": self.video, "text": self.text}[modality]
+
 
 class Dump(Section):
     """batch_size: rows encoded at a time (memory, not results).

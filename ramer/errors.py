@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 _ADVICE = {
     errno.ENOSPC: "free some space and run it again",
@@ -21,8 +22,34 @@ class RamerError(Exception):
         self.faults = [faults] if isinstance(faults, str) else list(faults)
         super().__init__("\n".join(self.faults))
 
-    def __reduce__(self) -> tuple[type[RamerError], tuple[list[str]]]:
+    def __reduce__(self) -> tuple[type[RamerError], tuple[object, ...]]:
         return type(self), (self.faults,)
+
+
+class StaleError(RamerError):
+    """What an earlier step wrote is absent, torn, or belongs to something else than what lies beside it.
+
+    Args:
+        faults: one line per fault.
+        artifact: the file or folder that must be made again, of all lines or by line. Who makes it is not known here.
+
+    Attributes:
+        artifacts: the same by line; a line that is not in it is a fault of another kind.
+    """
+
+    def __init__(self, faults: str | Iterable[str], artifact: Path | Mapping[str, Path]) -> None:
+        super().__init__(faults)
+        self.artifacts = dict(artifact) if isinstance(artifact, Mapping) else dict.fromkeys(self.faults, artifact)
+
+    def __reduce__(self) -> tuple[type[RamerError], tuple[object, ...]]:
+        return type(self), (self.faults, self.artifacts)
+
+    @classmethod
+    def of(cls, errors: Iterable[RamerError]) -> StaleError:
+        """The faults of several errors as one."""
+        held = list(errors)
+        by_line = {line: path for e in held if isinstance(e, StaleError) for line, path in e.artifacts.items()}
+        return cls([line for error in held for line in error.faults], by_line)
 
 
 class ConfigError(RamerError):

@@ -12,20 +12,20 @@ from functools import cache
 from pathlib import Path
 
 from ramer.files import atomic_directory, digest_file, write_json
+from ramer.project import Project
 
 PACKAGES = ("ramer", "stages")
 
 
-def write_digests(out: Path, root: Path = Path()) -> None:
+def write_digests(project: Project) -> None:
     """Write ``<stage>.json`` for every stage and ``methods/<type>.json`` for every method: its files and their digests.
 
-    Args:
-        out: folder to replace as a whole.
-        root: the project.
+    The folder is replaced as a whole.
     """
+    root = project.root
     stages = {path.stem: path for path in sorted((root / "stages").glob("[!_]*.py"))}
     methods = {f"methods/{path.stem}": path for path in sorted((root / "ramer" / "methods").glob("[!_]*.py"))}
-    with atomic_directory(out) as folder:
+    with atomic_directory(project.code) as folder:
         for name, path in (stages | methods).items():
             files = import_closure(path.relative_to(root).as_posix(), root=root)
             write_json(folder / f"{name}.json", {file: digest_file(root / file) for file in files})

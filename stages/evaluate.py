@@ -1,17 +1,7 @@
-"""Stage ``evaluate@<method>``: one trained method under all seven conditions."""
+"""Score one method under all seven conditions: ``python -m stages.evaluate <method>``."""
 
-from pathlib import Path
-
-from ramer.config import Config
-from ramer.pipeline.evaluate import evaluate_method
-from ramer.training.workspace import Workspace
-from stages._run import run
-
-
-def main(config: Config, method: str) -> None:
-    workspace = Workspace(Path("data/prepared"), Path("data/states"), Path("data/neighbours"), Path("models"))
-    evaluate_method(config, method, workspace, Path("models/methods") / method, Path("results/methods") / method)
-
+from ramer.pipeline.evaluate import evaluate
+from stages._harness import run
 
 if __name__ == "__main__":
-    run(main, needs_item=True)
+    run(evaluate, per="method")

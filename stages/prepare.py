@@ -1,17 +1,7 @@
-"""Stage prepare: read, check and split the corpus."""
+"""Read, check and split the corpus: ``python -m stages.prepare``."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
-from ramer.config import Config
-from ramer.data.prepare import prepare
-from stages._run import run
-
-
-def main(config: Config) -> None:
-    prepare(config, Path("data/prepared"))
-
+from ramer.pipeline.prepare import prepare
+from stages._harness import run
 
 if __name__ == "__main__":
-    run(main)
+    run(prepare)

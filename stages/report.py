@@ -1,27 +1,7 @@
-"""Stage ``report``: compare the listed methods and say which to use."""
+"""Compare the methods: ``python -m stages.report``."""
 
-import logging
-from pathlib import Path
-
-from ramer.config import Config
-from ramer.reporting.report import report
-from stages._run import run
-
-OUT = Path("results")
-
-
-def main(config: Config) -> None:
-    report(
-        config,
-        results=OUT / "methods",
-        prepared=Path("data/prepared"),
-        neighbours=Path("data/neighbours"),
-        encoders=Path("models/encoders"),
-        methods_models=Path("models/methods"),
-        out=OUT,
-    )
-    logging.info("report: %s; its table: ramer report", OUT / "report.html")
-
+from ramer.pipeline.report import report
+from stages._harness import run
 
 if __name__ == "__main__":
-    run(main)
+    run(report)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import tests.support.typechecker  # noqa: F401  # named in pyproject.toml, by a hook that does not import it
+from ramer.project import Project
 from tests.support.media import real_clip
+
+if TYPE_CHECKING:
+    from ramer.training.workspace import Workspace
 
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[name] = "1"
@@ -30,3 +35,20 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.support.served_project import METHODS, build_project
 
     return build_project(tmp_path_factory.mktemp("served"), METHODS)
+
+
+@pytest.fixture(scope="session")
+def workspace_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny project up to ``retrieve``: what every method is fitted on."""
+    from tests.support.tiny_workspace import build_workspace, tiny_config
+
+    root = tmp_path_factory.mktemp("workspace")
+    build_workspace(tiny_config({"prior": {"type": "prior"}}), root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def workspace(workspace_root: Path) -> Workspace:
+    from ramer.training.workspace import Workspace
+
+    return Workspace(Project(workspace_root))

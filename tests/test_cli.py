@@ -168,7 +168,7 @@ def test_faults_are_one_line_and_exit_code_2(served: Path, clips: Path, tmp_path
 
 @pytest.mark.slow
 def test_report_prints_the_comparison(served: Path, tmp_path: Path) -> None:
-    run_report(served, tmp_path / "results")
+    run_report(served, tmp_path)
     code, out, err = call("report", "--workspace", tmp_path)
     assert (code, err) == (0, "")
     assert "late_product" in out

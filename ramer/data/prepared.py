@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ramer.errors import CorpusError
+from ramer.errors import StaleError
 from ramer.files import digest_strings, read_json, read_table
 from ramer.modalities import MODALITIES
 
@@ -88,10 +88,14 @@ class PreparedCorpus:
 
     @classmethod
     def open(cls, path: str | Path) -> PreparedCorpus:
-        """Open a prepared corpus; features stay on disk."""
+        """Open a prepared corpus; features stay on disk.
+
+        Raises:
+            StaleError: there is none.
+        """
         path = Path(path)
         if not (path / "corpus.json").exists():
-            raise CorpusError(f"{path}: no prepared corpus here, expected the output of the stage prepare")
+            raise StaleError(f"{path}: no prepared corpus here", path)
         return cls(path, read_table(path / "rows.parquet"), read_table(path / "splits.parquet"))
 
     @property

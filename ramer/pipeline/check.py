@@ -1,8 +1,6 @@
-"""The whole of ``params.yaml`` in one go: what no single section can tell."""
+"""Stage ``check``: the whole of ``params.yaml`` in one go, for what no single section can tell."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 from ramer.config import Config
 from ramer.data.kinds import check_kind
@@ -10,17 +8,16 @@ from ramer.errors import ConfigError, RetrievalError
 from ramer.files import atomic_file
 from ramer.inputs import SHUFFLED
 from ramer.methods import MethodOptions, RetrievalOptions, method_class, method_options
+from ramer.project import Project
 from ramer.seeding import choose_device
 
 SOURCE = "params.yaml"
 
 
-def check(config: Config, out: Path) -> None:
+def check(config: Config, project: Project) -> None:
     """Refuse parameters with which some stage would fail after others have worked for hours.
 
-    Args:
-        out: a file written when all is well. Its content is constant: new parameters rerun the check, and
-            nothing that depends on its output.
+    What is written when all is well is constant: new parameters rerun the check, and nothing that depends on it.
 
     Raises:
         ConfigError: a kind of corpus is unknown, an option of a method is bad, k exceeds the candidates kept, the
@@ -37,7 +34,7 @@ def check(config: Config, out: Path) -> None:
     faults += _served_faults(options, config)
     if faults:
         raise ConfigError(faults)
-    with atomic_file(out) as temporary:
+    with atomic_file(project.checked) as temporary:
         temporary.write_text("ok\n", "utf-8")
 
 

@@ -1,105 +1,24 @@
-"""Train one method on every replicate."""
+"""Stage ``train@<method>``: one missing-modality model per replicate."""
 
 from __future__ import annotations
 
-import logging
-from pathlib import Path
-
-import pandas as pd
-
 from ramer.config import Config
-from ramer.data.prepared import Replicate
-from ramer.digests import sealed_directory
 from ramer.errors import ConfigError
-from ramer.files import digest_file, write_json
-from ramer.inputs import NEIGHBOURS
-from ramer.methods import (
-    Method,
-    MethodOptions,
-    RetrievalOptions,
-    build_method,
-    method_class,
-    method_options,
-)
-from ramer.modalities import MODALITIES
-from ramer.seeding import choose_device, generator
-from ramer.training.batches import LabelledRows, ReplicateData, TrainingBatch
-from ramer.training.loop import Fitted, History
-from ramer.training.parallel import map_replicates
+from ramer.methods import method_options
+from ramer.methods.shared.fitting import fit_method
+from ramer.project import Project
 from ramer.training.workspace import Workspace
 
-_log = logging.getLogger(__name__)
 
-
-def train_method(config: Config, name: str, workspace: Workspace, out: Path) -> None:
-    """Fit ``methods.<name>`` on every replicate and write its checkpoints, history and ``method.json``.
+def train(config: Config, project: Project, method: str) -> None:
+    """Fit ``methods.<method>`` on every replicate.
 
     Raises:
-        ConfigError: an option is bad.
+        ConfigError: no such method, or an option is bad.
         RetrievalError: k exceeds a database or the lists.
+        StaleError: what the method reads is absent, or does not fit the rest.
     """
-    if name not in config.methods:
-        raise ConfigError(f"params.yaml: methods.{name}: no such method, expected one of {', '.join(config.methods)}")
-    options = method_options(name, config.methods[name])
-    kind = method_class(options.type)
-    device = choose_device(config.runtime.device)
-    shape, replicates = workspace.shape(), workspace.corpus.replicates
-    if isinstance(options, RetrievalOptions) and NEIGHBOURS in kind.inputs:
-        for replicate in replicates:
-            _check_k(name, options, workspace, replicate)
-    with sealed_directory(out) as temporary:
-
-        def fit(replicate: Replicate) -> tuple[Fitted, list[dict[str, float]], str]:
-            method = build_method(options, shape, config.train, device)
-            history = History()
-            fitted = fit_replicate(method, workspace.replicate(replicate, method.inputs), history)
-            path = temporary / f"{replicate.name}.safetensors"
-            method.save(path)
-            _log.info("%s %s: selection on validation %.4f", name, replicate.name, fitted.val_selection)
-            return fitted, history.lines, digest_file(path)
-
-        done = map_replicates(fit, replicates, f"train {name}", threads=config.runtime.threads, device=device)
-        lines, chosen = [], {}
-        for replicate, (fitted, history, digest) in zip(replicates, done, strict=True):
-            lines += [{"replicate": replicate.name, **line} for line in history]
-            chosen[replicate.name] = {
-                "epoch": fitted.best_epoch,
-                "val_selection": fitted.val_selection,
-                "digest": digest,
-            }
-        columns = ["replicate", "epoch", "train_loss", "val_selection"]
-        pd.DataFrame(lines, columns=columns).to_csv(temporary / "history.csv", index=False)
-        write_json(temporary / "method.json", _description(name, kind, options, chosen))
-
-
-def fit_replicate(method: Method, data: ReplicateData, history: History) -> Fitted:
-    """Fit a method on one replicate's rows with that replicate's own stream."""
-    replicate = data.replicate
-    train = TrainingBatch(data, method.inputs, method.needs_complete, method.training.missing_rates)
-    val = LabelledRows(data, data.corpus.rows_in(replicate, "val"), method.inputs, method.needs_complete)
-    # The method's name is no part of the stream: an entry that differs in one option starts from the same weights.
-    rng = generator(replicate.seed, "fit", replicate.fold)
-    return method.fit(train, val, rng, history)
-
-
-def _check_k(name: str, options: RetrievalOptions, workspace: Workspace, replicate: Replicate) -> None:
-    """Every training row must find k neighbours, as test rows do: a head that has met none learns nothing of them."""
-    for i, m in enumerate(MODALITIES):
-        if workspace.corpus.available[:, i].any():
-            table = workspace.neighbours[m]
-            options.check_k(name, table.width, table.findable_rows(replicate))
-
-
-def _description(name: str, kind: type[Method], options: MethodOptions, chosen: dict[str, dict]) -> dict:
-    scores = [c["val_selection"] for c in chosen.values()]
-    return {
-        "name": name,
-        "type": options.type,
-        "options": options.model_dump(mode="json"),
-        "inputs": sorted(kind.reads(options)),
-        # A shuffled database is a control: as useful as it may look, nobody should serve it.
-        "deployable": kind.deployable and getattr(options, "database", "real") == "real",
-        "retrieval": kind.retrieval,
-        "validation_selection": sum(scores) / len(scores),
-        "replicates": chosen,
-    }
+    if method not in config.methods:
+        raise ConfigError(f"{project.params}: methods.{method}: no such method, expected {', '.join(config.methods)}")
+    options = method_options(method, config.methods[method])
+    fit_method(method, options, Workspace(project), config.train, config.runtime, project.method(method))

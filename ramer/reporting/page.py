@@ -10,14 +10,14 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from ramer.config import Config
+from ramer.config import Evaluate
 from ramer.evaluation.bootstrap import Clusters
 from ramer.evaluation.metrics import METRICS
 from ramer.evaluation.scenarios import AREA, IMBALANCED, scenarios
 from ramer.modalities import AVERAGE, CONDITIONS, FULL_CONDITION, MISSING_CONDITIONS, MODALITIES
 from ramer.reporting import words
 from ramer.reporting.findings import SCORE, Findings, neighbour_purity
-from ramer.reporting.results import Results
+from ramer.reporting.results import ReportSettings, Results
 from ramer.reporting.tables import best_deployable, p_text, points, signed
 
 SPEAKER_COLUMNS = (
@@ -30,7 +30,7 @@ TABLE_COLUMNS = (*MISSING_CONDITIONS, AVERAGE, FULL_CONDITION)
 
 
 def render_page(
-    config: Config,
+    settings: ReportSettings,
     results: Results,
     summary: Mapping[str, Any],
     findings: Findings,
@@ -49,20 +49,20 @@ def render_page(
     purity = neighbour_purity(results)
     source = resources.files("ramer.reporting").joinpath("report.html.j2").read_text("utf-8")
     return environment.from_string(source).render(
-        verdict=words.verdict(results, findings, config.report.confidence),
-        advice=words.advice(results, findings, config.serve.method),
+        verdict=words.verdict(results, findings, settings.report.confidence),
+        advice=words.advice(results, findings, settings.served),
         findings=findings,
         gain=findings.retrieval_gain.get(AVERAGE),
         retrieval_words=words.where_retrieval_wins_and_loses(findings),
         product_words=words.product_paragraph(results, findings),
         methods=_method_rows(results, summary, findings),
         columns=TABLE_COLUMNS,
-        random=_random_columns(config),
-        rates=config.evaluate.missing_rates,
+        random=_random_columns(settings.evaluate),
+        rates=settings.evaluate.missing_rates,
         comparisons=[c for c in summary["comparisons"] if (c["metric"], c["condition"]) == (SCORE, AVERAGE)],
         by_condition=_differences(summary),
         reference=summary["reference"],
-        chosen_reference=config.report.reference == "best_baseline",
+        chosen_reference=settings.report.reference == "best_baseline",
         best_score=results.methods[findings.best].metrics[f"{AVERAGE}/{SCORE}"],
         ceiling=results.methods[findings.ceiling].metrics[f"{AVERAGE}/{SCORE}"] if findings.ceiling else None,
         purity=purity,
@@ -80,13 +80,13 @@ def render_page(
         seeds=sorted({int(s) for m in results.methods.values() for s in m.predictions["seed"].unique()}),
         folds=len({int(f) for m in results.methods.values() for f in m.predictions["fold"].unique()}),
         clusters=clusters,
-        confidence=round(100 * config.report.confidence),
-        draws=config.report.draws,
-        retrieval=config.retrieval,
+        confidence=round(100 * settings.report.confidence),
+        draws=settings.report.draws,
+        retrieval=settings.retrieval,
         excluded=f"its own {results.corpus.get('group_name') or 'speaker'}'s rows"
-        if config.retrieval.exclude == "speaker"
+        if settings.retrieval.exclude == "speaker"
         else "itself",
-        caveats=words.caveats(results, clusters, config.report.draws, findings.alpha),
+        caveats=words.caveats(results, clusters, settings.report.draws, findings.alpha),
         other_metrics=other_metrics(),
     )
 
@@ -129,11 +129,11 @@ def other_metrics() -> dict[str, str]:
     return plain | {name: heading for name, heading in _HEADINGS.items() if name in plain}
 
 
-def _random_columns(config: Config) -> dict[str, str]:
+def _random_columns(settings: Evaluate) -> dict[str, str]:
     """Heading of each column about modalities missing at random: the area, then the imbalanced rates."""
     return {
         way.name: "area under the curve" if way.name == AREA else way.name.removeprefix(IMBALANCED).replace("_", " ")
-        for way in scenarios(config.evaluate)
+        for way in scenarios(settings)
         if not way.on_curve
     }
 

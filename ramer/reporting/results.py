@@ -10,17 +10,36 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ramer.errors import RamerError
+from ramer.config import Evaluate, Report, Retrieval
+from ramer.errors import RamerError, StaleError
 from ramer.evaluation.metrics import COUNT_METRICS, METRICS, check_predictions
 from ramer.files import read_json, read_table
 from ramer.modalities import AVERAGE, CONDITIONS, MODALITIES
+from ramer.project import Project
 
 DESCRIPTION_KEYS = ("name", "type", "deployable", "retrieval", "validation_selection")
 
 
 @dataclass(frozen=True)
+class ReportSettings:
+    """The sections of the parameters that a report follows.
+
+    Attributes:
+        evaluate: which rates were scored.
+        report: reference, draws and confidence.
+        retrieval: how neighbours were found, which the page says.
+        served: the method that is served.
+    """
+
+    evaluate: Evaluate
+    report: Report
+    retrieval: Retrieval
+    served: str
+
+
+@dataclass(frozen=True)
 class MethodResults:
-    """One method's files under ``results/methods``.
+    """One method's results.
 
     Attributes:
         description: ``method.json``. metrics: ``metrics.json``, NaN where a metric is not defined.
@@ -66,66 +85,57 @@ def scored_keys(scenarios: Iterable[str]) -> list[str]:
     return keys + [f"{s}/{m}" for s in scenarios for m in COUNT_METRICS]
 
 
-def read_results(
-    names: Iterable[str],
-    results: Path,
-    prepared: Path,
-    neighbours: Path,
-    encoders: Path,
-    methods_models: Path,
-    scenarios: Iterable[str] = (),
-) -> Results:
+def read_results(project: Project, names: Iterable[str], scenarios: Iterable[str] = ()) -> Results:
     """Read the named methods' results and what surrounds them; other folders are never looked at.
 
     Args:
+        project: with the results of the methods and all that they came from.
+        names: of the methods.
         scenarios: names of the ways of going missing at random that must have been scored.
 
     Raises:
-        RamerError: a file is absent, torn or lacks what it must hold; one line per fault.
+        StaleError: a file is absent, torn or lacks what it must hold; one line per fault.
     """
-    faults: list[str] = []
-    corpus, groups = _read_corpus(prepared)
+    faults: list[RamerError] = []
+    corpus, groups = _read_corpus(project)
     keys = [f"{key}{s}" for key in scored_keys(scenarios) for s in ("", "_std")]
     methods = {}
     for name in names:
         try:
-            methods[name] = _read_method(name, results / name, methods_models / name, list(corpus["label_names"]), keys)
+            methods[name] = _read_method(project, name, list(corpus["label_names"]), keys)
         except RamerError as error:
-            faults += error.faults
+            faults.append(error)
     if faults:
-        raise RamerError(faults)
-    histories = {m: _read_history(encoders / m / "history.csv", f"pretrain@{m}") for m in MODALITIES}
+        raise StaleError.of(faults)
+    histories = {m: _read_history(project.encoders(m)) for m in MODALITIES}
+    diagnostics = {m: project.neighbours(m) / "diagnostics.json" for m in MODALITIES}
     return Results(
         corpus,
         groups,
         methods,
         {m: history for m, history in histories.items() if len(history)},
-        {
-            m: found
-            for m in MODALITIES
-            if (found := _read_optional(neighbours / m / "diagnostics.json", f"retrieve@{m}"))
-        },
+        {m: _read_mapping(path) for m, path in diagnostics.items() if path.exists()},
     )
 
 
-def _read_corpus(prepared: Path) -> tuple[dict[str, Any], dict[str, str | None]]:
-    corpus = _read_mapping(prepared / "corpus.json", "the stage prepare")
+def _read_corpus(project: Project) -> tuple[dict[str, Any], dict[str, str | None]]:
+    corpus = _read_mapping(project.corpus)
     absent = [key for key in ("name", "label_names") if key not in corpus]
     if absent:
-        raise RamerError(f"{prepared / 'corpus.json'}: expected the keys {', '.join(absent)}")
-    rows = _read_table(prepared / "rows.parquet", "the stage prepare")
+        raise StaleError(f"{project.corpus}: expected the keys {', '.join(absent)}", project.corpus)
+    rows = _read_table(project.prepared / "rows.parquet")
     speakers = (None if pd.isna(s) else str(s) for s in rows["speaker"])
     return corpus, dict(zip(rows["id"].astype(str), speakers, strict=True))
 
 
-def _read_method(name: str, folder: Path, trained: Path, label_names: list[str], keys: list[str]) -> MethodResults:
-    stage = f"evaluate@{name}"
-    description = _read_mapping(folder / "method.json", stage)
-    raw = _read_mapping(folder / "metrics.json", stage)
-    matrices = _read_mapping(folder / "confusion.json", stage)
-    predictions = _read_table(folder / "predictions.parquet", stage)
+def _read_method(project: Project, name: str, label_names: list[str], keys: list[str]) -> MethodResults:
+    folder = project.method_results(name)
+    description = _read_mapping(folder / "method.json")
+    raw = _read_mapping(folder / "metrics.json")
+    matrices = _read_mapping(folder / "confusion.json")
+    predictions = _read_table(folder / "predictions.parquet")
     faults = [
-        f"{folder / file}: expected the keys {_few(absent)}; rerun {stage}"
+        f"{folder / file}: expected the keys {_few(absent)}"
         for file, absent in (
             ("method.json", [k for k in DESCRIPTION_KEYS if k not in description]),
             ("metrics.json", [k for k in keys if k not in raw]),
@@ -134,56 +144,52 @@ def _read_method(name: str, folder: Path, trained: Path, label_names: list[str],
         if absent
     ]
     if not faults and matrices.get("labels") != label_names:
-        labels = ", ".join(label_names)
-        faults.append(f"{folder / 'confusion.json'}: labels: expected the corpus' own, {labels}; rerun {stage}")
+        faults.append(f"{folder / 'confusion.json'}: labels: expected the corpus' own, {', '.join(label_names)}")
     if faults:
-        raise RamerError(faults)
+        raise StaleError(faults, folder)
     check_predictions(predictions, label_names, str(folder / "predictions.parquet"))
     return MethodResults(
         description,
         {key: float("nan") if value is None else float(value) for key, value in raw.items()},
         predictions,
         {c: np.asarray(matrices[c], dtype=np.int64) for c in CONDITIONS},
-        _read_history(trained / "history.csv", f"train@{name}"),
+        _read_history(project.method(name)),
     )
 
 
-def _read_mapping(path: Path, stage: str) -> dict[str, Any]:
+def _read_mapping(path: Path) -> dict[str, Any]:
     try:
         value = read_json(path)
     except FileNotFoundError:
-        raise RamerError(f"{path}: no such file, expected the output of {stage}") from None
+        raise StaleError(f"{path}: no such file", path) from None
     except (OSError, ValueError) as error:
-        raise RamerError(f"{path}: not valid JSON ({_one_line(error)}); rerun {stage}") from None
+        raise StaleError(f"{path}: not valid JSON ({_one_line(error)})", path) from None
     if not isinstance(value, dict):
-        raise RamerError(f"{path}: expected a mapping, got {type(value).__name__}; rerun {stage}")
+        raise StaleError(f"{path}: expected a mapping, got {type(value).__name__}", path)
     return value
 
 
-def _read_optional(path: Path, stage: str) -> dict[str, Any]:
-    return _read_mapping(path, stage) if path.exists() else {}
-
-
-def _read_table(path: Path, stage: str) -> pd.DataFrame:
+def _read_table(path: Path) -> pd.DataFrame:
     try:
         return read_table(path)
     except FileNotFoundError:
-        raise RamerError(f"{path}: no such file, expected the output of {stage}") from None
+        raise StaleError(f"{path}: no such file", path) from None
     except (OSError, ValueError) as error:  # a torn file is an ArrowInvalid, which is a ValueError
-        raise RamerError(f"{path}: not a parquet table ({_one_line(error)}); rerun {stage}") from None
+        raise StaleError(f"{path}: not a parquet table ({_one_line(error)})", path) from None
 
 
-def _read_history(path: Path, stage: str) -> pd.DataFrame:
-    """A training history; empty where the stage kept none, as nothing was trained by epochs."""
+def _read_history(folder: Path) -> pd.DataFrame:
+    """A training history; empty where none was kept, as nothing was trained by epochs."""
+    path = folder / "history.csv"
     if not path.exists():
         return pd.DataFrame({"replicate": [], "epoch": []})
     try:
         history = pd.read_csv(path)
     except (OSError, ValueError) as error:
-        raise RamerError(f"{path}: not a table ({_one_line(error)}); rerun {stage}") from None
+        raise StaleError(f"{path}: not a table ({_one_line(error)})", path) from None
     absent = [c for c in ("replicate", "epoch") if c not in history.columns]
     if absent:
-        raise RamerError(f"{path}: expected the columns {', '.join(absent)}; rerun {stage}")
+        raise StaleError(f"{path}: expected the columns {', '.join(absent)}", path)
     return history
 
 

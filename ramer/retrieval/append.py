@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ramer.errors import RetrievalError
-from ramer.retrieval.index import DatabaseIndex, add_keys
+from ramer.retrieval.indexes import DatabaseIndex, add_keys
 from ramer.retrieval.recall import RecallSample
 
 

@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 
 from ramer.errors import RetrievalError
 from ramer.modalities import MODALITIES
-from ramer.retrieval.index import DatabaseIndex
+from ramer.retrieval.indexes import DatabaseIndex
 from ramer.retrieval.shuffle import Shuffle
 from ramer.retrieval.states import l2_normalise, row_norms
 

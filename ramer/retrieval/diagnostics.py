@@ -8,7 +8,7 @@ import numpy as np
 
 from ramer.data.prepared import PreparedCorpus, Replicate
 from ramer.modalities import MODALITIES
-from ramer.retrieval.index import DatabaseIndex
+from ramer.retrieval.indexes import DatabaseIndex
 from ramer.retrieval.search import exclusion_codes, search
 from ramer.seeding import generator
 

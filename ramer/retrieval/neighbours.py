@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from ramer.config import Config
+from ramer.config import Retrieval
 from ramer.data.prepared import PreparedCorpus, Replicate
-from ramer.errors import RetrievalError
+from ramer.errors import RetrievalError, StaleError
 from ramer.files import atomic_directory, read_json, write_json
 from ramer.modalities import MODALITIES
 from ramer.progress import track
 from ramer.retrieval.diagnostics import average, diagnose
-from ramer.retrieval.index import DatabaseIndex, load_index
+from ramer.retrieval.indexes import DatabaseIndex, load_index
 from ramer.retrieval.search import available_gpus, exclusion_codes, make_fetch, search, search_gpu
 from ramer.retrieval.states import StatesTable
 
@@ -42,11 +43,11 @@ class NeighbourTable:
         """Open the lists of one modality; with ``states``, refuse lists of other encoders or rows.
 
         Raises:
-            RetrievalError: no lists there, or they belong to other states.
+            StaleError: no lists there, or they belong to other states.
         """
         path = Path(path)
         if not (path / "neighbours.json").exists():
-            raise RetrievalError(f"{path}: no neighbours here, expected the output of the stage retrieve")
+            raise StaleError(f"{path}: no neighbours here", path)
         info = read_json(path / "neighbours.json")
         if states is not None:
             wanted = {
@@ -56,12 +57,12 @@ class NeighbourTable:
             }
             stamped = {"crossfit_digests": {}} | info
             faults = [
-                f"{path}/neighbours.json: {key}: not those of {states.path}: run the stage retrieve again"
+                f"{path}/neighbours.json: {key}: not those of {states.path}"
                 for key, value in wanted.items()
                 if stamped[key] != value
             ]
             if faults:
-                raise RetrievalError(faults)
+                raise StaleError(faults, path)
         arrays = [np.load(path / f"{name}.npy", mmap_mode="r") for name in ("queries", "rows", "scores")]
         return cls(path, arrays[0], arrays[1], arrays[2], info)
 
@@ -96,19 +97,54 @@ class NeighbourTable:
         return self.rows[replicate.index][place], self.scores[replicate.index][place]
 
 
-def retrieve(config: Config, modality: str, prepared: Path, states: Path, index: Path, out: Path) -> None:
-    """Search the neighbours of every query row that holds the modality, for every replicate.
+def write_neighbours(
+    corpus: PreparedCorpus,
+    table: StatesTable,
+    indexes: Sequence[DatabaseIndex],
+    settings: Retrieval,
+    out: Path,
+    *,
+    rerank: bool = True,
+    device: str = "auto",
+) -> None:
+    """Search the neighbours of every query row that holds a modality, for every replicate.
 
-    Writes ``queries.npy, rows.npy, scores.npy, neighbours.json, diagnostics.json`` into ``out``.
+    Args:
+        corpus: whose rows the states are.
+        table: states of the modality.
+        indexes: one per replicate, as ``open_indexes`` opens them.
+        settings: scope, width, exclusion and queries.
+        out: folder to write, whole or not at all: ``queries.npy, rows.npy, scores.npy, neighbours.json,
+            diagnostics.json``.
+        rerank: score the candidates of an inexact index again with exact states.
+        device: ``runtime.device``: where exact search runs.
 
     Raises:
-        RetrievalError: states, index and corpus do not fit each other, or a query is zero or not finite.
+        RetrievalError: a query is zero or not finite.
     """
-    corpus = PreparedCorpus.open(prepared)
-    table = StatesTable.open(states, corpus)
+    queries = corpus.labelled_rows() if settings.queries == "labelled" else np.arange(corpus.rows)
+    asked = _Asked(corpus, table, indexes, settings, queries, rerank, device)
+    with atomic_directory(out) as folder:
+        np.save(folder / "queries.npy", queries.astype(np.int64))
+        rows, scores = _write_lists(asked, folder)
+        reports = {}
+        for r, database in zip(corpus.replicates, indexes, strict=True):
+            lists = rows[r.index], scores[r.index]
+            reports[r.name] = diagnose(corpus, r, table.modality, table.of(r), database, queries, *lists)
+        write_json(folder / "neighbours.json", _describe(asked))
+        described = {"modality": table.modality, "replicates": reports, "mean": average(reports)}
+        write_json(folder / "diagnostics.json", described)
+
+
+def open_indexes(folder: Path, corpus: PreparedCorpus, table: StatesTable, scope: str) -> list[DatabaseIndex]:
+    """A modality's indexes, one per replicate, all of which fit states and corpus.
+
+    Raises:
+        StaleError: absent or torn files, other encoders, rows or another scope.
+    """
     indexes = [
         load_index(
-            index / f"{r.name}.faiss",
+            folder / f"{r.name}.faiss",
             expected_encoder_digest=table.encoder_digest(r),
             expected_ids_digest=corpus.ids_digest,
             expected_crossfit_digest=table.crossfit_digest(r),
@@ -116,80 +152,79 @@ def retrieve(config: Config, modality: str, prepared: Path, states: Path, index:
         )
         for r in corpus.replicates
     ]
-    _check_scope(indexes, config.retrieval.scope, index)
-    queries = corpus.labelled_rows() if config.retrieval.queries == "labelled" else np.arange(corpus.rows)
-    with atomic_directory(out) as folder:
-        np.save(folder / "queries.npy", queries.astype(np.int64))
-        rows, scores = _write_lists(config, modality, corpus, table, indexes, queries, folder)
-        reports = {}
-        for r, database in zip(corpus.replicates, indexes, strict=True):
-            lists = rows[r.index], scores[r.index]
-            reports[r.name] = diagnose(corpus, r, modality, table.of(r), database, queries, *lists)
-        info = {
-            "modality": modality,
-            "width": config.retrieval.width,
-            "exclude": config.retrieval.exclude,
-            "scope": config.retrieval.scope,
-            "queries": config.retrieval.queries,
-            "encoder_digests": table.encoder_digests,
-            "ids_digest": corpus.ids_digest,
-            "database_rows": {r.name: len(indexes[r.index].rows) for r in corpus.replicates},
-            "excluded_rows": {r.name: _most_excluded(config, corpus, indexes[r.index], r) for r in corpus.replicates},
-        }
-        if table.crossfit_digests:
-            info["crossfit_digests"] = table.crossfit_digests
-        write_json(folder / "neighbours.json", info)
-        write_json(folder / "diagnostics.json", {"modality": modality, "replicates": reports, "mean": average(reports)})
+    other = {i.sidecar["scope"] for i in indexes} - {scope}
+    if other:
+        got = ", ".join(sorted(other))
+        raise StaleError(f"{folder}: scope: expected {scope} as in params.yaml, got {got}", folder)
+    return indexes
 
 
-def _most_excluded(config: Config, corpus: PreparedCorpus, index: DatabaseIndex, replicate: Replicate) -> int:
+@dataclass(frozen=True)
+class _Asked:
+    """What is searched, and how."""
+
+    corpus: PreparedCorpus
+    table: StatesTable
+    indexes: Sequence[DatabaseIndex]
+    settings: Retrieval
+    queries: np.ndarray
+    rerank: bool
+    device: str
+
+
+def _describe(asked: _Asked) -> dict[str, Any]:
+    corpus, table, settings = asked.corpus, asked.table, asked.settings
+    indexes = asked.indexes
+    info = {
+        "modality": table.modality,
+        "width": settings.width,
+        "exclude": settings.exclude,
+        "scope": settings.scope,
+        "queries": settings.queries,
+        "encoder_digests": table.encoder_digests,
+        "ids_digest": corpus.ids_digest,
+        "database_rows": {r.name: len(indexes[r.index].rows) for r in corpus.replicates},
+        "excluded_rows": {r.name: _most_excluded(asked, r) for r in corpus.replicates},
+    }
+    return info | ({"crossfit_digests": table.crossfit_digests} if table.crossfit_digests else {})
+
+
+def _most_excluded(asked: _Asked, replicate: Replicate) -> int:
     """Rows of the database that some training row must not find: those of its speaker, at the most."""
-    codes = exclusion_codes(corpus.groups, config.retrieval.exclude)
-    held = codes[index.rows]
-    _, counts = np.unique(held[np.isin(held, codes[corpus.rows_in(replicate, "train")])], return_counts=True)
+    codes = exclusion_codes(asked.corpus.groups, asked.settings.exclude)
+    held = codes[asked.indexes[replicate.index].rows]
+    train = codes[asked.corpus.rows_in(replicate, "train")]
+    _, counts = np.unique(held[np.isin(held, train)], return_counts=True)
     return int(counts.max(initial=0))
 
 
-def _check_scope(indexes: list[DatabaseIndex], scope: str, path: Path) -> None:
-    other = {i.sidecar["scope"] for i in indexes} - {scope}
-    if other:
-        raise RetrievalError(f"{path}: scope: expected {scope} as in params.yaml, got {', '.join(sorted(other))}")
-
-
-def _write_lists(
-    config: Config,
-    modality: str,
-    corpus: PreparedCorpus,
-    table: StatesTable,
-    indexes: list[DatabaseIndex],
-    queries: np.ndarray,
-    folder: Path,
-) -> tuple[np.ndarray, np.ndarray]:
+def _write_lists(asked: _Asked, folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """Search in batches straight into memory-mapped files; returns rows and scores, memory-mapped."""
-    shape = (len(corpus.replicates), len(queries), config.retrieval.width)
+    corpus, table, queries, width = asked.corpus, asked.table, asked.queries, asked.settings.width
+    shape = (len(corpus.replicates), len(queries), width)
     rows = np.lib.format.open_memmap(folder / "rows.npy", mode="w+", dtype=np.int32, shape=shape)
     scores = np.lib.format.open_memmap(folder / "scores.npy", mode="w+", dtype=np.float32, shape=shape)
     rows[:], scores[:] = -1, np.nan
-    codes = exclusion_codes(corpus.groups, config.retrieval.exclude)
-    holding = np.flatnonzero(corpus.available[queries, MODALITIES.index(modality)])
-    gpu = search_gpu(config.runtime.device, available_gpus())
+    codes = exclusion_codes(corpus.groups, asked.settings.exclude)
+    holding = np.flatnonzero(corpus.available[queries, MODALITIES.index(table.modality)])
+    gpu = search_gpu(asked.device, available_gpus())
     for replicate in corpus.replicates:
-        fetch = make_fetch(indexes[replicate.index], gpu)
-        for start in track(range(0, len(holding), BATCH), f"searching {modality} {replicate.name}"):
+        index, states = asked.indexes[replicate.index], table.of(replicate)
+        fetch = make_fetch(index, gpu)
+        for start in track(range(0, len(holding), BATCH), f"searching {table.modality} {replicate.name}"):
             part = holding[start : start + BATCH]
-            asked = queries[part]
-            hits = search(
-                indexes[replicate.index],
-                table.of(replicate),
-                table.of(replicate)[asked],
-                config.retrieval.width,
+            batch = queries[part]
+            rows[replicate.index, part], scores[replicate.index, part] = search(
+                index,
+                states,
+                states[batch],
+                width,
                 codes=codes,
-                query_codes=codes[asked],
-                ids=corpus.ids[asked],
-                rerank=config.index.rerank,
+                query_codes=codes[batch],
+                ids=corpus.ids[batch],
+                rerank=asked.rerank,
                 fetch=fetch,
             )
-            rows[replicate.index, part], scores[replicate.index, part] = hits
     rows.flush()
     scores.flush()
     return rows, scores

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float, Int
 
 from ramer.errors import RetrievalError
-from ramer.retrieval.index import DatabaseIndex
+from ramer.retrieval.indexes import DatabaseIndex
 from ramer.retrieval.product import best_products
 from ramer.retrieval.states import l2_normalise
 

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ramer.data.prepared import PreparedCorpus, Replicate
-from ramer.errors import RetrievalError
+from ramer.errors import RetrievalError, StaleError
 from ramer.files import read_json
 
 MOST_NAMED = 3  # refused rows named in one message
@@ -40,11 +40,11 @@ class StatesTable:
         """Open the states of one modality and check them against the prepared corpus, where given.
 
         Raises:
-            RetrievalError: no states there, or they belong to other rows than the corpus'.
+            StaleError: no states there, or they belong to other rows than the corpus'.
         """
         path = Path(path)
         if not (path / "states.json").exists():
-            raise RetrievalError(f"{path}: no states here, expected the output of the stage dump")
+            raise StaleError(f"{path}: no states here", path)
         info = read_json(path / "states.json")
         table = cls(
             path=path,
@@ -82,13 +82,13 @@ class StatesTable:
         if self.ids_digest != prepared.ids_digest:
             faults.append(
                 f"{self.path}/states.json: ids_digest: {self.ids_digest[:12]} are not the rows of {prepared.path} "
-                f"(expected {prepared.ids_digest[:12]}): run the stage dump again"
+                f"(expected {prepared.ids_digest[:12]})"
             )
         wanted = (len(prepared.replicates), prepared.rows)
         if self.states.shape[:2] != wanted:
             faults.append(f"{self.path}/states.npy: expected [replicates, rows] {wanted}, got {self.states.shape[:2]}")
         if faults:
-            raise RetrievalError(faults)
+            raise StaleError(faults, self.path)
 
 
 def l2_normalise(

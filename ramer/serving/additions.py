@@ -21,7 +21,7 @@ from ramer.errors import ModelError, RamerError
 from ramer.files import digest_strings
 from ramer.modalities import MODALITIES
 from ramer.retrieval.append import append_keys
-from ramer.retrieval.index import DatabaseIndex, load_index, save_index
+from ramer.retrieval.indexes import DatabaseIndex, load_index, save_index
 from ramer.serving.database import DatabaseTable, append_database, read_database
 from ramer.serving.description import Addition, Folders, RetrievalSettings
 from ramer.serving.exported_model import ExportedModel, database_in, index_in

@@ -10,6 +10,7 @@ import numpy as np
 from ramer.errors import ModelError, RamerError
 from ramer.methods import load_method, method_class
 from ramer.modalities import LETTERS, MODALITIES
+from ramer.project import Project
 from ramer.serving.features import drop_modalities, read_features
 from ramer.serving.model import ModelFiles
 from ramer.serving.modelfiles import find_trained, open_model
@@ -35,8 +36,7 @@ def explain_clip(project: Path, clip: str, available: str, method: str | None = 
         RamerError: no such clip or project, a method that does not retrieve, or the clip was not a query.
     """
     files = _retrieving(find_trained(project, method), project)
-    data = project / "data"
-    workspace = Workspace(data / "prepared", data / "states", data / "neighbours", project / "models")
+    workspace = Workspace(Project(project))
     corpus = workspace.corpus
     row = np.flatnonzero(corpus.ids == clip)
     if not len(row):

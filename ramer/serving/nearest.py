@@ -16,7 +16,7 @@ from ramer.methods import Method
 from ramer.methods.ramer import Ramer
 from ramer.modalities import MODALITIES
 from ramer.retrieval.aggregation import Database, Lists, Queries, Selected, find
-from ramer.retrieval.index import DatabaseIndex
+from ramer.retrieval.indexes import DatabaseIndex
 from ramer.retrieval.search import FEW, MARGIN, TIE, Hits, one_faiss_thread, search
 from ramer.retrieval.states import l2_normalise
 from ramer.serving.stacked_encoders import apply_perceptrons, stack_perceptrons

@@ -19,7 +19,7 @@ from ramer.methods.shared.imputing import ImputingMethod
 from ramer.modalities import MODALITIES
 from ramer.retrieval.aggregation import Database, Lists, Selected
 from ramer.retrieval.candidates import Live
-from ramer.retrieval.index import DatabaseIndex, load_index
+from ramer.retrieval.indexes import DatabaseIndex, load_index
 from ramer.retrieval.search import FEW
 from ramer.retrieval.shuffle import Shuffle
 from ramer.serving.database import DatabaseTable

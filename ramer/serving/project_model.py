@@ -16,7 +16,7 @@ from ramer.files import read_json
 from ramer.inputs import NEIGHBOURS, SHUFFLED
 from ramer.modalities import MODALITIES
 from ramer.project import Project
-from ramer.retrieval.index import database_rows
+from ramer.retrieval.indexes import database_rows
 from ramer.retrieval.states import StatesTable
 from ramer.serving.database import DatabaseTable, read_array, refuse_torn
 from ramer.serving.description import ModelDescription, RetrievalSettings, TrainedOn

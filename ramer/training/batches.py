@@ -15,13 +15,14 @@ import numpy as np
 
 from ramer.config import MissingRates
 from ramer.data.prepared import SPLITS, PreparedCorpus, Replicate, StandardisedRows
-from ramer.errors import ModelError, RetrievalError
+from ramer.errors import ModelError, RetrievalError, StaleError
 from ramer.files import digest_file
 from ramer.inputs import FEATURES, LIVE, NEIGHBOURS, POSTERIORS, SHUFFLED, STATES
 from ramer.modalities import CONDITIONS, FULL_CONDITION, MODALITIES, condition_masks, condition_probabilities
+from ramer.project import Project
 from ramer.retrieval.aggregation import Database, Lists, Selected
 from ramer.retrieval.candidates import Live
-from ramer.retrieval.index import SCOPES, load_index
+from ramer.retrieval.indexes import SCOPES, load_index
 from ramer.retrieval.neighbours import NeighbourTable
 from ramer.retrieval.search import exclusion_codes
 from ramer.retrieval.shuffle import Shuffle
@@ -90,7 +91,7 @@ class ReplicateData:
         replicate: which fold and seed.
         states: states table per modality.
         neighbours: neighbour table per modality; None for methods without retrieval.
-        models: folder of the encoders and indexes that these states and neighbours came from, for methods that encode.
+        project: with the encoders and indexes that these states and neighbours came from, for methods that encode.
     """
 
     def __init__(
@@ -99,13 +100,13 @@ class ReplicateData:
         replicate: Replicate,
         states: Mapping[str, StatesTable],
         neighbours: Mapping[str, NeighbourTable] | None = None,
-        models: Path | None = None,
+        project: Project | None = None,
     ) -> None:
         self.corpus = corpus
         self.replicate = replicate
         self._states = states
         self._neighbours = neighbours
-        self._models = models
+        self._project = project
         self._databases: dict[frozenset[str], Database] = {}
         self._scalers = {m: corpus.scaler(m, replicate) for m in MODALITIES}
 
@@ -138,13 +139,14 @@ class ReplicateData:
         """Features of all rows, and the indexes that ``index`` built, stamped with the encoders of these states.
 
         Raises:
-            RetrievalError: an index is absent or of another encoder.
+            StaleError: an index is absent, or of another encoder or scope.
         """
+        project = self._encoding_project()
         present = [m for m in MODALITIES if self.corpus.dims[m]]
         features = {m: StandardisedRows(self.corpus.features[m], self._scalers[m]) for m in present}
         indexes = {
             m: load_index(
-                self._models_folder() / "index" / m / f"{self.replicate.name}.faiss",
+                project.index(m, self.replicate.name),
                 expected_encoder_digest=self._states[m].encoder_digest(self.replicate),
                 expected_ids_digest=self.corpus.ids_digest,
                 expected_crossfit_digest=self._states[m].crossfit_digest(self.replicate),
@@ -155,34 +157,37 @@ class ReplicateData:
         other = {i.sidecar["scope"] for i in indexes.values()} - {self._scope()}
         if other:
             found = " and ".join(sorted(other))
-            raise RetrievalError(f"{self._models}/index: scope: expected {self._scope()}, got {found}; rerun index")
+            where = project.all_indexes
+            raise StaleError(f"{where}: scope: expected {self._scope()}, got {found}", where)
         return Live(features, indexes, self._codes())
 
     def encoder_file(self, modality: str) -> Path:
         """The checkpoint of the encoder that made the states.
 
         Raises:
-            ModelError: it is not there, or not the one that the states are stamped with.
+            StaleError: it is not there, or not the one that the states are stamped with.
         """
-        path = self._models_folder() / "encoders" / modality / f"{self.replicate.name}.safetensors"
-        if not path.is_file() or digest_file(path) != self._states[modality].encoder_digest(self.replicate):
-            raise ModelError(f"{path}: not the encoder that made {self._states[modality].path}; rerun dump")
+        path, states = self._encoding_project().encoder(modality, self.replicate.name), self._states[modality]
+        if not path.is_file() or digest_file(path) != states.encoder_digest(self.replicate):
+            raise StaleError(f"{path}: not the encoder that made {states.path}", states.path)
         return path
 
-    def _models_folder(self) -> Path:
-        if self._models is None:
-            raise ModelError("a method that encodes needs the folder of encoders and indexes, and none was given")
-        return self._models
+    def _encoding_project(self) -> Project:
+        if self._project is None:
+            raise ModelError("a method that encodes needs the project's encoders and indexes, and none was given")
+        return self._project
 
     def _codes(self) -> np.ndarray:
         rules = sorted({str(table.info["exclude"]) for table in (self._neighbours or {}).values()})
         return exclusion_codes(self.corpus.groups, rules[0] if rules else "speaker")
 
     def _scope(self) -> str:
-        scopes = {table.info["scope"] for table in (self._neighbours or {}).values()} or {"all"}
+        tables = list((self._neighbours or {}).values())
+        scopes = {str(table.info["scope"]) for table in tables} or {"all"}
         if len(scopes) > 1:
-            raise RetrievalError(f"data/neighbours: lists of scopes {' and '.join(sorted(scopes))}; rerun retrieve")
-        return str(scopes.pop())
+            where = tables[0].path.parent
+            raise StaleError(f"{where}: lists of scopes {' and '.join(sorted(scopes))}", where)
+        return scopes.pop()
 
     def batch(self, rows: np.ndarray, mask: np.ndarray, inputs: frozenset[str], complete: bool = False) -> Batch:
         """Build a masked batch.
@@ -224,7 +229,7 @@ class ReplicateData:
 
     def _lists(self, rows: np.ndarray, available: np.ndarray) -> Lists:
         if self._neighbours is None:
-            raise RetrievalError("neighbour lists were asked for but the stage retrieve was not read")
+            raise RetrievalError("neighbour lists were asked for but none were opened")
         found, scores = {}, {}
         for i, m in enumerate(MODALITIES):
             near, score = self._neighbours[m].lists(self.replicate, rows)
@@ -233,7 +238,8 @@ class ReplicateData:
             scores[m] = np.where(held, score, np.float32(np.nan))
             used = found[m][found[m] >= 0]
             if not self.database.available[used].any(axis=1).all():
-                raise RetrievalError(f"data/neighbours/{m}: a list holds a row outside the scope; rerun retrieve")
+                where = self._neighbours[m].path
+                raise StaleError(f"{where}: a list holds a row outside the scope", where)
         return Lists(found, scores)
 
 

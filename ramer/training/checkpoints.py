@@ -12,7 +12,7 @@ from torch.overrides import TorchFunctionMode
 
 from ramer.config import Encoder
 from ramer.data.prepared import Scaler
-from ramer.errors import ModelError
+from ramer.errors import StaleError
 from ramer.files import read_tensors, write_tensors
 from ramer.nn.encoder import UnimodalEncoder
 
@@ -56,7 +56,7 @@ def load_encoder(path: str | Path) -> tuple[UnimodalEncoder, Scaler]:
     """Read an encoder, in eval mode on the CPU, and the scaler of its inputs.
 
     Raises:
-        ModelError: the file is absent, damaged or not an encoder's checkpoint.
+        StaleError: the file is absent, damaged or not an encoder's checkpoint.
     """
     encoder, scaler, _ = load_described_encoder(path)
     return encoder, scaler
@@ -66,11 +66,11 @@ def load_described_encoder(path: str | Path) -> tuple[UnimodalEncoder, Scaler, d
     """As ``load_encoder``, with the description that the checkpoint carries."""
     path = Path(path)
     if not path.is_file():
-        raise ModelError(f"{path}: no such encoder, expected a checkpoint that the stage pretrain wrote")
+        raise StaleError(f"{path}: no such encoder", path)
     try:
         tensors, description = read_tensors(path)
     except Exception as error:  # safetensors raises its own, OSError or a JSON error, by the kind of damage
-        raise ModelError(f"{path}: not a readable safetensors file: {_one_line(error)}") from None
+        raise StaleError(f"{path}: not a readable safetensors file: {_one_line(error)}", path) from None
     try:
         scaler = Scaler(_pop_vector(tensors, "scaler.mean"), _pop_vector(tensors, "scaler.std"))
         with _Unfilled():
@@ -79,7 +79,7 @@ def load_described_encoder(path: str | Path) -> tuple[UnimodalEncoder, Scaler, d
         if scaler.mean.shape != (encoder.input_dim,) or scaler.std.shape != (encoder.input_dim,):
             raise ValueError(f"scaler: expected {encoder.input_dim} numbers, got {scaler.mean.shape}")
     except Exception as error:  # any of a dozen kinds: whatever does not fit is a foreign file
-        raise ModelError(f"{path}: not a unimodal encoder's checkpoint: {_one_line(error)}") from None
+        raise StaleError(f"{path}: not a unimodal encoder's checkpoint: {_one_line(error)}", path) from None
     return encoder.eval().requires_grad_(False), scaler, description
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 
 from ramer.data.prepared import PreparedCorpus, Replicate
 from ramer.inputs import NEIGHBOURS
 from ramer.modalities import MODALITIES
+from ramer.project import Project
 from ramer.retrieval.neighbours import NeighbourTable
 from ramer.retrieval.states import StatesTable
 from ramer.training.batches import ReplicateData
@@ -35,26 +36,23 @@ class ModelShape:
 class Workspace:
     """The prepared corpus, states and neighbours that methods read.
 
-    Args:
-        prepared: ``data/prepared``.
-        states: ``data/states``, one folder per modality.
-        neighbours: ``data/neighbours``, one folder per modality.
-        models: ``models``, the encoders and indexes that states and neighbours came from, for methods that encode.
+    Attributes:
+        corpus: the prepared corpus.
+        states: states and posteriors per modality.
+
+    Raises:
+        StaleError: something is not there, or does not belong to the rest.
     """
 
-    def __init__(self, prepared: Path, states: Path, neighbours: Path, models: Path | None = None) -> None:
-        self.corpus = PreparedCorpus.open(prepared)
-        self.states = {m: StatesTable.open(states / m, self.corpus) for m in MODALITIES}
-        self._neighbours_path = neighbours
-        self._models = models
-        self._neighbours: dict[str, NeighbourTable] | None = None
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self.corpus = PreparedCorpus.open(project.prepared)
+        self.states = {m: StatesTable.open(project.states(m), self.corpus) for m in MODALITIES}
 
-    @property
+    @cached_property
     def neighbours(self) -> dict[str, NeighbourTable]:
-        if self._neighbours is None:
-            path = self._neighbours_path
-            self._neighbours = {m: NeighbourTable.open(path / m, self.states[m]) for m in MODALITIES}
-        return self._neighbours
+        """Neighbour lists per modality, opened when they are first asked for."""
+        return {m: NeighbourTable.open(self._project.neighbours(m), self.states[m]) for m in MODALITIES}
 
     def shape(self) -> ModelShape:
         widths = {m: int(self.states[m].states.shape[-1]) for m in MODALITIES}
@@ -63,4 +61,4 @@ class Workspace:
     def replicate(self, replicate: Replicate, inputs: frozenset[str]) -> ReplicateData:
         """One replicate's data; neighbours are opened only for a method that reads them."""
         neighbours = self.neighbours if NEIGHBOURS in inputs else None
-        return ReplicateData(self.corpus, replicate, self.states, neighbours, self._models)
+        return ReplicateData(self.corpus, replicate, self.states, neighbours, self._project)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from ramer.config import Config, parse_config
-from ramer.data.prepare import prepare
+from tests.support.sections import prepare
 from ramer.data.prepared import PreparedCorpus
 
 ROOT = Path(__file__).resolve().parents[2]

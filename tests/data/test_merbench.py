@@ -13,7 +13,7 @@ import ramer.data.merbench_features as features_module
 from ramer.config import Config
 from ramer.data.merbench import CACHE
 from ramer.data.merbench_features import load_vector
-from ramer.data.prepare import prepare
+from tests.support.sections import prepare
 from ramer.data.prepared import PreparedCorpus
 from ramer.errors import CorpusError
 from tests.support.damaged import DAMAGED

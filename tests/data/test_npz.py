@@ -231,7 +231,7 @@ def test_a_damaged_key_is_one_line(content: bytes, tmp_path: Path) -> None:
 def test_a_flipped_byte_in_a_matrix_is_refused(
     packed: Arrays, configure: Callable[..., Any], save: Callable[[Arrays], Path], tmp_path: Path
 ) -> None:
-    from ramer.data.prepare import prepare
+    from tests.support.sections import prepare
 
     packed["V"] = np.random.default_rng(0).normal(size=(120, 2000))
     np.savez(path := tmp_path / "corpus.npz", **packed)  # type: ignore[arg-type]
@@ -246,7 +246,7 @@ def test_a_flipped_byte_in_a_matrix_is_refused(
 
 @pytest.mark.parametrize("name", ["mosi", "ravdess_meld"])
 def test_real_packed_corpora_are_read(name: str, configure: Callable[..., Any], tmp_path: Path) -> None:
-    from ramer.data.prepare import prepare
+    from tests.support.sections import prepare
 
     path = Path(__file__).resolve().parents[2] / f"../shared/corpora/{name}.npz"
     if not path.exists():

@@ -8,28 +8,21 @@ import pytest
 
 from ramer.config import Evaluate
 from ramer.errors import RamerError
-from ramer.evaluation import bootstrap as resampling
-from ramer.evaluation.bootstrap import Bootstrap, Clusters, Counts
+from ramer.evaluation.bootstrap import (
+    Bootstrap,
+    Clusters,
+    Counts,
+    choose_reference,
+    count_table,
+    draw_weights,
+    find_clusters,
+    holm,
+    p_value,
+    score_draws,
+)
 from ramer.evaluation.scenarios import scenarios
 from ramer.modalities import CONDITIONS, MISSING_CONDITIONS
-
-NAMES = ("angry", "happy", "sad")
-
-
-def table_of(predicted: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> pd.DataFrame:
-    """A predictions table from predicted classes [seeds, 7, rows]."""
-    seeds, conditions, rows = predicted.shape
-    s, c, r = (a.ravel() for a in np.meshgrid(range(seeds), range(conditions), range(rows), indexing="ij"))
-    return pd.DataFrame(
-        {
-            "id": [f"clip{i:04}" for i in r],
-            "fold": folds[r],
-            "seed": s,
-            "condition": np.array(list(CONDITIONS))[c],
-            "label": np.array(NAMES)[labels[r]],
-            "predicted": np.array(NAMES)[predicted.ravel()],
-        }
-    )
+from tests.support.predicted import NAMES, table_of
 
 
 def simulate(
@@ -71,9 +64,9 @@ def as_one_seed(predicted: np.ndarray, labels: np.ndarray, speakers: int) -> Cou
 
 def p_of(first: Counts, second: Counts, seed: int) -> float:
     rng = np.random.default_rng(seed)
-    weights = resampling.draw_weights(np.zeros(len(first.hits), dtype=np.int64), 400, rng)
-    a, b = (resampling.score_draws(c, weights, ["weighted_f1"])["weighted_f1"][:, -1] for c in (first, second))
-    return resampling.p_value(a - b)
+    weights = draw_weights(np.zeros(len(first.hits), dtype=np.int64), 400, rng)
+    a, b = (score_draws(c, weights, ["weighted_f1"])["weighted_f1"][:, -1] for c in (first, second))
+    return p_value(a - b)
 
 
 @pytest.mark.slow
@@ -108,10 +101,10 @@ def test_scores_of_draws_equal_a_loop_over_resampled_rows() -> None:
     folds = (speaker >= 6).astype(np.int64)
     table = table_of(predicted[0], labels, folds)
     groups = {f"clip{i:04}": f"s{s:02}" for i, s in enumerate(speaker)}
-    clusters = resampling.find_clusters(table, groups)
-    counts = resampling.count_table(table, clusters, NAMES)
-    weights = resampling.draw_weights(clusters.folds, 6, np.random.default_rng(3))
-    drawn = resampling.score_draws(counts, weights, ["weighted_f1", "uar"])
+    clusters = find_clusters(table, groups)
+    counts = count_table(table, clusters, NAMES)
+    weights = draw_weights(clusters.folds, 6, np.random.default_rng(3))
+    drawn = score_draws(counts, weights, ["weighted_f1", "uar"])
     cluster = table["id"].map(clusters.of_row).to_numpy()
     for d in range(6):
         repeated = table.loc[table.index.repeat(weights[d][cluster].astype(int))]
@@ -135,13 +128,13 @@ def mean_over_seeds(rows: pd.DataFrame, condition: str, metric: str) -> float:
 
 def test_a_speaker_is_drawn_whole_and_every_fold_keeps_its_number_of_speakers() -> None:
     folds = np.array([0] * 5 + [1] * 8)
-    weights = resampling.draw_weights(folds, 50, np.random.default_rng(0))
+    weights = draw_weights(folds, 50, np.random.default_rng(0))
     np.testing.assert_array_equal(weights[:, :5].sum(axis=1), np.full(50, 5))
     np.testing.assert_array_equal(weights[:, 5:].sum(axis=1), np.full(50, 8))
     rows = pd.DataFrame({"id": ["a1", "a2", "b1"], "fold": [0, 0, 0]})
     groups = {"a1": "a", "a2": "a", **{f"x{i}": f"x{i}" for i in range(9)}, "b1": "b"}
     rows = pd.concat([rows, pd.DataFrame({"id": [f"x{i}" for i in range(9)], "fold": 0})])
-    clusters = resampling.find_clusters(rows, groups)
+    clusters = find_clusters(rows, groups)
     assert clusters.size == 11
     assert clusters.of_row["a1"] == clusters.of_row["a2"] != clusters.of_row["b1"]
     assert clusters.unit == "speaker"
@@ -150,7 +143,7 @@ def test_a_speaker_is_drawn_whole_and_every_fold_keeps_its_number_of_speakers() 
 
 def test_fewer_than_ten_speakers_resample_rows_and_say_so() -> None:
     rows = pd.DataFrame({"id": [f"r{i}" for i in range(40)], "fold": 0})
-    clusters = resampling.find_clusters(rows, {f"r{i}": f"s{i % 9}" for i in range(40)}, "dialogue")
+    clusters = find_clusters(rows, {f"r{i}": f"s{i % 9}" for i in range(40)}, "dialogue")
     assert clusters.size == 40
     assert clusters.unit == "row"
     assert "only 9 dialogues" in clusters.notes[0]
@@ -158,33 +151,33 @@ def test_fewer_than_ten_speakers_resample_rows_and_say_so() -> None:
 
 def test_rows_without_a_speaker_are_clusters_of_their_own() -> None:
     rows = pd.DataFrame({"id": [f"r{i}" for i in range(20)], "fold": 0})
-    unnamed = resampling.find_clusters(rows, {f"r{i}": None for i in range(20)})
+    unnamed = find_clusters(rows, {f"r{i}": None for i in range(20)})
     assert (unnamed.size, unnamed.unit, unnamed.notes) == (20, "row", ())
-    mixed = resampling.find_clusters(rows, {f"r{i}": ("s" if i < 5 else None) for i in range(20)})
+    mixed = find_clusters(rows, {f"r{i}": ("s" if i < 5 else None) for i in range(20)})
     assert mixed.size == 16
 
 
 def test_folds_with_one_speaker_each_are_not_strata() -> None:
     rows = pd.DataFrame({"id": [f"r{i}" for i in range(36)], "fold": np.arange(36) // 3})
-    clusters: Clusters = resampling.find_clusters(rows, {f"r{i}": f"s{i // 3}" for i in range(36)})
+    clusters: Clusters = find_clusters(rows, {f"r{i}": f"s{i // 3}" for i in range(36)})
     assert clusters.size == 12
     assert "single speaker" in clusters.notes[0]
-    weights = resampling.draw_weights(clusters.folds, 100, np.random.default_rng(0))
+    weights = draw_weights(clusters.folds, 100, np.random.default_rng(0))
     assert weights.std() > 0
 
 
 def test_holm_by_hand() -> None:
-    assert resampling.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert resampling.holm([0.6, 0.5]) == pytest.approx([1.0, 1.0])
-    assert resampling.holm([]) == []
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.5]) == pytest.approx([1.0, 1.0])
+    assert holm([]) == []
 
 
 def test_p_is_never_zero_never_above_one_and_one_without_a_difference() -> None:
-    assert resampling.p_value(np.ones(999)) == pytest.approx(2 / 1000)
-    assert resampling.p_value(np.zeros(999)) == 1.0
+    assert p_value(np.ones(999)) == pytest.approx(2 / 1000)
+    assert p_value(np.zeros(999)) == 1.0
     half = np.r_[np.ones(90), -np.ones(9)]
-    assert resampling.p_value(half) == pytest.approx(2 * 10 / 100)
-    assert resampling.p_value(-half) == resampling.p_value(half)
+    assert p_value(half) == pytest.approx(2 * 10 / 100)
+    assert p_value(-half) == p_value(half)
 
 
 def test_comparisons_cover_every_method_and_condition_and_holm_runs_over_methods() -> None:
@@ -205,7 +198,7 @@ def test_comparisons_cover_every_method_and_condition_and_holm_runs_over_methods
     assert (twin.difference, twin.low, twin.high, twin.p, twin.p_holm) == (0.0, 0.0, 0.0, 1.0, 1.0)
     for metric, condition in bootstrap.families:
         family = [c for c in found if (c.metric, c.condition) == (metric, condition)]
-        assert [c.p_holm for c in family] == resampling.holm([c.p for c in family])
+        assert [c.p_holm for c in family] == holm([c.p for c in family])
     again = Bootstrap(tables, groups, NAMES, draws=200).compare("base")
     assert again == found
 
@@ -230,10 +223,10 @@ def test_reference_is_the_best_deployable_method_without_retrieval() -> None:
         "late_product": entry(0.7),
         "copy": entry(0.7),
     }
-    assert resampling.choose_reference(methods) == "late_product"
-    assert resampling.choose_reference({n: methods[n] for n in ("oracle", "ramer")}) == "ramer"
+    assert choose_reference(methods) == "late_product"
+    assert choose_reference({n: methods[n] for n in ("oracle", "ramer")}) == "ramer"
     with pytest.raises(RamerError, match="at least one method"):
-        resampling.choose_reference({})
+        choose_reference({})
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from ramer.evaluation.bootstrap import Bootstrap
 from ramer.evaluation.metrics import COUNT_METRICS, score_predictions
 from ramer.evaluation.scenarios import AREA, scenarios
 from ramer.modalities import CONDITIONS, FULL_CONDITION, condition_masks, condition_probabilities
-from tests.evaluation.test_bootstrap import NAMES, table_of
+from tests.support.predicted import NAMES, table_of
 
 RATES = (0.2, 0.5, 0.9)
 

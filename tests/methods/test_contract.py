@@ -14,13 +14,14 @@ from ramer.data.prepared import PreparedCorpus
 from ramer.files import read_table, write_table
 from ramer.inputs import FEATURES
 from ramer.methods import Method, available_types, build_method, load_method, method_class, method_options
+from ramer.methods.shared.fitting import fit_replicate
 from ramer.modalities import CONDITIONS, MODALITIES
-from ramer.pipeline.train import fit_replicate
+from ramer.project import Project
 from ramer.retrieval.aggregation import Lists
 from ramer.training.batches import Batch, LabelledRows, ReplicateData
 from ramer.training.loop import History
 from ramer.training.workspace import Workspace
-from tests.methods.conftest import tiny_config
+from tests.support.tiny_workspace import tiny_config
 
 TRAINING = tiny_config({"prior": {"type": "prior"}}).train
 ENTRIES: dict[str, dict[str, Any]] = {kind: {"type": kind} for kind in available_types()} | {
@@ -150,11 +151,12 @@ def spoiled(workspace_root: Path, tmp_path_factory: pytest.TempPathFactory) -> W
     """The workspace with other features, states, posteriors and labels of its test rows."""
     root = tmp_path_factory.mktemp("spoiled") / "workspace"
     shutil.copytree(workspace_root, root)
-    prepared, states = root / "data/prepared", root / "data/states"
+    project = Project(root)
+    prepared = project.prepared
     corpus = PreparedCorpus.open(prepared)
     test = corpus.rows_in(corpus.replicates[0], "test")
     for m in MODALITIES:
-        for path in (prepared / f"{m}.npy", states / m / "states.npy", states / m / "posteriors.npy"):
+        for path in (prepared / f"{m}.npy", *(project.states(m) / f"{kind}.npy" for kind in ("states", "posteriors"))):
             table = np.load(path)
             table[..., test, :] = 1 - 2 * table[..., test[::-1], :]
             np.save(path, table)
@@ -163,7 +165,7 @@ def spoiled(workspace_root: Path, tmp_path_factory: pytest.TempPathFactory) -> W
     first, second = corpus.label_names[:2]
     named[test] = [second if name == first else first for name in named[test]]
     write_table(prepared / "rows.parquet", rows.assign(label=named))
-    return Workspace(prepared, states, root / "data/neighbours", root / "models")
+    return Workspace(project)
 
 
 @pytest.mark.parametrize("kind", TYPES)

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from ramer.errors import ConfigError, ModelError, RetrievalError
+from ramer.errors import ConfigError, ModelError, StaleError
 from ramer.files import read_json, write_json
 from ramer.methods import method_options
 from ramer.methods.ramer import Ramer
 from ramer.methods.shared.live import LiveEncoders, encode_batch, live_lists, masked_again, rebuilt
 from ramer.modalities import CONDITIONS, MODALITIES, condition_masks
+from ramer.project import Project
 from ramer.retrieval.aggregation import Lists, weigh
 from ramer.retrieval.states import l2_normalise
 from ramer.training.batches import Batch, LabelledRows, ReplicateData, TrainingBatch
@@ -172,18 +173,19 @@ def test_encoders_or_indexes_of_another_run_are_refused(
 ) -> None:
     corpus, replicate = workspace.corpus, workspace.corpus.replicates[0]
     neighbours = workspace.neighbours
-    with pytest.raises(ModelError, match="needs the folder of encoders and indexes"):
+    with pytest.raises(ModelError, match="needs the project's encoders and indexes"):
         fit(make(workspace, **TUNED)[0], ReplicateData(corpus, replicate, workspace.states, neighbours))
-    elsewhere = ReplicateData(corpus, replicate, workspace.states, neighbours, tmp_path)
-    with pytest.raises(ModelError, match=r"not the encoder that made .*; rerun dump"):
+    here, other = Project(workspace_root), Project(tmp_path)
+    elsewhere = ReplicateData(corpus, replicate, workspace.states, neighbours, other)
+    with pytest.raises(StaleError, match="not the encoder that made "):
         fit(make(workspace, **TUNED)[0], elsewhere)
-    shutil.copytree(workspace_root / "models" / "encoders", tmp_path / "encoders")
-    with pytest.raises(RetrievalError, match="no such file, expected the output of the stage index"):
+    shutil.copytree(here.all_encoders, other.all_encoders)
+    with pytest.raises(StaleError, match="no such file"):
         fit(make(workspace, **TUNED)[0], elsewhere)
-    shutil.copytree(workspace_root / "models" / "index", tmp_path / "index")
-    sidecar = tmp_path / "index" / "audio" / f"{replicate.name}.json"
+    shutil.copytree(here.all_indexes, other.all_indexes)
+    sidecar = other.index("audio", replicate.name).with_suffix(".json")
     write_json(sidecar, read_json(sidecar) | {"encoder_digest": "other"})
-    with pytest.raises(RetrievalError, match=r"encoder_digest: expected .* got other"):
+    with pytest.raises(StaleError, match=r"encoder_digest: expected .* got other"):
         fit(make(workspace, **TUNED)[0], elsewhere)
 
 

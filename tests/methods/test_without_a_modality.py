@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from ramer.files import read_json, read_table
-from ramer.pipeline.evaluate import evaluate_method
-from ramer.pipeline.train import train_method
-from ramer.training.workspace import Workspace
-from tests.methods.conftest import build_workspace, tiny_config
+from ramer.pipeline.evaluate import evaluate
+from ramer.pipeline.train import train
+from ramer.project import Project
+from tests.support.tiny_workspace import build_workspace, tiny_config
 
 METHODS: dict[str, dict[str, Any]] = {
     "attention": {"type": "ramer", "aggregate": "attention"},
@@ -26,7 +25,7 @@ METHODS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def without_text(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Workspace]:
+def without_text(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Project]:
     root = tmp_path_factory.mktemp("without_text")
     rng = np.random.default_rng(0)
     label = np.arange(160) % 3
@@ -47,22 +46,22 @@ def without_text(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Workspa
         dump={"crossfit": 3},
         serve={"method": "shuffled"},
     )
-    return config, build_workspace(config, root)
+    build_workspace(config, root)
+    return config, Project(root)
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_it_trains_to_the_same_bytes_and_beats_chance(
-    name: str, without_text: tuple[Any, Workspace], tmp_path: Path
-) -> None:
-    config, workspace = without_text
-    for run in ("one", "two"):
-        train_method(config, name, workspace, tmp_path / run / "model")
-        evaluate_method(config, name, workspace, tmp_path / run / "model", tmp_path / run / "results")
-    for file in sorted((tmp_path / "one").rglob("*")):
-        if file.is_file():
-            assert file.read_bytes() == (tmp_path / "two" / file.relative_to(tmp_path / "one")).read_bytes(), file.name
-    predictions = read_table(tmp_path / "one" / "results" / "predictions.parquet")
+def test_it_trains_to_the_same_bytes_and_beats_chance(name: str, without_text: tuple[Any, Project]) -> None:
+    config, project = without_text
+    outputs = project.method(name), project.method_results(name)
+    written = []
+    for _ in range(2):
+        train(config, project, name)
+        evaluate(config, project, name)
+        written.append({file: file.read_bytes() for out in outputs for file in sorted(out.iterdir())})
+    assert written[0] == written[1]
+    predictions = read_table(project.method_results(name) / "predictions.parquet")
     assert len(predictions) == 30 * 7
-    whole = read_json(tmp_path / "one" / "results" / "metrics.json")
+    whole = read_json(project.method_results(name) / "metrics.json")
     assert whole["avt/accuracy"] > 0.45
     assert whole["avt/accuracy"] == whole["av/accuracy"]

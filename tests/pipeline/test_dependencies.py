@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ramer.config import Config
+from ramer.project import Project
 from stages._code import _parse, import_closure, write_digests
 from tests.support.closure import ROOT, attributes_read
 from tests.support.plan import METHOD_CODE, Stage, method_files, read_stages
@@ -32,15 +33,15 @@ def test_a_stage_depends_on_the_digest_of_its_code(stage: Stage) -> None:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
+def project(tmp_path: Path) -> Project:
     for package in ("ramer", "stages"):
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
-    return tmp_path
+    return Project(tmp_path)
 
 
-def digests(project: Path) -> dict[str, bytes]:
-    write_digests(project / "data/code", project)
-    return {str(p.relative_to(project / "data/code")): p.read_bytes() for p in (project / "data/code").rglob("*.json")}
+def digests(project: Project) -> dict[str, bytes]:
+    write_digests(project)
+    return {str(p.relative_to(project.code)): p.read_bytes() for p in project.code.rglob("*.json")}
 
 
 @pytest.mark.parametrize(
@@ -61,11 +62,11 @@ def digests(project: Path) -> dict[str, bytes]:
     ],
 )
 def test_a_change_of_code_touches_the_stages_that_import_it(
-    project: Path, changed: str, touched: set[str], untouched: set[str]
+    project: Project, changed: str, touched: set[str], untouched: set[str]
 ) -> None:
     before = digests(project)
     assert digests(project) == before
-    with (project / changed).open("a", encoding="utf-8") as file:
+    with (project.root / changed).open("a", encoding="utf-8") as file:
         file.write("\nCHANGED = True\n")
     _parse.cache_clear()
     after = digests(project)
@@ -74,7 +75,7 @@ def test_a_change_of_code_touches_the_stages_that_import_it(
     assert not untouched & different
 
 
-def test_the_digests_name_every_stage_and_method(project: Path) -> None:
+def test_the_digests_name_every_stage_and_method(project: Project) -> None:
     expected = {f"{stage}.json" for stage in STAGES}
     expected |= {f"methods/{Path(file).stem}.json" for file in method_files()}
     assert set(digests(project)) == expected

@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 from ramer.config import Config, load_config, parse_config
 from ramer.errors import ConfigError
 from ramer.pipeline.check import check
+from ramer.project import Project
 from tests.support.closure import ROOT
 
 LINES = (ROOT / "params.yaml").read_text("utf-8").splitlines()
@@ -60,8 +61,8 @@ def test_dvc_changes_the_one_line_that_it_was_asked_to() -> None:
 
 
 def test_the_parameters_as_shipped_are_accepted(tmp_path: Path) -> None:
-    check(load_config(ROOT / "params.yaml"), tmp_path / "ok")
-    assert (tmp_path / "ok").read_text("utf-8") == "ok\n"
+    check(load_config(ROOT / "params.yaml"), Project(tmp_path))
+    assert Project(tmp_path).checked.read_text("utf-8") == "ok\n"
 
 
 @pytest.mark.parametrize(
@@ -94,18 +95,19 @@ def test_what_no_stage_could_run_is_refused_in_one_line(
 ) -> None:
     config = parse_config({"methods": methods, "serve": {"method": "mine"}, **others})
     with pytest.raises(ConfigError) as caught:
-        check(config, tmp_path / "ok")
+        check(config, Project(tmp_path))
     assert len(caught.value.faults) == 1
     assert caught.value.faults[0].startswith(f"params.yaml: {said}")
-    assert not (tmp_path / "ok").exists()
+    assert not Project(tmp_path).checked.exists()
 
 
 @pytest.mark.parametrize("options", [{"encoder": "finetune", "rebuild_every": 5}, {"retrieve": "features"}])
 def test_a_method_with_encoders_of_its_own_may_be_served(options: dict[str, Any], tmp_path: Path) -> None:
     check(
-        parse_config({"methods": {"mine": {"type": "ramer", **options}}, "serve": {"method": "mine"}}), tmp_path / "ok"
+        parse_config({"methods": {"mine": {"type": "ramer", **options}}, "serve": {"method": "mine"}}),
+        Project(tmp_path),
     )
-    assert (tmp_path / "ok").exists()
+    assert Project(tmp_path).checked.exists()
 
 
 def test_the_served_method_is_named() -> None:
@@ -118,5 +120,5 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
         {"methods": {"one": {"type": "rammer"}, "two": {"type": "ramer", "k": 99}}, "serve": {"method": "two"}}
     )
     with pytest.raises(ConfigError) as caught:
-        check(config, tmp_path / "ok")
+        check(config, Project(tmp_path))
     assert len(caught.value.faults) == 2

@@ -13,9 +13,9 @@ from ramer.config import Index
 from ramer.errors import RetrievalError
 from ramer.files import digest_file, digest_strings, read_json, read_table, write_table
 from ramer.retrieval.append import append_keys
-from ramer.retrieval.index import KINDS, DatabaseIndex, add_keys, build_index, load_index, save_index
+from ramer.retrieval.indexes import KINDS, DatabaseIndex, add_keys, load_index, save_index
 from ramer.retrieval.states import l2_normalise
-from tests.retrieval.conftest import Tiny, tiny_config, write_tiny
+from tests.support.tiny_states import Tiny, build, write_tiny
 
 OLD = 120
 
@@ -33,19 +33,18 @@ def grown(tmp_path: Path) -> tuple[Tiny, Tiny]:
     return small, large
 
 
-def build(tiny: Tiny, kind: str = "flat") -> Path:
-    config = tiny_config(index={"kind": kind}, retrieval={"scope": "all", "width": 20})
-    build_index(config, "audio", tiny.prepared, tiny.states("audio"), tiny.index("audio"))
-    return tiny.index("audio") / "fold0_seed0.faiss"
+def built(tiny: Tiny, kind: str = "flat") -> Path:
+    build(tiny, index={"kind": kind}, retrieval={"scope": "all", "width": 20})
+    return tiny.index("audio", "fold0_seed0")
 
 
 def new_rows(large: Tiny) -> np.ndarray:
-    return OLD + np.flatnonzero(large.corpus().available[OLD:, 0])
+    return OLD + np.flatnonzero(large.open_corpus().available[OLD:, 0])
 
 
 def grow(small: Tiny, large: Tiny, kind: str) -> DatabaseIndex:
-    corpus, rows = large.corpus(), new_rows(large)
-    index = load_index(build(small, kind), mapped=False)
+    corpus, rows = large.open_corpus(), new_rows(large)
+    index = load_index(built(small, kind), mapped=False)
     states = large.read_states("audio")[0]
     return append_keys(index, states, rows, corpus.ids[rows], ids_digest=corpus.ids_digest)
 
@@ -54,7 +53,7 @@ def test_a_flat_index_that_has_grown_is_one_built_anew(grown: tuple[Tiny, Tiny],
     small, large = grown
     path = tmp_path / "fold0_seed0.faiss"
     save_index(grow(small, large, "flat"), path)
-    rebuilt = build(large)
+    rebuilt = built(large)
     assert digest_file(path) == digest_file(rebuilt)
     assert digest_file(path.with_suffix(".json")) == digest_file(rebuilt.with_suffix(".json"))
 
@@ -66,7 +65,7 @@ def test_an_inverted_list_index_grows_as_if_all_had_been_added_to_its_centroids(
     small, large = grown
     path = tmp_path / "grown.faiss"
     save_index(grow(small, large, kind), path)
-    states, old = large.read_states("audio")[0], load_index(build(small, kind), mapped=False)
+    states, old = large.read_states("audio")[0], load_index(built(small, kind), mapped=False)
     whole = old.faiss_index
     whole.reset()  # its centroids stay
     rows = np.concatenate([old.rows, new_rows(large)])
@@ -99,7 +98,7 @@ def test_the_first_rows_of_a_modality_make_its_index() -> None:
 def test_rows_out_of_order_or_known_already_are_refused(grown: tuple[Tiny, Tiny]) -> None:
     small, large = grown
     states, rows = large.read_states("audio")[0], new_rows(large)
-    index = load_index(build(small), mapped=False)
+    index = load_index(built(small), mapped=False)
     last, known = int(index.rows[-1]), index.sidecar["ids"][0]
     for wrong, names, said in (
         (rows[::-1], ["x"] * len(rows), "expected ascending numbers above"),
@@ -115,4 +114,4 @@ def test_rows_out_of_order_or_known_already_are_refused(grown: tuple[Tiny, Tiny]
 def test_digest_of_ids_is_the_one_that_states_carry(grown: tuple[Tiny, Tiny]) -> None:
     small, large = grown
     index = grow(small, large, "flat")
-    assert index.sidecar["ids_digest"] == digest_strings(large.corpus().ids)
+    assert index.sidecar["ids_digest"] == digest_strings(large.open_corpus().ids)

@@ -7,23 +7,22 @@ import re
 import numpy as np
 import pytest
 
-from ramer.errors import RetrievalError
+from ramer.errors import RetrievalError, StaleError
 from ramer.files import read_json, write_json
 from ramer.modalities import MODALITIES
 from ramer.retrieval.aggregation import Database, check_k, gather, select
 from ramer.retrieval.candidates import Candidates, pair_scores
-from ramer.retrieval.index import build_index, load_index
-from ramer.retrieval.neighbours import NeighbourTable, retrieve
+from ramer.retrieval.indexes import load_index
+from ramer.retrieval.neighbours import NeighbourTable
 from ramer.retrieval.states import StatesTable
-from tests.retrieval.conftest import Tiny, tiny_config
-from tests.retrieval.test_neighbours import run
+from tests.support.tiny_states import Tiny, build, run, search
 
 
 @pytest.mark.parametrize("exclude", ["speaker", "self"])
 def test_a_row_is_never_its_own_neighbour(tiny: Tiny, exclude: str) -> None:
     states = tiny.read_states("audio")
     # A copy of every row under the next id: rank 0 is often the copy, so dropping rank 0 would keep the row itself.
-    held = tiny.corpus().available[:, 0]
+    held = tiny.open_corpus().available[:, 0]
     states[:, 1::2] = np.where((held[::2] & held[1::2])[None, :, None], states[:, ::2], states[:, 1::2])
     tiny.write_states("audio", states)
     table = run(tiny, exclude=exclude, scope="all", queries="all")
@@ -32,7 +31,7 @@ def test_a_row_is_never_its_own_neighbour(tiny: Tiny, exclude: str) -> None:
 
 def test_a_named_speaker_never_meets_itself(tiny: Tiny) -> None:
     table = run(tiny, scope="all", queries="all")
-    speakers = tiny.corpus().speakers
+    speakers = tiny.open_corpus().speakers
     named = [isinstance(s, str) for s in speakers]
     for replicate in range(2):
         for query, near in zip(table.queries, table.rows[replicate], strict=True):
@@ -42,9 +41,9 @@ def test_a_named_speaker_never_meets_itself(tiny: Tiny) -> None:
 
 def test_unnamed_rows_still_meet_each_other(tiny: Tiny) -> None:
     table = run(tiny, scope="pool", queries="all")  # no pool row has a name
-    pool = tiny.corpus().rows_in(tiny.corpus().replicates[0], "pool")
-    holding = pool[tiny.corpus().available[pool, 0]]
-    rows, _ = table.lists(tiny.corpus().replicates[0], holding)
+    pool = tiny.open_corpus().rows_in(tiny.open_corpus().replicates[0], "pool")
+    holding = pool[tiny.open_corpus().available[pool, 0]]
+    rows, _ = table.lists(tiny.open_corpus().replicates[0], holding)
     assert ((rows >= 0).sum(axis=1) == min(20, len(holding) - 1)).all()
 
 
@@ -52,28 +51,22 @@ def test_unnamed_rows_still_meet_each_other(tiny: Tiny) -> None:
 @pytest.mark.parametrize("modality", MODALITIES)
 def test_no_validation_or_test_row_is_ever_in_a_database(tiny: Tiny, scope: str, modality: str) -> None:
     table = run(tiny, modality, scope=scope, queries="all")
-    corpus = tiny.corpus()
+    corpus = tiny.open_corpus()
     for replicate in corpus.replicates:
         heldout = corpus.rows_in(replicate, "val", "test")
-        index = load_index(tiny.index(modality) / f"{replicate.name}.faiss")
+        index = load_index(tiny.indexes(modality) / f"{replicate.name}.faiss")
         assert not np.isin(index.rows, heldout).any()
         assert len(index.rows)
         assert not np.isin(table.rows[replicate.index], heldout).any()
 
 
 def test_keys_of_another_encoder_are_refused(tiny: Tiny) -> None:
-    run(tiny)
+    table = run(tiny)
+    written = table.path.stat().st_mtime_ns
     tiny.write_states("audio", tiny.read_states("audio"), encoder="retrained")
-    with pytest.raises(RetrievalError, match="encoder_digest: expected retrained0, got encoder0"):
-        retrieve(
-            tiny_config(),
-            "audio",
-            tiny.prepared,
-            tiny.states("audio"),
-            tiny.index("audio"),
-            tiny.root / "again",
-        )
-    assert not (tiny.root / "again").exists()
+    with pytest.raises(StaleError, match="encoder_digest: expected retrained0, got encoder0"):
+        search(tiny)
+    assert table.path.stat().st_mtime_ns == written
 
 
 def test_keys_of_other_crossfitted_states_are_refused(tiny: Tiny) -> None:
@@ -81,11 +74,9 @@ def test_keys_of_other_crossfitted_states_are_refused(tiny: Tiny) -> None:
     run(tiny)
     file = tiny.states("audio") / "states.json"
     write_json(file, read_json(file) | {"crossfit_digests": {"fold0_seed0": "folds0", "fold0_seed1": "folds1"}})
-    with pytest.raises(RetrievalError, match="crossfit_digest: expected folds0, got : index and queries"):
-        retrieve(
-            tiny_config(), "audio", tiny.prepared, tiny.states("audio"), tiny.index("audio"), tiny.neighbours("audio")
-        )
-    with pytest.raises(RetrievalError, match=r"neighbours\.json: crossfit_digests: not those of"):
+    with pytest.raises(StaleError, match="crossfit_digest: expected folds0, got : index and queries"):
+        search(tiny)
+    with pytest.raises(StaleError, match=r"neighbours\.json: crossfit_digests: not those of"):
         NeighbourTable.open(tiny.neighbours("audio"), StatesTable.open(tiny.states("audio")))
     run(tiny)  # built anew they fit
     assert NeighbourTable.open(tiny.neighbours("audio"), StatesTable.open(tiny.states("audio"))).info[
@@ -95,33 +86,30 @@ def test_keys_of_other_crossfitted_states_are_refused(tiny: Tiny) -> None:
 
 def test_an_index_of_another_scope_is_refused(tiny: Tiny) -> None:
     run(tiny, scope="all")
-    config = tiny_config(retrieval={"scope": "train"})
-    with pytest.raises(RetrievalError, match=r"scope: expected train as in params\.yaml, got all"):
-        retrieve(config, "audio", tiny.prepared, tiny.states("audio"), tiny.index("audio"), tiny.neighbours("audio"))
+    with pytest.raises(StaleError, match=r"scope: expected train as in params\.yaml, got all"):
+        search(tiny, retrieval={"scope": "train"})
 
 
 def test_states_of_misaligned_rows_are_refused(tiny: Tiny) -> None:
     file = tiny.states("audio") / "states.json"
     write_json(file, read_json(file) | {"ids_digest": "0" * 64})
-    with pytest.raises(RetrievalError, match=re.escape("states.json: ids_digest")):
-        build_index(tiny_config(), "audio", tiny.prepared, tiny.states("audio"), tiny.index("audio"))
+    with pytest.raises(StaleError, match=re.escape("states.json: ids_digest")):
+        build(tiny)
 
 
 def test_index_rows_that_moved_against_their_ids_are_refused(tiny: Tiny) -> None:
     run(tiny)
-    for file in tiny.index("audio").glob("*.json"):
+    for file in tiny.indexes("audio").glob("*.json"):
         sidecar = read_json(file)
         write_json(file, sidecar | {"ids": sidecar["ids"][1:] + sidecar["ids"][:1]})
-    with pytest.raises(RetrievalError, match=r"row \d+ is not 'clip"):
-        retrieve(
-            tiny_config(), "audio", tiny.prepared, tiny.states("audio"), tiny.index("audio"), tiny.neighbours("audio")
-        )
+    with pytest.raises(StaleError, match=r"row \d+ is not 'clip"):
+        search(tiny)
 
 
 def test_training_rows_get_as_many_neighbours_as_test_rows(tiny: Tiny) -> None:
     """Exclusion takes nothing from the width: a train row's list is as full as a test row's."""
     table = run(tiny, width=10)
-    corpus = tiny.corpus()
+    corpus = tiny.open_corpus()
     for replicate in corpus.replicates:
         for split in ("train", "val", "test"):
             rows = corpus.rows_in(replicate, split)
@@ -131,7 +119,7 @@ def test_training_rows_get_as_many_neighbours_as_test_rows(tiny: Tiny) -> None:
 
 @pytest.mark.parametrize("value", [0.0, np.nan])
 def test_a_zero_or_nan_query_is_refused_by_its_id(tiny: Tiny, value: float) -> None:
-    corpus = tiny.corpus()
+    corpus = tiny.open_corpus()
     held_out = [set(corpus.rows_in(r, "val", "test")) for r in corpus.replicates]
     row = next(r for r in sorted(held_out[0] & held_out[1]) if corpus.available[r, 0])
     states = tiny.read_states("audio")

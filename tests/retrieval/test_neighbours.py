@@ -1,31 +1,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from ramer.errors import RetrievalError
+from ramer.errors import RetrievalError, StaleError
 from ramer.files import digest_file, read_json, write_json
 from ramer.modalities import MODALITIES
 from ramer.retrieval import neighbours as neighbours_module
-from ramer.retrieval.index import build_index
-from ramer.retrieval.neighbours import NeighbourTable, retrieve
+from ramer.retrieval.neighbours import NeighbourTable
 from ramer.retrieval.states import StatesTable
-from tests.retrieval.conftest import LABELS, Tiny, tiny_config, write_tiny
-
-
-def run(tiny: Tiny, modality: str = "audio", index: dict[str, Any] | None = None, **retrieval: Any) -> NeighbourTable:
-    config = tiny_config(retrieval={"width": 20} | retrieval, index=index or {})
-    build_index(config, modality, tiny.prepared, tiny.states(modality), tiny.index(modality))
-    retrieve(config, modality, tiny.prepared, tiny.states(modality), tiny.index(modality), tiny.neighbours(modality))
-    return NeighbourTable.open(tiny.neighbours(modality))
+from tests.support.tiny_states import LABELS, Tiny, run, write_tiny
 
 
 def plain_lists(tiny: Tiny, modality: str, replicate: int, splits: tuple[str, ...], width: int) -> dict[int, list[int]]:
     """Neighbours of every row that holds the modality, one pair at a time, own speaker excluded."""
-    corpus = tiny.corpus()
+    corpus = tiny.open_corpus()
     states = tiny.read_states(modality)[replicate].astype(np.float64)
     held = corpus.available[:, MODALITIES.index(modality)]
     rows = [r for r in corpus.rows_in(corpus.replicates[replicate], *splits) if held[r]]
@@ -44,7 +35,7 @@ def plain_lists(tiny: Tiny, modality: str, replicate: int, splits: tuple[str, ..
 @pytest.mark.parametrize(("scope", "splits"), [("train", ("train",)), ("pool", ("pool",)), ("all", ("train", "pool"))])
 def test_lists_equal_a_plain_loop(tiny: Tiny, scope: str, splits: tuple[str, ...]) -> None:
     table = run(tiny, scope=scope, queries="all")
-    corpus = tiny.corpus()
+    corpus = tiny.open_corpus()
     for replicate in corpus.replicates:
         expected = plain_lists(tiny, "audio", replicate.index, splits, 20)
         rows, scores = table.lists(replicate, np.arange(corpus.rows))
@@ -56,7 +47,7 @@ def test_lists_equal_a_plain_loop(tiny: Tiny, scope: str, splits: tuple[str, ...
 
 def test_queries_are_the_labelled_rows_unless_all_are_asked_for(tiny: Tiny) -> None:
     table = run(tiny)
-    corpus = tiny.corpus()
+    corpus = tiny.open_corpus()
     assert np.array_equal(table.queries, corpus.labelled_rows())
     assert np.array_equal(run(tiny, queries="all").queries, np.arange(corpus.rows))
     pool_row = corpus.rows - 1
@@ -66,7 +57,7 @@ def test_queries_are_the_labelled_rows_unless_all_are_asked_for(tiny: Tiny) -> N
 
 def test_lists_come_in_the_order_asked_for(tiny: Tiny) -> None:
     table = run(tiny)
-    replicate = tiny.corpus().replicates[1]
+    replicate = tiny.open_corpus().replicates[1]
     asked = np.array([7, 2, 7, 30])
     rows, scores = table.lists(replicate, asked)
     for place, row in enumerate(asked):
@@ -78,7 +69,7 @@ def test_lists_come_in_the_order_asked_for(tiny: Tiny) -> None:
 
 def test_a_row_without_the_modality_has_an_empty_list(tiny: Tiny) -> None:
     table = run(tiny, "video")
-    lacking = ~tiny.corpus().available[table.queries, 1]
+    lacking = ~tiny.open_corpus().available[table.queries, 1]
     assert lacking.any()
     assert (table.rows[:, lacking] == -1).all()
     assert (table.rows[:, ~lacking, 0] >= 0).all()
@@ -87,14 +78,14 @@ def test_a_row_without_the_modality_has_an_empty_list(tiny: Tiny) -> None:
 def test_a_width_beyond_the_database_is_padded(tiny: Tiny) -> None:
     table = run(tiny, width=500)
     assert table.width == 500
-    most = max(table.database_rows(r) for r in tiny.corpus().replicates)
+    most = max(table.database_rows(r) for r in tiny.open_corpus().replicates)
     assert (table.rows[:, :, most:] == -1).all()
 
 
 def test_findable_rows_are_what_the_worst_off_training_row_finds(tiny: Tiny) -> None:
     """Else k could exceed what training rows find, and a head would first meet a full list at test."""
     table = run(tiny, width=500)
-    corpus = tiny.corpus()
+    corpus = tiny.open_corpus()
     for replicate in corpus.replicates:
         train = corpus.rows_in(replicate, "train")
         found = (table.lists(replicate, train[corpus.available[train, 0]])[0] >= 0).sum(axis=1)
@@ -104,8 +95,8 @@ def test_findable_rows_are_what_the_worst_off_training_row_finds(tiny: Tiny) -> 
 def test_a_modality_that_the_corpus_lacks_has_empty_lists(tiny: Tiny) -> None:
     table = run(write_tiny(tiny.root.parent / "bare", absent="text"), "text")
     assert (table.rows == -1).all()
-    assert table.database_rows(tiny.corpus().replicates[0]) == 0
-    assert table.findable_rows(tiny.corpus().replicates[0]) == 0
+    assert table.database_rows(tiny.open_corpus().replicates[0]) == 0
+    assert table.findable_rows(tiny.open_corpus().replicates[0]) == 0
     diagnostics = read_json(table.path / "diagnostics.json")
     assert diagnostics["mean"]["label_purity"] == {"train": None, "val": None, "test": None}
 
@@ -121,7 +112,7 @@ def test_the_batch_changes_no_byte(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) 
 
 def test_diagnostics_equal_plain_counts(tiny: Tiny) -> None:
     table = run(tiny, scope="all")
-    corpus = tiny.corpus()
+    corpus = tiny.open_corpus()
     diagnostics = read_json(table.path / "diagnostics.json")
     for replicate in corpus.replicates:
         labels = corpus.labels(replicate)
@@ -142,7 +133,7 @@ def test_diagnostics_equal_plain_counts(tiny: Tiny) -> None:
 
 def speaker_states(tiny: Tiny) -> None:
     """States that all but name the speaker."""
-    corpus = tiny.corpus()
+    corpus = tiny.open_corpus()
     rng = np.random.default_rng(3)
     centres = rng.standard_normal((corpus.groups.max() + 2, 6)) * 10
     states = centres[corpus.groups] + rng.standard_normal((2, corpus.rows, 6))
@@ -154,7 +145,7 @@ def test_an_approximate_index_hands_its_recall_to_the_report(tiny: Tiny) -> None
     run(tiny)
     assert "index_recall_at_5" not in read_json(tiny.neighbours("audio") / "diagnostics.json")["mean"]
     run(tiny, index={"kind": "ivf_flat", "nlist": 8, "nprobe": 1})
-    stated = [read_json(tiny.index("audio") / f"fold0_seed{seed}.json")["recall_at_5"] for seed in (0, 1)]
+    stated = [read_json(tiny.indexes("audio") / f"fold0_seed{seed}.json")["recall_at_5"] for seed in (0, 1)]
     mean = read_json(tiny.neighbours("audio") / "diagnostics.json")["mean"]
     assert mean["index_recall_at_5"] == pytest.approx(sum(stated) / 2)
 
@@ -171,7 +162,7 @@ def test_the_same_speakers_share_is_measured_with_and_without_exclusion(tiny: Ti
 
 def test_chance_is_the_share_of_other_rows_of_the_speaker(tiny: Tiny) -> None:
     table = run(tiny)
-    corpus = tiny.corpus()
+    corpus = tiny.open_corpus()
     for replicate in corpus.replicates:
         train = [r for r in corpus.rows_in(replicate, "train") if corpus.available[r, 0]]
         shares = [
@@ -188,10 +179,10 @@ def test_lists_of_another_encoder_are_refused(tiny: Tiny) -> None:
     states = StatesTable.open(tiny.states("audio"))
     assert NeighbourTable.open(table.path, states).width == 20
     write_json(table.path / "neighbours.json", table.info | {"encoder_digests": {"fold0_seed0": "other"}})
-    with pytest.raises(RetrievalError, match="encoder_digests: not those of"):
+    with pytest.raises(StaleError, match="encoder_digests: not those of"):
         NeighbourTable.open(table.path, states)
 
 
 def test_a_folder_without_lists_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RetrievalError, match="expected the output of the stage retrieve"):
+    with pytest.raises(StaleError, match="no neighbours here"):
         NeighbourTable.open(tmp_path)

@@ -9,7 +9,7 @@ import numpy as np
 from ramer.modalities import MODALITIES
 from ramer.retrieval.aggregation import Rules, combine, find
 from ramer.retrieval.reranking import FEATURES, describe, rerank, true_cosines
-from tests.retrieval.test_aggregation import Case, cosine, make_case
+from tests.support.neighbour_cases import Case, cosine, make_case
 
 
 def described(case: Case, target: int):  # type: ignore[no-untyped-def]

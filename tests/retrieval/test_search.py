@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ramer.errors import RetrievalError
 from ramer.retrieval import search as search_module
-from ramer.retrieval.index import DatabaseIndex
+from ramer.retrieval.indexes import DatabaseIndex
 from ramer.retrieval.search import NEW_CLIP, Hits, exclusion_codes, search, search_gpu
 from ramer.retrieval.states import l2_normalise
 

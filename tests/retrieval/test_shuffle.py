@@ -10,7 +10,7 @@ import pytest
 from ramer.modalities import MODALITIES
 from ramer.retrieval.aggregation import Rules, aggregate, find
 from ramer.retrieval.shuffle import Shuffle
-from tests.retrieval.test_aggregation import Case, make_case
+from tests.support.neighbour_cases import Case, make_case
 
 
 def shuffled(case: Case) -> Case:

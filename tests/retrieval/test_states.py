@@ -3,13 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ramer.errors import RetrievalError
+from ramer.errors import RetrievalError, StaleError
 from ramer.retrieval.states import StatesTable, l2_normalise, row_norms
-from tests.retrieval.conftest import HIDDEN, Tiny, write_tiny
+from tests.support.tiny_states import HIDDEN, Tiny, write_tiny
 
 
 def test_states_stay_on_disk_and_keep_their_missing_rows(tiny: Tiny) -> None:
-    corpus = tiny.corpus()
+    corpus = tiny.open_corpus()
     table = StatesTable.open(tiny.states("video"), corpus)
     assert isinstance(table.states, np.memmap)
     assert table.hidden_dim == HIDDEN["video"]
@@ -20,19 +20,19 @@ def test_states_stay_on_disk_and_keep_their_missing_rows(tiny: Tiny) -> None:
 
 def test_states_of_other_rows_are_refused(tiny: Tiny, tmp_path: object) -> None:
     other = write_tiny(tiny.root.parent / "other", rows=119)
-    with pytest.raises(RetrievalError, match="ids_digest") as caught:
-        StatesTable.open(other.states("audio"), tiny.corpus())
+    with pytest.raises(StaleError, match="ids_digest") as caught:
+        StatesTable.open(other.states("audio"), tiny.open_corpus())
     assert len(caught.value.faults) == 2  # other ids and another number of rows
 
 
 def test_a_folder_without_states_is_refused(tiny: Tiny) -> None:
-    with pytest.raises(RetrievalError, match="expected the output of the stage dump"):
+    with pytest.raises(StaleError, match="no states here"):
         StatesTable.open(tiny.root)
 
 
 def test_an_absent_modality_has_no_columns(tiny: Tiny) -> None:
     bare = write_tiny(tiny.root.parent / "bare", absent="text")
-    assert StatesTable.open(bare.states("text"), bare.corpus()).hidden_dim == 0
+    assert StatesTable.open(bare.states("text"), bare.open_corpus()).hidden_dim == 0
 
 
 def test_normalised_rows_have_length_one() -> None:

@@ -12,7 +12,7 @@ import pytest
 from ramer import Predictor
 from ramer.methods.ramer import Ramer
 from ramer.modalities import CONDITIONS
-from ramer.retrieval.index import DatabaseIndex
+from ramer.retrieval.indexes import DatabaseIndex
 from ramer.retrieval.search import search
 from ramer.retrieval.states import l2_normalise, row_norms
 from ramer.serving.nearest import FEW, StackedIndexes

@@ -10,7 +10,7 @@ from ramer.data.prepared import Scaler
 from ramer.errors import ModelError
 from ramer.nn.encoder import UnimodalEncoder
 from ramer.serving.stacked_encoders import BLOCK, StackedEncoders
-from ramer.training.dump import encode
+from ramer.training.encoding import encode
 
 Member = tuple[UnimodalEncoder, Scaler]
 

@@ -6,11 +6,11 @@ from typing import Any
 
 from ramer.config import Training
 from ramer.methods import Method, build_method, method_class, method_options
-from ramer.pipeline.train import fit_replicate
+from ramer.methods.shared.fitting import fit_replicate
 from ramer.training.batches import LabelledRows, ReplicateData, TrainingBatch
 from ramer.training.loop import History
 from ramer.training.workspace import Workspace
-from tests.methods.conftest import tiny_config
+from tests.support.tiny_workspace import tiny_config
 
 SMALL: dict[str, dict[str, Any]] = {
     "mmin": {"embedding": 8, "layers": [12, 6], "blocks": 2, "classifier": [16]},

@@ -11,10 +11,12 @@ import numpy as np
 from ramer.config import Config, load_config
 from ramer.data.prepared import PreparedCorpus
 from ramer.modalities import CONDITIONS, MODALITIES, condition_masks
-from ramer.pipeline.evaluate import evaluate_method
-from ramer.pipeline.train import train_method
-from ramer.reporting.report import report
-from tests.methods.conftest import build_workspace, tiny_config
+from ramer.pipeline.evaluate import evaluate
+from ramer.pipeline.train import train
+from ramer.project import Project
+from ramer.reporting.comparison import compare_methods
+from ramer.reporting.results import ReportSettings
+from tests.support.tiny_workspace import build_workspace, tiny_config
 
 METHODS: dict[str, dict[str, Any]] = {
     "ramer": {"type": "ramer", "k": 3},
@@ -48,30 +50,25 @@ def build_project(root: Path, methods: dict[str, dict[str, Any]], **sections: An
     """Run all stages up to ``evaluate`` below ``root``."""
     config: Config = tiny_config(methods, **{"prepare": {"seeds": [0, 1]}} | sections)
     root.mkdir(exist_ok=True)
-    (root / "params.yaml").write_text(json.dumps(config.model_dump(mode="json")), "utf-8")
-    workspace = build_workspace(config, root)
+    project = Project(root)
+    project.params.write_text(json.dumps(config.model_dump(mode="json")), "utf-8")
+    build_workspace(config, root)
     for name in methods:
-        train_method(config, name, workspace, root / "models/methods" / name)
-        evaluate_method(config, name, workspace, root / "models/methods" / name, root / "results/methods" / name)
+        train(config, project, name)
+        evaluate(config, project, name)
     return root
 
 
-def run_report(project: Path, out: Path | None = None) -> None:
-    """The stage ``report``: what ``track`` needs beside the results of the methods."""
-    data, models = project / "data", project / "models"
-    report(
-        load_config(project / "params.yaml"),
-        results=project / "results/methods",
-        prepared=data / "prepared",
-        neighbours=data / "neighbours",
-        encoders=models / "encoders",
-        methods_models=models / "methods",
-        out=out or project / "results",
-    )
+def run_report(root: Path, out: Path | None = None) -> None:
+    """The stage ``report``, written into the project ``out`` if it is another: what ``track`` needs beside results."""
+    project = Project(root)
+    config = load_config(project.params)
+    settings = ReportSettings(config.evaluate, config.report, config.retrieval, config.serve.method)
+    compare_methods(project, list(config.methods), settings, Project(out) if out else None)
 
 
 def corpus_of(project: Path) -> PreparedCorpus:
-    return PreparedCorpus.open(project / "data/prepared")
+    return PreparedCorpus.open(Project(project).prepared)
 
 
 def rows_of(project: Path, split: str = "test") -> np.ndarray:

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from ramer.files import read_json
+from tests.support.tracked import Workspace, start
 from tests.support.tree import METHODS
-from tests.tracking.conftest import Workspace, start
 
 _MAKE_TABLES = (
     "from mlflow.store.db import utils; utils._initialize_tables(utils.create_sqlalchemy_engine('sqlite:///mlflow.db'))"

@@ -16,7 +16,7 @@ from ramer.errors import RamerError
 from ramer.modalities import CONDITIONS, MODALITIES
 from tests.support.registered import ask, client_of, probabilities, records, run_track, serving, versions
 from tests.support.served_project import corpus_of, prior_of, raw_features, rows_of
-from tests.tracking.conftest import runs
+from tests.support.tracked import runs
 
 # MLflow warns of its own type hints when mlflow.pyfunc is imported.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*type hint.*:UserWarning")]

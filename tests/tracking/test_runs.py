@@ -15,8 +15,8 @@ from mlflow.entities import FileInfo, Run
 from ramer.files import read_json, read_tensors, write_json
 from ramer.modalities import AVERAGE, CONDITIONS, MODALITIES
 from ramer.tracking.record import ResultsError
+from tests.support.tracked import Workspace
 from tests.support.tree import CORPUS_DIGEST, EPOCHS, METHODS, commit, git
-from tests.tracking.conftest import Workspace
 
 
 def artifacts(client: MlflowClient, run: Run, folder: str | None = None) -> set[str]:

@@ -16,8 +16,8 @@ from ramer.tracking import experiment_link, track
 from ramer.tracking.provenance import dvc_remote
 from ramer.tracking.store import tracking_uri
 from tests.support.servers import free_port
+from tests.support.tracked import Workspace, runs, start
 from tests.support.tree import METHODS, digests
-from tests.tracking.conftest import Workspace, runs, start
 
 
 @pytest.mark.slow

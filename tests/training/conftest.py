@@ -14,7 +14,7 @@ from ramer.config import Config, parse_config
 from ramer.data.prepared import PreparedCorpus
 from ramer.files import write_json, write_table
 from ramer.modalities import MODALITIES
-from ramer.training.pretrain import pretrain
+from tests.support.sections import pretrain
 
 DIMS = {"audio": 12, "video": 8, "text": 0}
 LABELS = ["angry", "happy", "sad"]

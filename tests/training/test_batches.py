@@ -9,22 +9,21 @@ import pytest
 
 from ramer.config import MissingRates
 from ramer.data.prepared import SPLITS
-from ramer.errors import RetrievalError
+from ramer.errors import StaleError
 from ramer.inputs import NEIGHBOURS, STATES
 from ramer.modalities import CONDITIONS, FULL_CONDITION, condition_probabilities
 from ramer.training.batches import ReplicateData, TrainingBatch, draw_conditions
 from ramer.training.workspace import Workspace
-from tests.methods.conftest import workspace, workspace_root  # noqa: F401
 
 
-def scoped(workspace: Workspace, scope: str) -> ReplicateData:  # noqa: F811
+def scoped(workspace: Workspace, scope: str) -> ReplicateData:
     tables = {m: replace(t, info={**t.info, "scope": scope}) for m, t in workspace.neighbours.items()}
     return ReplicateData(workspace.corpus, workspace.corpus.replicates[0], workspace.states, tables)
 
 
 @pytest.mark.parametrize(("scope", "splits"), [("train", {"train"}), ("pool", {"pool"}), ("all", {"train", "pool"})])
 def test_the_database_holds_the_scope_and_nothing_else(
-    workspace: Workspace,  # noqa: F811
+    workspace: Workspace,
     scope: str,
     splits: set[str],
 ) -> None:
@@ -33,21 +32,21 @@ def test_the_database_holds_the_scope_and_nothing_else(
     assert {SPLITS[code] for code in np.unique(codes[held])} == splits
 
 
-def test_pool_rows_of_the_database_carry_no_label(workspace: Workspace) -> None:  # noqa: F811
+def test_pool_rows_of_the_database_carry_no_label(workspace: Workspace) -> None:
     labels = scoped(workspace, "all").database.labels
     codes = workspace.corpus.split_codes[0]
     assert (labels[codes == SPLITS.index("train")] >= 0).all()
     assert (labels[codes != SPLITS.index("train")] == -1).all()
 
 
-def test_a_list_that_leaves_the_scope_is_refused(workspace: Workspace) -> None:  # noqa: F811
+def test_a_list_that_leaves_the_scope_is_refused(workspace: Workspace) -> None:
     data = scoped(workspace, "pool")  # the lists were made for train and pool rows
     train = workspace.corpus.rows_in(data.replicate, "train")
-    with pytest.raises(RetrievalError, match="outside the scope"):
+    with pytest.raises(StaleError, match="outside the scope"):
         data.batch(train, np.ones(3, dtype=bool), frozenset({STATES, NEIGHBOURS}))
 
 
-def test_draws_leave_every_row_something_and_cover_all_conditions(workspace: Workspace) -> None:  # noqa: F811
+def test_draws_leave_every_row_something_and_cover_all_conditions(workspace: Workspace) -> None:
     data = scoped(workspace, "all")
     train = TrainingBatch(data, frozenset({STATES}))
     seen = set()
@@ -63,7 +62,7 @@ def test_draws_leave_every_row_something_and_cover_all_conditions(workspace: Wor
     assert train.under(FULL_CONDITION) is train.complete
 
 
-def test_conditions_follow_missing_rates_where_they_are_asked_for(workspace: Workspace) -> None:  # noqa: F811
+def test_conditions_follow_missing_rates_where_they_are_asked_for(workspace: Workspace) -> None:
     data = scoped(workspace, "all")
     available = np.ones((20_000, 3), dtype=bool)
     rates = MissingRates(audio=0.8, video=0.2, text=0.5)

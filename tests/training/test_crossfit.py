@@ -13,10 +13,10 @@ from ramer.data.prepared import PreparedCorpus
 from ramer.errors import ConfigError, CorpusError
 from ramer.files import read_json
 from ramer.seeding import generator
-from ramer.training.checkpoints import build_encoder, describe_encoder
+from ramer.training.checkpoints import build_encoder, describe_encoder, load_encoder
 from ramer.training.crossfit import CrossFitted, align, crossfit, speaker_folds
-from ramer.training.dump import dump, encode
-from ramer.training.pretrain import load_encoder, pretrain
+from ramer.training.encoding import encode
+from tests.support.sections import dump, pretrain
 
 Make = Callable[..., Config]
 Write = Callable[..., Path]

@@ -12,9 +12,9 @@ import pytest
 from ramer.config import Config
 from ramer.data.prepared import PreparedCorpus
 from ramer.files import digest_file, digest_strings, read_table, write_table
-from ramer.training import dump as dump_module
-from ramer.training.dump import dump
-from ramer.training.pretrain import pretrain
+from ramer.training import encoding as encoding_module
+from ramer.training.encoding import Reuse
+from tests.support.sections import dump, pretrain
 
 Make = Callable[..., Config]
 Write = Callable[..., Path]
@@ -22,7 +22,7 @@ ROWS, BATCH, REPLICATES = 160, 48, 2
 BLOCKS = -(-ROWS // BATCH) * REPLICATES
 
 
-class Project:
+class Encoded:
     """A corpus with trained encoders whose rows can be encoded again and again."""
 
     def __init__(self, root: Path, config: Config) -> None:
@@ -33,8 +33,8 @@ class Project:
         """Digests of what was written."""
         self.encoded = 0
         folder = self.root / out
-        cache = self.root / "cache" if reuse else None
-        dump(self.config, "audio", self.root / "prepared", self.root / "encoders", folder, reuse=cache, code=code)
+        kept = Reuse(self.root / "cache", code) if reuse else None
+        dump(self.config, "audio", self.root / "prepared", self.root / "encoders", folder, reuse=kept)
         return [digest_file(file) for file in sorted(folder.iterdir())]
 
     def append_rows(self, count: int) -> None:
@@ -49,21 +49,21 @@ class Project:
 
 
 @pytest.fixture
-def project(tmp_path: Path, make_config: Make, write_corpus: Write, monkeypatch: pytest.MonkeyPatch) -> Project:
+def project(tmp_path: Path, make_config: Make, write_corpus: Write, monkeypatch: pytest.MonkeyPatch) -> Encoded:
     config = make_config(epochs=1)
     pretrain(config, "audio", write_corpus(tmp_path / "prepared"), tmp_path / "encoders")
-    made = Project(tmp_path, config)
-    real = dump_module.encode
+    made = Encoded(tmp_path, config)
+    real = encoding_module.encode
 
     def counting(*arguments: object) -> object:
         made.encoded += 1
         return real(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(dump_module, "encode", counting)
+    monkeypatch.setattr(encoding_module, "encode", counting)
     return made
 
 
-def test_the_same_rows_are_not_encoded_twice(project: Project) -> None:
+def test_the_same_rows_are_not_encoded_twice(project: Encoded) -> None:
     first = project.dump()
     assert project.encoded == BLOCKS
     assert project.dump("again") == first
@@ -72,7 +72,7 @@ def test_the_same_rows_are_not_encoded_twice(project: Project) -> None:
     assert project.encoded == 0
 
 
-def test_rows_that_join_the_pool_are_the_only_ones_that_are_encoded(project: Project) -> None:
+def test_rows_that_join_the_pool_are_the_only_ones_that_are_encoded(project: Encoded) -> None:
     project.dump()
     project.append_rows(20)
     grown = project.dump()
@@ -85,7 +85,7 @@ def test_rows_that_join_the_pool_are_the_only_ones_that_are_encoded(project: Pro
     )
 
 
-def test_a_changed_row_is_encoded_again(project: Project) -> None:
+def test_a_changed_row_is_encoded_again(project: Encoded) -> None:
     before = project.dump()
     path = project.root / "prepared" / "audio.npy"
     features = np.load(path)
@@ -97,7 +97,7 @@ def test_a_changed_row_is_encoded_again(project: Project) -> None:
     assert project.dump("fresh", reuse=False) == after
 
 
-def test_other_code_or_threads_take_nothing_over(project: Project) -> None:
+def test_other_code_or_threads_take_nothing_over(project: Encoded) -> None:
     project.dump()
     project.dump(code="b")
     assert project.encoded == BLOCKS
@@ -108,7 +108,7 @@ def test_other_code_or_threads_take_nothing_over(project: Project) -> None:
     assert project.encoded == BLOCKS
 
 
-def test_other_encoders_take_nothing_over(project: Project) -> None:
+def test_other_encoders_take_nothing_over(project: Encoded) -> None:
     project.dump()
     prepared = project.root / "prepared"
     pretrain(project.config.model_copy(), "audio", prepared, project.root / "encoders")
@@ -124,7 +124,7 @@ def test_other_encoders_take_nothing_over(project: Project) -> None:
 
 
 @pytest.mark.parametrize("name", ["states.npy", "posteriors.npy"])
-def test_states_that_somebody_changed_are_computed_again(project: Project, name: str) -> None:
+def test_states_that_somebody_changed_are_computed_again(project: Encoded, name: str) -> None:
     wanted = project.dump()
     kept = project.root / "cache" / name
     array = np.load(kept)
@@ -137,7 +137,7 @@ def test_states_that_somebody_changed_are_computed_again(project: Project, name:
 
 @pytest.mark.parametrize("content", [b"\x93NUMP", b"", b"{}", b"[]", b'{"recipe": 3}'])
 @pytest.mark.parametrize("name", ["states.npy", "blocks.json"])
-def test_what_is_damaged_counts_as_nothing(project: Project, name: str, content: bytes) -> None:
+def test_what_is_damaged_counts_as_nothing(project: Encoded, name: str, content: bytes) -> None:
     wanted = project.dump()
     kept = project.root / "cache" / name
     kept.unlink()

@@ -15,7 +15,7 @@ from ramer.modalities import MODALITIES
 from ramer.nn.encoder import UnimodalEncoder
 from ramer.retrieval.aggregation import Rules, Selected, weigh
 from ramer.retrieval.candidates import Database, Lists
-from ramer.retrieval.index import DatabaseIndex
+from ramer.retrieval.indexes import DatabaseIndex
 from ramer.retrieval.search import NEW_CLIP, search
 from ramer.retrieval.states import l2_normalise
 from ramer.training.batches import Batch, TrainingBatch

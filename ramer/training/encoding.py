@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,76 +11,86 @@ import torch
 from jaxtyping import Float
 from numpy.lib.format import open_memmap
 
-from ramer.config import Config, Encoder
+from ramer.config import Dump, Encoder
 from ramer.data.prepared import PreparedCorpus, Replicate, Scaler
 from ramer.digests import sealed_directory
-from ramer.errors import ModelError
+from ramer.errors import ModelError, StaleError
 from ramer.files import digest_file, read_json, write_json
 from ramer.nn.encoder import UnimodalEncoder
 from ramer.progress import track
-from ramer.seeding import choose_device
 from ramer.training.checkpoints import build_encoder, describe_encoder, load_described_encoder
 from ramer.training.crossfit import CrossFitted, crossfit
 from ramer.training.reuse import Earlier
 
 
-def dump(
-    config: Config,
+@dataclass(frozen=True)
+class Reuse:
+    """Where states are kept for the next run, which takes over those whose features, encoder and code are the same.
+
+    Attributes:
+        folder: of the blocks of rows that an earlier run kept, or nothing.
+        code: digest of the code that computes states.
+    """
+
+    folder: Path
+    code: str
+
+
+def encode_corpus(
+    corpus: PreparedCorpus,
     modality: str,
-    prepared: str | Path,
-    encoders: str | Path,
-    out: str | Path,
+    encoders: Path,
+    out: Path,
     *,
-    reuse: Path | None = None,
-    code: str = "",
+    options: Encoder,
+    settings: Dump,
+    threads: int = 1,
+    device: str = "cpu",
+    reuse: Reuse | None = None,
 ) -> None:
     """Run every row through each replicate's encoder; write ``states.npy``, ``posteriors.npy`` and ``states.json``.
 
-    With ``dump.crossfit`` training rows get the states and posteriors of encoders that have not seen their labels.
+    With ``settings.crossfit`` training rows get the states and posteriors of encoders that have not seen their labels.
 
     Args:
-        modality: a key of ``config.pretrain``.
-        prepared: directory that the stage ``prepare`` wrote.
-        encoders: directory that the stage ``pretrain`` wrote for the modality.
+        corpus: the prepared corpus, the pool included.
+        modality: which of its modalities.
+        encoders: directory of its encoders.
         out: directory to write, whole or not at all. States are not normalised; NaN rows lack the modality.
-        reuse: directory in which blocks of rows are kept for the next run, which takes over those whose features,
-            encoder and code are the same; the bytes of ``out`` do not depend on it. Nothing is kept if None.
-        code: digest of the code that computes states.
+        options: of the encoder and its training, for cross-fitting.
+        settings: batch size and folds.
+        threads: ``runtime.threads``.
+        device: as chosen.
+        reuse: what an earlier run kept; the bytes of ``out`` do not depend on it. Nothing is kept if None.
 
     Raises:
-        ModelError: an encoder is missing, damaged, or belongs to another corpus.
+        StaleError: an encoder is missing or damaged.
+        ModelError: an encoder belongs to another corpus.
     """
-    corpus = PreparedCorpus.open(prepared)
-    encoders = Path(encoders)
     summary = _read_summary(encoders / "encoder.json", corpus, modality)
-    device = choose_device(config.runtime.device)
+    recipe = " ".join(str(part) for part in (torch.__version__, device, threads, settings.batch_size))
+    earlier = None if reuse is None else Earlier(reuse.folder, f"{reuse.code} {recipe}")
     digests: dict[str, str] = {}
     crossfitted: dict[str, str] = {}
-    earlier = None if reuse is None else Earlier(reuse, _recipe(config, device, code))
     with sealed_directory(out) as directory:
         states = _create(directory / "states.npy", corpus, summary["hidden_dim"])
         posteriors = _create(directory / "posteriors.npy", corpus, corpus.classes)
         for replicate in corpus.replicates:
+            written = states[replicate.index], posteriors[replicate.index]
             if summary["absent"]:
-                states[replicate.index] = posteriors[replicate.index] = np.nan
+                written[0][:] = written[1][:] = np.nan
                 continue
             path = encoders / f"{replicate.name}.safetensors"
             encoder, scaler = _load_for(path, corpus, modality, summary["hidden_dim"])
             digests[replicate.name] = digest_file(path)
             encoder.to(device)
-            starts = range(0, corpus.rows, config.dump.batch_size)
-            for start in track(starts, f"dump {modality} {replicate.name}"):
-                rows = slice(start, start + config.dump.batch_size)
-                raw = corpus.features[modality][rows]
-                known = earlier.take(rows, raw, digests[replicate.name]) if earlier else None
-                encoded = encode(encoder, scaler, raw) if known is None else known
-                if earlier:
-                    earlier.add(rows, encoded, digests[replicate.name])
-                states[replicate.index, rows], posteriors[replicate.index, rows] = encoded
-            if config.dump.crossfit:
-                found = _crossfit(config, corpus, modality, replicate, encoder, scaler)
-                states[replicate.index, found.rows] = found.states
-                posteriors[replicate.index, found.rows] = found.posteriors
+            encode_block = _Blocks(encoder, scaler, corpus.features[modality], digests[replicate.name], earlier)
+            for start in track(range(0, corpus.rows, settings.batch_size), f"dump {modality} {replicate.name}"):
+                rows = slice(start, start + settings.batch_size)
+                written[0][rows], written[1][rows] = encode_block(rows)
+            if settings.crossfit:
+                found = _crossfit(corpus, modality, replicate, options, settings, encoder, scaler)
+                written[0][found.rows], written[1][found.rows] = found.states, found.posteriors
                 crossfitted[replicate.name] = found.digest
         states.flush()
         posteriors.flush()
@@ -90,22 +101,41 @@ def dump(
         write_json(directory / "states.json", description | digest)
     # A block whose training rows were cross-fitted is not what is kept of it: it fails its digest, and is encoded anew.
     if earlier is not None:
-        earlier.keep(Path(out), {digests[r.name]: r.index for r in corpus.replicates if r.name in digests})
+        earlier.keep(out, {digests[r.name]: r.index for r in corpus.replicates if r.name in digests})
+
+
+@dataclass(frozen=True)
+class _Blocks:
+    """States and posteriors of a block of rows: an earlier run's where they would be the same, else computed."""
+
+    encoder: UnimodalEncoder
+    scaler: Scaler
+    features: np.ndarray
+    digest: str
+    earlier: Earlier | None
+
+    def __call__(self, rows: slice) -> tuple[np.ndarray, np.ndarray]:
+        raw = self.features[rows]
+        known = self.earlier.take(rows, raw, self.digest) if self.earlier else None
+        encoded = encode(self.encoder, self.scaler, raw) if known is None else known
+        if self.earlier:
+            self.earlier.add(rows, encoded, self.digest)
+        return encoded
 
 
 def _crossfit(
-    config: Config,
     corpus: PreparedCorpus,
     modality: str,
     replicate: Replicate,
+    options: Encoder,
+    settings: Dump,
     encoder: UnimodalEncoder,
     scaler: Scaler,
 ) -> CrossFitted:
-    options: Encoder = getattr(config.pretrain, modality)
     description = describe_encoder(modality, corpus.dims[modality], options, corpus.label_names)
 
     def encode_rows(own: UnimodalEncoder, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        size = config.dump.batch_size
+        size = settings.batch_size
         parts = [rows[start : start + size] for start in range(0, max(len(rows), 1), size)]
         encoded = [encode(own, scaler, corpus.features[modality][part]) for part in parts]
         return np.concatenate([states for states, _ in encoded]), np.concatenate([proba for _, proba in encoded])
@@ -113,13 +143,7 @@ def _crossfit(
     def new_encoder() -> UnimodalEncoder:
         return build_encoder(description).to(encoder.cls.device)
 
-    folds = config.dump.crossfit
-    return crossfit(corpus, modality, replicate, options, folds, encoder, new_encoder, encode_rows)
-
-
-def _recipe(config: Config, device: str, code: str) -> str:
-    parts = (code, torch.__version__, device, config.runtime.threads, config.dump.batch_size)
-    return " ".join(str(part) for part in parts)
+    return crossfit(corpus, modality, replicate, options, settings.crossfit, encoder, new_encoder, encode_rows)
 
 
 @torch.inference_mode()
@@ -158,12 +182,12 @@ def _create(path: Path, corpus: PreparedCorpus, width: int) -> np.memmap:
 
 def _read_summary(path: Path, corpus: PreparedCorpus, modality: str) -> dict[str, Any]:
     if not path.is_file():
-        raise ModelError(f"{path}: no such file, expected the output of the stage pretrain")
+        raise StaleError(f"{path}: no such file", path)
     summary: dict[str, Any] = read_json(path)
     if summary["modality"] != modality:
         raise ModelError(f"{path}: modality: expected {modality}, got {summary['modality']}")
     if summary["absent"] != (corpus.dims[modality] == 0):
-        raise ModelError(f"{path}: absent: {summary['absent']} does not fit {corpus.path}; pretrain again")
+        raise StaleError(f"{path}: absent: {summary['absent']} does not fit {corpus.path}", path)
     return summary
 
 

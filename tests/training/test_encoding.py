@@ -11,10 +11,11 @@ import torch
 
 from ramer.config import Config
 from ramer.data.prepared import PreparedCorpus
-from ramer.errors import ModelError
+from ramer.errors import ModelError, StaleError
 from ramer.files import digest_file, read_json
-from ramer.training.dump import dump, encode
-from ramer.training.pretrain import load_encoder, pretrain
+from ramer.training.checkpoints import load_encoder
+from ramer.training.encoding import encode
+from tests.support.sections import dump, pretrain
 
 Make = Callable[..., Config]
 Write = Callable[..., Path]
@@ -94,7 +95,7 @@ def test_encoders_of_another_modality_are_refused(tmp_path: Path, trained: Prepa
 
 def test_a_missing_checkpoint_is_one_line(tmp_path: Path, trained: PreparedCorpus, make_config: Make) -> None:
     (tmp_path / "encoders" / "fold0_seed1.safetensors").unlink()
-    with pytest.raises(ModelError, match=r"fold0_seed1.safetensors: no such encoder") as caught:
+    with pytest.raises(StaleError, match=r"fold0_seed1.safetensors: no such encoder") as caught:
         dump(make_config(), "audio", trained.path, tmp_path / "encoders", tmp_path / "states")
     assert len(caught.value.faults) == 1
     assert not (tmp_path / "states").exists()

@@ -14,7 +14,7 @@ import pytest
 from sklearn.preprocessing import StandardScaler
 
 from ramer.config import Config
-from ramer.data.prepare import prepare
+from tests.support.sections import prepare
 from ramer.data.prepared import SPLITS, PreparedCorpus
 from ramer.data.scalers import fit_scaler
 from ramer.errors import CorpusError

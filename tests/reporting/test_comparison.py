@@ -15,9 +15,9 @@ from ramer.errors import RamerError
 from ramer.evaluation.metrics import METRICS
 from ramer.files import read_json, write_json
 from ramer.modalities import CONDITIONS
-from tests.reporting.conftest import METHODS, Project
+from tests.support.simulated import METHODS, SimulatedProject
 
-Make = Callable[..., Project]
+Make = Callable[..., SimulatedProject]
 PAIR = {name: METHODS[name] for name in ("ramer", "late_product")}
 
 
@@ -124,7 +124,7 @@ def test_the_page_opens_offline_and_needs_no_script(make_project: Make) -> None:
 def test_a_generated_corpus_carries_a_warning_and_a_real_one_does_not(make_project: Make) -> None:
     project = make_project(PAIR, seeds=1)
     assert "This corpus is generated." in read_page(project.run()).text
-    path = project.root / "data/prepared/corpus.json"
+    path = project.corpus
     write_json(path, read_json(path) | {"name": "mosi", "provenance": {"kind": "npz"}})
     assert "This corpus is generated." not in read_page(project.run()).text
 
@@ -132,14 +132,13 @@ def test_a_generated_corpus_carries_a_warning_and_a_real_one_does_not(make_proje
 @pytest.mark.slow
 def test_two_runs_write_the_same_bytes(make_project: Make) -> None:
     project = make_project(PAIR, seeds=2)
-    outputs = ("summary.json", "headline.json", "report.html", "plots")
+    outputs = (project.summary, project.headline, project.report, project.plots)
     project.run()
-    first = {f: f.read_bytes() for o in outputs for f in files_of(project.out / o)}
-    for output in outputs:
-        path = project.out / output
+    first = {f: f.read_bytes() for o in outputs for f in files_of(o)}
+    for path in outputs:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     project.run()
-    assert first == {f: f.read_bytes() for o in outputs for f in files_of(project.out / o)}
+    assert first == {f: f.read_bytes() for o in outputs for f in files_of(o)}
     assert not any(b"Software" in data or b"tIME" in data for f, data in first.items() if f.suffix == ".png")
 
 
@@ -150,19 +149,19 @@ def files_of(path: Path) -> list[Path]:
 @pytest.mark.usefixtures("words_only")
 def test_only_listed_methods_are_read(make_project: Make) -> None:
     project = make_project(PAIR, seeds=1)
-    stale = project.out / "methods" / "stale"
+    stale = project.method_results("stale")
     stale.mkdir()
     (stale / "metrics.json").write_text("{torn", "utf-8")
     project.run()
-    assert set(read_json(project.out / "headline.json")) == set(PAIR)
+    assert set(read_json(project.headline)) == set(PAIR)
 
 
 @pytest.mark.parametrize(
     ("file", "content", "said"),
     [
-        ("metrics.json", None, "no such file, expected the output of evaluate@ramer"),
+        ("metrics.json", None, "no such file"),
         ("metrics.json", b'{"avg6/we', "not valid JSON"),
-        ("metrics.json", b"[]", "expected a mapping, got list; rerun evaluate@ramer"),
+        ("metrics.json", b"[]", "expected a mapping, got list"),
         ("metrics.json", b"{}", "expected the keys a/accuracy"),
         ("method.json", b"{}", "expected the keys name, type, deployable"),
         ("confusion.json", b"{", "not valid JSON"),
@@ -174,7 +173,7 @@ def test_a_missing_or_torn_file_is_named_in_one_line(
     make_project: Make, file: str, content: bytes | None, said: str
 ) -> None:
     project = make_project(PAIR, seeds=1)
-    path = project.out / "methods/ramer" / file
+    path = project.method_results("ramer") / file
     path.unlink() if content is None else path.write_bytes(content)
     with pytest.raises(RamerError) as caught:
         project.run()
@@ -182,14 +181,14 @@ def test_a_missing_or_torn_file_is_named_in_one_line(
     assert caught.value.faults[0].startswith(f"{path}: ")
     assert said in caught.value.faults[0]
     assert "\n" not in caught.value.faults[0]
-    assert not (project.out / "summary.json").exists()
-    assert not (project.out / "report.html").exists()
+    assert not (project.summary).exists()
+    assert not (project.report).exists()
 
 
 def test_every_faulty_method_is_named_at_once(make_project: Make) -> None:
     project = make_project(PAIR, seeds=1)
     for name in PAIR:
-        (project.out / "methods" / name / "confusion.json").unlink()
+        (project.method_results(name) / "confusion.json").unlink()
     with pytest.raises(RamerError) as caught:
         project.run()
     assert len(caught.value.faults) == 2
@@ -197,26 +196,26 @@ def test_every_faulty_method_is_named_at_once(make_project: Make) -> None:
 
 def test_a_torn_history_is_refused_and_an_absent_one_is_not(make_project: Make) -> None:
     project = make_project(PAIR, seeds=1)
-    history = project.root / "models/methods/ramer/history.csv"
+    history = project.method("ramer") / "history.csv"
     history.write_text("a,b\n1,2\n", "utf-8")
-    with pytest.raises(RamerError, match=r"history\.csv: expected the columns replicate, epoch; rerun train@ramer"):
+    with pytest.raises(RamerError, match=r"history\.csv: expected the columns replicate, epoch$"):
         project.run()
     history.unlink()
     project.run()
-    assert not (project.out / "plots/training.png").exists()
-    assert (project.out / "plots/encoders.png").exists()
+    assert not (project.plots / "training.png").exists()
+    assert (project.plots / "encoders.png").exists()
 
 
 def test_one_method_alone_and_a_corpus_without_figures_still_make_a_page(make_project: Make) -> None:
     project = make_project({"ramer": METHODS["ramer"]}, seeds=1)
-    for folder in ("data/neighbours", "models/encoders"):
-        shutil.rmtree(project.root / folder)
-    path = project.root / "data/prepared/corpus.json"
+    for folder in (project.all_neighbours, project.all_encoders):
+        shutil.rmtree(folder)
+    path = project.corpus
     write_json(path, {"name": "bare", "label_names": read_json(path)["label_names"]})
     page = read_page(project.run())
     assert "Only one method was run" in page.text
     assert "what retrieval (ramer) adds is not known" in page.text
-    assert read_json(project.out / "summary.json")["comparisons"] == []
+    assert read_json(project.summary)["comparisons"] == []
 
 
 @pytest.mark.usefixtures("words_only")
@@ -224,7 +223,7 @@ def test_a_named_reference_is_used_and_retrieval_is_still_held_against_the_best_
     names = ("ramer", "zero_fill", "late_product")
     project = make_project({n: METHODS[n] for n in names}, seeds=1)
     page = read_page(project.run(report={"draws": 300, "reference": "zero_fill"}))
-    assert read_json(project.out / "summary.json")["reference"] == "zero_fill"
+    assert read_json(project.summary)["reference"] == "zero_fill"
     assert "from the best without it (late_product)" in page.text
 
 
@@ -233,7 +232,7 @@ def test_purity_says_that_training_neighbours_are_too_good(make_project: Make) -
     project = make_project(PAIR, seeds=1)
     text = read_page(project.run()).text
     assert "Widest gap: video, where 81 % of a training row's neighbours share its label, but only 44 %" in text
-    path = project.root / "data/neighbours/video/diagnostics.json"
+    path = project.neighbours("video") / "diagnostics.json"
     report = read_json(path)
     report["mean"]["label_purity"] = {"train": None, "val": None, "test": None}
     write_json(path, report)
@@ -244,7 +243,7 @@ def test_purity_says_that_training_neighbours_are_too_good(make_project: Make) -
 def test_what_approximate_indexes_miss_is_said(make_project: Make) -> None:
     project = make_project(PAIR, seeds=1)
     assert "approximate" not in read_page(project.run()).text
-    path = project.root / "data/neighbours/video/diagnostics.json"
+    path = project.neighbours("video") / "diagnostics.json"
     report = read_json(path)
     report["mean"]["index_recall_at_5"] = 0.973
     write_json(path, report)
@@ -254,7 +253,7 @@ def test_what_approximate_indexes_miss_is_said(make_project: Make) -> None:
 @pytest.mark.usefixtures("words_only")
 def test_method_names_cannot_inject_markup(make_project: Make) -> None:
     project = make_project(PAIR, seeds=1)
-    path = project.root / "data/prepared/corpus.json"
+    path = project.corpus
     write_json(path, read_json(path) | {"name": "<script>alert(1)</script>", "notes": ["<b>bold</b>"]})
     assert "script" not in read_page(project.run()).tags
 
@@ -273,7 +272,7 @@ def test_retrieval_is_held_against_its_own_shuffled_database_where_that_was_run(
     names = ("ramer", "late_product", "random_neighbours")
     project = make_project({n: METHODS[n] for n in names} | {"ramer_shuffled": ("ramer", False, True, 0.6)})
     for name, database in (("ramer", "real"), ("ramer_shuffled", "shuffled")):
-        path = project.root / "results/methods" / name / "method.json"
+        path = project.method_results(name) / "method.json"
         write_json(path, read_json(path) | {"options": {"type": "ramer", "k": 5, "database": database}})
     text = read_page(project.run()).text
     assert "Against ramer_shuffled, the control with a shuffled database, it is" in text

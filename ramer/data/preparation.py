@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ramer.config import Config
+from ramer.config import Prepare
 from ramer.data.corpus import RawCorpus
 from ramer.data.features import WrittenFeatures, write_features
-from ramer.data.kinds import read_corpus
 from ramer.data.prepared import SPLITS
 from ramer.data.replicates import POOL, ReplicatePlan, plan_replicates
 from ramer.data.scalers import write_scalers
@@ -24,15 +23,14 @@ from ramer.modalities import MODALITIES
 logger = logging.getLogger(__name__)
 
 
-def prepare(config: Config, out: Path) -> None:
-    """Read, check and split a corpus and write it to ``out``, whole or not at all.
+def prepare_corpus(corpus: RawCorpus, settings: Prepare, out: Path) -> None:
+    """Check and split a corpus and write it to ``out``, whole or not at all; its features are released.
 
     Raises:
         CorpusError: the corpus cannot be used; one line per fault.
     """
-    corpus = read_corpus(config.corpus, out.parent)
-    check_rows(corpus, config.prepare.folds)
-    plan = plan_replicates(corpus, config.prepare)
+    check_rows(corpus, settings.folds)
+    plan = plan_replicates(corpus, settings)
     with sealed_directory(out) as folder:
         features = write_features(corpus, folder)
         write_scalers(folder, plan.codes, plan.names, features.dims)

@@ -11,10 +11,10 @@ from typing import Any
 import faiss
 import numpy as np
 
-from ramer.config import Config, Index
+from ramer.config import Index
 from ramer.data.prepared import PreparedCorpus, Replicate
 from ramer.digests import sealed_directory
-from ramer.errors import RetrievalError
+from ramer.errors import RetrievalError, StaleError
 from ramer.files import atomic_file, read_json, write_json
 from ramer.modalities import MODALITIES
 from ramer.retrieval.recall import RecallSample
@@ -60,23 +60,26 @@ def database_rows(prepared: PreparedCorpus, replicate: Replicate, modality: str,
     return rows[prepared.available[rows, MODALITIES.index(modality)]]
 
 
-def build_index(config: Config, modality: str, prepared: Path, states: Path, out: Path) -> None:
-    """Build one index per replicate over the rows that ``retrieval.scope`` names; keys have length 1.
+def build_indexes(corpus: PreparedCorpus, table: StatesTable, options: Index, scope: str, out: Path) -> None:
+    """Build one index per replicate over the rows of a scope that hold a modality; keys have length 1.
 
-    Writes ``<replicate>.faiss`` and ``<replicate>.json`` into ``out``.
+    Args:
+        corpus: whose rows the states are.
+        table: states of the modality.
+        options: kind and sizes of the indexes.
+        scope: which rows may be returned, a key of ``SCOPES``.
+        out: folder to write, whole or not at all: ``<replicate>.faiss`` and ``<replicate>.json``.
 
     Raises:
-        RetrievalError: states of other rows, an empty scope, or a key that is zero or not finite.
+        RetrievalError: an empty scope, or a key that is zero or not finite.
     """
-    corpus = PreparedCorpus.open(prepared)
-    table = StatesTable.open(states, corpus)
     with sealed_directory(out) as folder:
         for replicate in corpus.replicates:
-            rows = database_rows(corpus, replicate, modality, config.retrieval.scope)
-            kind = choose_kind(config.index, len(rows), table.hidden_dim)
-            index, settings, recall = fill_index(config.index, kind, table.of(replicate), rows, corpus.ids)
+            rows = database_rows(corpus, replicate, table.modality, scope)
+            kind = choose_kind(options, len(rows), table.hidden_dim)
+            index, settings, recall = fill_index(options, kind, table.of(replicate), rows, corpus.ids)
             sidecar = {
-                "modality": modality,
+                "modality": table.modality,
                 "ids": list(corpus.ids[rows]),
                 "rows": rows,
                 "count": len(rows),
@@ -85,22 +88,21 @@ def build_index(config: Config, modality: str, prepared: Path, states: Path, out
                 "kind": kind,
                 "settings": settings,
                 "recall_at_5": recall,
-                "scope": config.retrieval.scope,
+                "scope": scope,
                 "encoder_digest": table.encoder_digest(replicate),
                 "ids_digest": corpus.ids_digest,
             }
             if table.crossfit_digest(replicate):
                 sidecar["crossfit_digest"] = table.crossfit_digest(replicate)
             save_index(DatabaseIndex(index, rows, sidecar), folder / f"{replicate.name}.faiss")
-            log.info("%s %s: %d rows in a %s index", modality, replicate.name, len(rows), kind)
+            log.info("%s %s: %d rows in a %s index", table.modality, replicate.name, len(rows), kind)
 
 
 def save_index(index: DatabaseIndex, path: str | Path) -> None:
     """Write an index and, beside it, its sidecar, which says how many bytes the index has."""
     path = Path(path)
-    with atomic_file(path) as temporary, temporary.open("wb") as file:
-        # Given a name, FAISS would not notice that the last bytes did not fit on the disk.
-        faiss.write_index(index.faiss_index, faiss.PyCallbackIOWriter(file.write))  # type: ignore[attr-defined]
+    with atomic_file(path) as temporary:
+        faiss.write_index(index.faiss_index, str(temporary))
     write_json(path.with_suffix(".json"), index.sidecar | {"bytes": path.stat().st_size})
 
 
@@ -125,24 +127,24 @@ def load_index(
         ids: the corpus' ids by row number; each must be the sidecar's.
 
     Raises:
-        RetrievalError: absent or torn files or any mismatch, one line per fault.
+        StaleError: absent or torn files or any mismatch, one line per fault.
     """
     path = Path(path)
     side = path.with_suffix(".json")
     for file in (path, side):
         if not file.exists():
-            raise RetrievalError(f"{file}: no such file, expected the output of the stage index")
+            raise StaleError(f"{file}: no such file", path)
     try:
         sidecar = read_json(side)
         rows, size = np.asarray(sidecar["rows"], dtype=np.int64), int(sidecar["bytes"])
     except (ValueError, KeyError, TypeError) as error:
-        raise RetrievalError(f"{side}: not an index' description ({type(error).__name__}); build it again") from None
+        raise StaleError(f"{side}: not the description of an index ({type(error).__name__})", path) from None
     try:
         if path.stat().st_size != size:  # mapping a torn file would end the whole process
             raise RuntimeError
         index = faiss.read_index(str(path), getattr(faiss, "IO_FLAG_MMAP_IFC", 0) if mapped else 0)
     except RuntimeError:  # all that FAISS raises
-        raise RetrievalError(f"{path}: torn, or no index of FAISS; build it again") from None
+        raise StaleError(f"{path}: torn, or no index of FAISS", path) from None
     expected = {
         "encoder_digest": expected_encoder_digest,
         "ids_digest": expected_ids_digest,
@@ -163,7 +165,7 @@ def load_index(
         wrong = np.flatnonzero(~inside | (ids[np.where(inside, rows, 0)] != np.array(sidecar["ids"], dtype=object)))
         faults += [f"{side}: rows: row {rows[i]} is not {sidecar['ids'][i]!r} in the corpus" for i in wrong[:1]]
     if faults:
-        raise RetrievalError(faults)
+        raise StaleError(faults, path)
     return DatabaseIndex(index, rows, sidecar)
 
 

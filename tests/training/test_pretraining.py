@@ -10,12 +10,13 @@ import torch
 
 from ramer.config import Config
 from ramer.data.prepared import PreparedCorpus
-from ramer.errors import ConfigError, CorpusError, ModelError
+from ramer.errors import ConfigError, CorpusError, StaleError
 from ramer.evaluation.metrics import weighted_f1
 from ramer.files import digest_file, read_json, read_tensors, write_tensors
 from ramer.nn import linear
-from ramer.training import pretrain as pretrain_module
-from ramer.training.pretrain import load_encoder, pretrain
+from ramer.training import pretraining as pretrain_module
+from ramer.training.checkpoints import load_encoder
+from tests.support.sections import pretrain
 
 Make = Callable[..., Config]
 Write = Callable[..., Path]
@@ -195,7 +196,7 @@ def test_a_damaged_checkpoint_is_one_line(tmp_path: Path, make_config: Make, wri
     pretrain(make_config(epochs=1), "audio", write_corpus(tmp_path / "prepared"), tmp_path / "out")
     path = tmp_path / "out" / "fold0_seed0.safetensors"
     damage(path, kind)
-    with pytest.raises(ModelError) as caught:
+    with pytest.raises(StaleError) as caught:
         load_encoder(path)
     (line,) = caught.value.faults
     assert line.startswith(f"{path}: ")

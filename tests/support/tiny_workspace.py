@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from ramer.config import Config, parse_config
-from ramer.data.prepare import prepare
 from ramer.modalities import MODALITIES
-from ramer.retrieval.index import build_index
-from ramer.retrieval.neighbours import retrieve
-from ramer.training.dump import dump
-from ramer.training.pretrain import pretrain
+from ramer.pipeline.dump import dump
+from ramer.pipeline.index import index
+from ramer.pipeline.prepare import prepare
+from ramer.pipeline.pretrain import pretrain
+from ramer.pipeline.retrieve import retrieve
+from ramer.project import Project
 from ramer.training.workspace import Workspace
 
 ENCODER = {"model_dim": 16, "hidden_dim": 12, "layers": 1, "heads": 2, "ff_dim": 16, "epochs": 4, "batch_size": 32}
@@ -42,24 +41,9 @@ def tiny_config(methods: dict[str, dict[str, Any]], **sections: Any) -> Config:
 
 def build_workspace(config: Config, root: Path) -> Workspace:
     """Run the stages up to ``retrieve`` below ``root``."""
-    prepared, states, neighbours = root / "data/prepared", root / "data/states", root / "data/neighbours"
-    prepare(config, prepared)
+    project = Project(root)
+    prepare(config, project)
     for m in MODALITIES:
-        pretrain(config, m, prepared, root / "models/encoders" / m)
-        dump(config, m, prepared, root / "models/encoders" / m, states / m)
-        build_index(config, m, prepared, states / m, root / "models/index" / m)
-        retrieve(config, m, prepared, states / m, root / "models/index" / m, neighbours / m)
-    return Workspace(prepared, states, neighbours, root / "models")
-
-
-@pytest.fixture(scope="session")
-def workspace_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("workspace")
-    build_workspace(tiny_config({"prior": {"type": "prior"}}), root)
-    return root
-
-
-@pytest.fixture(scope="session")
-def workspace(workspace_root: Path) -> Workspace:
-    data = workspace_root / "data"
-    return Workspace(data / "prepared", data / "states", data / "neighbours", workspace_root / "models")
+        for stage in (pretrain, dump, index, retrieve):
+            stage(config, project, m)
+    return Workspace(project)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from ramer.config import Config, Encoder
+from ramer.config import Encoder
 from ramer.data.prepared import PreparedCorpus, Replicate
 from ramer.digests import sealed_directory
 from ramer.errors import ConfigError, CorpusError
@@ -22,15 +22,13 @@ from ramer.modalities import MODALITIES
 from ramer.nn.encoder import UnimodalEncoder
 from ramer.nn.linear import reuse_gradients
 from ramer.progress import track
-from ramer.seeding import choose_device, generator, seed_torch
+from ramer.seeding import generator, seed_torch
 from ramer.training.adamw import AdamW
-from ramer.training.checkpoints import build_encoder, describe_encoder, load_encoder, save_encoder
+from ramer.training.checkpoints import build_encoder, describe_encoder, save_encoder
 from ramer.training.early_stopping import EarlyStopping
 from ramer.training.parallel import map_replicates
 
 logger = logging.getLogger(__name__)
-
-__all__ = ["load_encoder", "pretrain", "train_step"]
 
 HISTORY_COLUMNS = ["replicate", "epoch", "train_loss", "val_loss", "val_weighted_f1"]
 CLIP_NORM = 1.0
@@ -86,54 +84,77 @@ class SplitRows:
         return torch.from_numpy(self._scaler.apply(self._features[rows]))
 
 
-def pretrain(config: Config, modality: str, prepared: str | Path, out: str | Path) -> None:
+def pretrain_encoders(
+    corpus: PreparedCorpus, modality: str, options: Encoder, out: Path, *, threads: int = 1, device: str = "cpu"
+) -> None:
     """Train a modality's encoders and write one checkpoint per replicate, ``encoder.json`` and ``history.csv``.
 
     The best epoch by validation weighted F1 is kept, the lower validation loss among equals. Test and pool rows are
     never read. A modality that the corpus lacks yields an ``encoder.json`` that says so, and no checkpoint.
 
     Args:
-        modality: a key of ``config.pretrain``.
-        prepared: directory that the stage ``prepare`` wrote.
+        corpus: the prepared corpus.
+        modality: which of its modalities.
+        options: of the encoder and its training.
         out: directory to write, whole or not at all.
+        threads: ``runtime.threads``.
+        device: as chosen.
 
     Raises:
         ConfigError: heads do not divide the encoder's width.
         CorpusError: a replicate has no training or validation row that holds the modality.
     """
-    corpus = PreparedCorpus.open(prepared)
-    options: Encoder = getattr(config.pretrain, modality)
     description = describe_encoder(modality, corpus.dims[modality], options, corpus.label_names)
     absent = corpus.dims[modality] == 0
-    summary: dict[str, Any] = description | {"absent": absent, "replicates": {}, "parameters": 0}
-    history: list[dict[str, Any]] = []
-    device = choose_device(config.runtime.device)
-    replicates = () if absent else corpus.replicates
     with sealed_directory(out) as directory:
 
-        def fit(replicate: Replicate) -> tuple[EarlyStopping, list[dict[str, Any]], int, str]:
-            path = directory / f"{replicate.name}.safetensors"
-            seed_torch(replicate.seed, "pretrain", "torch", modality, replicate.fold)
-            encoder = _build(modality, description).to(device)
-            rng = generator(replicate.seed, "pretrain", modality, replicate.fold)
-            train, val = (SplitRows(corpus, modality, replicate, split, device) for split in ("train", "val"))
-            best, epochs = train_encoder(encoder, train, val, options, rng, f"pretrain {modality} {replicate.name}")
-            save_encoder(path, encoder.state_dict(), corpus.scaler(modality, replicate), description)
-            logger.info("%s %s: epoch %d, %.3f", modality, replicate.name, best.best_epoch, best.best_score)
-            return best, epochs, sum(p.numel() for p in encoder.parameters()), digest_file(path)
+        def fit(replicate: Replicate) -> _Trained:
+            return _pretrain_one(corpus, replicate, description, options, device, directory)
 
-        done = map_replicates(fit, replicates, f"pretrain {modality}", threads=config.runtime.threads, device=device)
-        for replicate, (best, epochs, parameters, digest) in zip(replicates, done, strict=True):
-            history += [{"replicate": replicate.name, **epoch} for epoch in epochs]
-            summary["parameters"] = parameters
+        replicates = () if absent else corpus.replicates
+        done = map_replicates(fit, replicates, f"pretrain {modality}", threads=threads, device=device)
+        summary: dict[str, Any] = description | {"absent": absent, "replicates": {}, "parameters": 0}
+        history: list[dict[str, Any]] = []
+        for replicate, trained in zip(replicates, done, strict=True):
+            history += [{"replicate": replicate.name, **epoch} for epoch in trained.history]
+            summary["parameters"] = trained.parameters
             summary["replicates"][replicate.name] = {
-                "epoch": best.best_epoch,
-                "val_weighted_f1": best.best_score,
-                "digest": digest,
+                "epoch": trained.best.best_epoch,
+                "val_weighted_f1": trained.best.best_score,
+                "digest": trained.digest,
             }
         write_json(directory / "encoder.json", summary)
         table = pd.DataFrame(history, columns=HISTORY_COLUMNS)
         table.to_csv(directory / "history.csv", index=False, float_format="%.9g", lineterminator="\n")
+
+
+class _Trained(NamedTuple):
+    """One replicate's encoder. digest: of its checkpoint."""
+
+    best: EarlyStopping
+    history: list[dict[str, Any]]
+    parameters: int
+    digest: str
+
+
+def _pretrain_one(
+    corpus: PreparedCorpus,
+    replicate: Replicate,
+    description: dict[str, Any],
+    options: Encoder,
+    device: str,
+    directory: Path,
+) -> _Trained:
+    modality = str(description["modality"])
+    path = directory / f"{replicate.name}.safetensors"
+    seed_torch(replicate.seed, "pretrain", "torch", modality, replicate.fold)
+    encoder = _build(modality, description).to(device)
+    rng = generator(replicate.seed, "pretrain", modality, replicate.fold)
+    train, val = (SplitRows(corpus, modality, replicate, split, device) for split in ("train", "val"))
+    best, history = train_encoder(encoder, train, val, options, rng, f"pretrain {modality} {replicate.name}")
+    save_encoder(path, encoder.state_dict(), corpus.scaler(modality, replicate), description)
+    logger.info("%s %s: epoch %d, %.3f", modality, replicate.name, best.best_epoch, best.best_score)
+    return _Trained(best, history, sum(p.numel() for p in encoder.parameters()), digest_file(path))
 
 
 def _build(modality: str, description: dict[str, Any]) -> UnimodalEncoder:

@@ -1,0 +1,106 @@
+"""Scoring one trained method under all seven conditions: nothing else predicts test rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ramer.config import Evaluate
+from ramer.errors import ModelError, StaleError
+from ramer.evaluation.metrics import confusion_by_condition, score_predictions
+from ramer.evaluation.scenarios import scenarios
+from ramer.files import atomic_directory, digest_file, read_json, write_json, write_table
+from ramer.methods import Method, load_method
+from ramer.modalities import CONDITIONS
+from ramer.training.batches import LabelledRows, ReplicateData
+from ramer.training.workspace import Workspace
+
+
+def score_method(workspace: Workspace, trained: Path, settings: Evaluate, device: str, out: Path) -> None:
+    """Predict every replicate's test rows under all conditions; write predictions, metrics and confusion.
+
+    Args:
+        workspace: what the method reads.
+        trained: the folder that ``fit_method`` wrote.
+        settings: bins and rates of the metrics.
+        device: as chosen.
+        out: folder to write, whole or not at all.
+
+    Raises:
+        StaleError: a checkpoint is absent or is not the one that its description names.
+    """
+    about = trained / "method.json"
+    if not about.is_file():
+        raise StaleError(f"{about}: no such file", trained)
+    description = read_json(about)
+    tables, diagnostics = [], []
+    for replicate in workspace.corpus.replicates:
+        path = trained / f"{replicate.name}.safetensors"
+        if not path.exists() or digest_file(path) != description["replicates"][replicate.name]["digest"]:
+            raise StaleError(f"{path}: not the checkpoint that {about.name} describes", trained)
+        method = load_method(path, device)
+        test = held_out_rows(method, workspace.replicate(replicate, method.inputs))
+        tables.append(predict_rows(method, test))
+        diagnostics += retrieval_diagnostics(method, test)
+    predictions = pd.concat(tables, ignore_index=True)
+    labels = list(workspace.corpus.label_names)
+    with atomic_directory(out) as temporary:
+        write_table(temporary / "predictions.parquet", predictions)
+        scores = score_predictions(predictions, labels, settings.ece_bins, scenarios(settings))
+        write_json(temporary / "metrics.json", scores)
+        write_json(temporary / "confusion.json", confusion_by_condition(predictions, labels))
+        write_json(temporary / "retrieval.json", {"by_condition": _mean_diagnostics(diagnostics)})
+        keys = ("name", "type", "options", "deployable", "retrieval", "validation_selection")
+        write_json(temporary / "method.json", {key: description[key] for key in keys})
+
+
+def held_out_rows(method: Method, data: ReplicateData) -> LabelledRows:
+    """A replicate's test rows as the method reads them; each condition's batch is built once."""
+    rows = data.corpus.rows_in(data.replicate, "test")
+    return LabelledRows(data, rows, method.inputs, method.needs_complete)
+
+
+def predict_rows(method: Method, test: LabelledRows) -> pd.DataFrame:
+    """Predictions of a replicate's rows, one line per row and condition."""
+    tables = [_prediction_table(test, c, method.predict_proba(test.under(c))) for c in CONDITIONS]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _prediction_table(test: LabelledRows, condition: str, proba: np.ndarray) -> pd.DataFrame:
+    """The columns of ``predictions.parquet``.
+
+    Raises:
+        ModelError: a probability is not finite or a row does not sum to one.
+    """
+    corpus, replicate = test.data.corpus, test.data.replicate
+    if not np.isfinite(proba).all() or not np.allclose(proba.sum(axis=1), 1.0, atol=1e-4):
+        raise ModelError(f"{replicate.name}, condition {condition}: predictions are not probabilities")
+    names = np.array(corpus.label_names, dtype=object)
+    columns = {
+        "id": corpus.ids[test.rows],
+        "replicate": replicate.name,
+        "fold": replicate.fold,
+        "seed": replicate.seed,
+        "condition": condition,
+        "label": names[test.labels],
+        "predicted": names[proba.argmax(axis=1)],
+    }
+    columns |= {f"p/{name}": proba[:, i].astype(np.float32) for i, name in enumerate(corpus.label_names)}
+    return pd.DataFrame(columns)
+
+
+def retrieval_diagnostics(method: Method, test: LabelledRows) -> list[dict]:
+    """What a retrieving method retrieved for the rows, per condition; empty for the others."""
+    if not method.retrieval:
+        return []
+    name = test.data.replicate.name
+    return [{"condition": c, "replicate": name, **method.diagnose(test.under(c), test.labels)} for c in CONDITIONS]
+
+
+def _mean_diagnostics(diagnostics: list[dict]) -> dict:
+    if not diagnostics:
+        return {}
+    table = pd.DataFrame(diagnostics).drop(columns="replicate")
+    return table.groupby("condition", sort=False).mean().to_dict(orient="index")

@@ -1,0 +1,42 @@
+"""Which stage writes what: all that is known of the order of the stages outside ``dvc.yaml``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ramer.errors import RamerError, StaleError
+from ramer.project import Project
+
+
+def advise(error: RamerError, project: Project) -> list[str]:
+    """The lines of an error, each with the stage to rerun where that helps."""
+    artifacts = error.artifacts if isinstance(error, StaleError) else {}
+    stages = {line: stage_that_writes(project, path) for line, path in artifacts.items()}
+    return [f"{line}; rerun {stages[line]}" if stages.get(line) else line for line in error.faults]
+
+
+def stage_that_writes(project: Project, path: Path) -> str | None:
+    """The stage, with its item, whose output a path is or lies in; None for a path that no stage writes.
+
+    Args:
+        path: a file or folder, relative where ``project.root`` is.
+    """
+    by_item = {
+        project.all_encoders: "pretrain",
+        project.all_states: "dump",
+        project.all_indexes: "index",
+        project.all_neighbours: "retrieve",
+        project.all_methods: "train",
+        project.all_method_results: "evaluate",
+    }
+    for folder, stage in by_item.items():
+        if path.is_relative_to(folder):
+            return "@".join([stage, *path.relative_to(folder).parts[:1]])
+    whole = {
+        project.checked: "check",
+        project.code: "check",
+        project.prepared: "prepare",
+        project.results: "report",
+        project.receipt: "track",
+    }
+    return next((stage for output, stage in whole.items() if path.is_relative_to(output)), None)

@@ -1,0 +1,45 @@
+"""What every stage shares: read params, fix the threads, turn a fault into one clear line."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from typing import Literal
+
+from ramer.config import load_config
+from ramer.errors import ConfigError, RamerError
+from ramer.modalities import MODALITIES
+from ramer.pipeline.origin import advise
+from ramer.project import Project
+from ramer.seeding import set_threads
+
+
+def run(stage: Callable[..., None], *, per: Literal["modality", "method"] | None = None, computes: bool = True) -> None:
+    """Run a stage of the project in the current directory; exit 2 with one line per fault.
+
+    Args:
+        stage: called with the parameters, the project and, where it works on one of several, its name.
+        per: what the one argument of the command line names.
+        computes: a stage that computes nothing is spared the seconds that fixing its threads takes.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("faiss").setLevel(logging.WARNING)  # it tells which build it tried, line by line
+    project, arguments = Project(), sys.argv[1:]
+    try:
+        _check_arguments(arguments, per)
+        config = load_config(project.params)
+        if computes:
+            set_threads(config.runtime.threads)
+        stage(config, project, *arguments)
+    except RamerError as error:
+        for line in advise(error, project):
+            print(f"error: {line}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _check_arguments(arguments: list[str], per: str | None) -> None:
+    if len(arguments) != (per is not None):
+        raise ConfigError(f"expected {f'one {per}' if per else 'nothing'} as argument, got {len(arguments)}")
+    if per == "modality" and arguments[0] not in MODALITIES:
+        raise ConfigError(f"{arguments[0]}: no such modality, expected one of {', '.join(MODALITIES)}")
