@@ -101,8 +101,9 @@ def build_indexes(corpus: PreparedCorpus, table: StatesTable, options: Index, sc
 def save_index(index: DatabaseIndex, path: str | Path) -> None:
     """Write an index and, beside it, its sidecar, which says how many bytes the index has."""
     path = Path(path)
-    with atomic_file(path) as temporary:
-        faiss.write_index(index.faiss_index, str(temporary))
+    with atomic_file(path) as temporary, temporary.open("wb") as file:
+        # Given a name, FAISS would not notice that the last bytes did not fit on the disk.
+        faiss.write_index(index.faiss_index, faiss.PyCallbackIOWriter(file.write))  # type: ignore[attr-defined]
     write_json(path.with_suffix(".json"), index.sidecar | {"bytes": path.stat().st_size})
 
 
