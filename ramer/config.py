@@ -89,11 +89,14 @@ class Synthetic(Section):
 
 
 class Merbench(Section):
-    """A MERBench corpus: label file and feature folders, relative to ``corpus.path``."""
+    """A MERBench corpus: label file and feature folders, relative to ``corpus.path``.
+
+    dataset: whose labels and clip names they are; other: a corpus of your own in this layout, any labels, no groups.
+    """
 
     label_file: str = "label.npz"
     features: PerModalityPath = PerModalityPath()
-    dataset: Literal["mer", "iemocap4", "iemocap6", "meld", "mosi", "mosei", "sims"] = "mer"
+    dataset: Literal["mer", "iemocap4", "iemocap6", "meld", "mosi", "mosei", "sims", "simsv2", "other"] = "mer"
     task: Literal["emotion", "sentiment", "sentiment_nonzero"] = "emotion"
 
 

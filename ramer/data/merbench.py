@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ramer.config import Merbench
+from ramer.data.corpora import CORPORA
 from ramer.data.corpus import UNLABELLED, RawCorpus, strings
 from ramer.data.merbench_features import FolderSource
 from ramer.data.merbench_labels import read_labels
@@ -16,7 +17,6 @@ from ramer.files import digest_file, digest_strings
 from ramer.modalities import MODALITIES
 
 CACHE = ".prepare-merbench"
-_GROUP_NAMES = {"meld": "dialogue", "mosi": "video", "mosei": "video", "iemocap4": "session", "iemocap6": "session"}
 
 
 def read_merbench(root: Path, settings: Merbench, scratch: Path) -> RawCorpus:
@@ -46,7 +46,7 @@ def read_merbench(root: Path, settings: Merbench, scratch: Path) -> RawCorpus:
         label_names=table.names,
         splits=None if table.splits is None else np.array(table.splits, dtype=object),
         sources=dict(sources),
-        group_name=_GROUP_NAMES.get(settings.dataset),
+        group_name=CORPORA[settings.dataset].unit if settings.dataset in CORPORA else None,
         provenance={**table.provenance, "kind": "merbench", "label_file_sha256": digest},
         notes=(*table.notes, *(note for source in sources.values() if source for note in source.notes)),
         release=lambda: shutil.rmtree(cache, ignore_errors=True),
@@ -55,18 +55,16 @@ def read_merbench(root: Path, settings: Merbench, scratch: Path) -> RawCorpus:
 
 def _groups(path: Path, ids: list[str], dataset: str) -> list[str | None]:
     """What a clip's name says about who is in it; None where it says nothing."""
+    if dataset not in CORPORA:
+        return [None] * len(ids)
     parts = [clip.rpartition("/") for clip in ids]  # a sub-folder is no part of the benchmark's names
-    if dataset in ("meld", "mosi", "mosei"):
-        end = "_utt" if dataset == "meld" else "_"
-        found = [(folder + slash, name.rpartition(end)[0]) for folder, slash, name in parts]
-        return [folder + group if group else None for folder, group in found]
+    found = [CORPORA[dataset].group_of(name) for _, _, name in parts]
     if dataset in ("iemocap4", "iemocap6"):
-        sessions = [name[4:5] for _, _, name in parts]
-        for clip, session in zip(ids, sessions, strict=True):
-            if not session.isdigit():
+        for clip, session in zip(ids, found, strict=True):
+            if session is None:
                 raise CorpusError(f"{path}: clip {clip!r}: expected the session as fifth character")
-        return [f"session{session}" for session in sessions]
-    return [None] * len(ids)
+        return found
+    return [folder + slash + group if group else None for (folder, slash, _), group in zip(parts, found, strict=True)]
 
 
 def _sources(root: Path, settings: Merbench, ids: np.ndarray, cache: Path) -> dict[str, FolderSource | None]:

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ _MEMBER = re.compile(r"(train|val|test|whole)\d*_corpus")
 _ABSENT = -10  # the benchmark's mark for what nobody rated
 _PLACEHOLDERS = ({"neutral"}, {0})  # what MER2024's participants' file gives to the whole of its unlabelled pool
 _DROP = object()
+_OTHER = "other"  # a corpus of one's own
 
 
 @dataclass
@@ -138,6 +140,8 @@ def _label_reader(settings: Merbench) -> Callable[[dict[str, Any]], Any]:
     if settings.task != "emotion":
         negative, other = _SENTIMENTS[settings.task]
         return lambda entry: _sentiment(entry.get("val"), negative, other, settings.task == "sentiment_nonzero")
+    if settings.dataset == _OTHER:
+        return lambda entry: _own_name(entry.get("emo"))
     if settings.dataset not in _EMOTIONS:
         tasks = " or ".join(_SENTIMENTS)
         raise CorpusError(
@@ -151,26 +155,42 @@ def _emotion(value: Any, known: tuple[str, ...]) -> str | None:
     if value is None or value == _ABSENT or value == "":
         return None
     if isinstance(value, str):
-        return value.strip()
+        name = value.strip()
+        if name in known:
+            return name
+        near = get_close_matches(name.casefold(), known, n=1)
+        hint = f"; is it {near[0]!r}?" if near else ""
+        raise ValueError(f"emo: {ascii(name)[:60]} is none of {', '.join(known)}{hint}")
     if not isinstance(value, int) or not 0 <= value < len(known):
-        raise ValueError(f"emo: expected a name or 0 to {len(known) - 1}, got {value!r}")
+        raise ValueError(f"emo: expected a name or 0 to {len(known) - 1}, got {_short(value)}")
     return known[value]
+
+
+def _own_name(value: Any) -> str | None:
+    if value is None or value == _ABSENT or value == "":
+        return None
+    if not isinstance(value, str | int):
+        raise ValueError(f"emo: expected a name or a number, got {_short(value)}")
+    return str(value).strip()
+
+
+def _short(value: Any) -> str:
+    return ascii(value)[:60]
 
 
 def _sentiment(value: Any, negative: str, other: str, drop_zero: bool) -> Any:
     if value is None or value == _ABSENT:
         return None
     if not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"val: expected a number, got {value!r}")
+        raise ValueError(f"val: expected a number, got {_short(value)}")
     if drop_zero and value == 0:
         return _DROP
     return negative if value < 0 else other
 
 
 def _names(labels: list[str | None], settings: Merbench) -> tuple[str, ...]:
-    """Class names in the benchmark's order; only those that occur, unknown ones last."""
+    """Class names in the benchmark's order, and those of a corpus of one's own in the alphabet's; only those held."""
     if settings.task != "emotion":
         return _SENTIMENTS[settings.task]
     held = {label for label in labels if label is not None}
-    known = [name for name in _EMOTIONS[settings.dataset] if name in held]
-    return (*known, *sorted(held.difference(known)))
+    return tuple(name for name in _EMOTIONS.get(settings.dataset, sorted(held)) if name in held)

@@ -182,6 +182,34 @@ def test_meld_groups_are_dialogues_and_its_numbers_have_its_own_names(merbench: 
     assert corpus.info["group_name"] == "dialogue"
 
 
+@pytest.mark.parametrize("dataset", ["sims", "simsv2"])
+def test_clips_of_one_video_are_one_group_and_shared_ones_are_said(
+    dataset: str, merbench: Callable[..., Any]
+) -> None:
+    members = {
+        f"{s}_corpus": {f"video_{i // 3:04}_{i:04}": {"emo": 0, "val": i // 4 % 2 - 0.5} for i in range(start, 60, 3)}
+        for start, s in enumerate(("train", "val", "test"))
+    }
+    corpus = merbench(members, dataset=dataset, task="sentiment")()
+    assert corpus.speakers[1] == "video_0001"
+    assert corpus.info["group_name"] == "video"
+    shared = corpus.info["split_overlaps"]["fold0"]["train-test"]
+    assert shared > 0
+    assert f"fold0: train and test share {shared} groups (video)" in corpus.info["notes"]
+    folds = merbench(members, dataset=dataset, task="sentiment", section={"folds": 5, "seeds": [0]})()
+    for replicate in folds.replicates:
+        held = [set(folds.speakers[folds.rows_in(replicate, s)]) for s in ("train", "val", "test")]
+        assert not held[0] & held[1] | held[0] & held[2] | held[1] & held[2]
+
+
+def test_a_corpus_of_ones_own_keeps_its_names(merbench: Callable[..., Any]) -> None:
+    members = {m: {k: {"emo": ["calm", "bored"][i % 2]} for i, k in enumerate(c)} for m, c in MER.items()}
+    corpus = merbench(members, dataset="other")()
+    assert corpus.label_names == ("bored", "calm")
+    assert corpus.info["group_name"] is None
+    assert _labels(corpus)[:2] == ["calm", "bored"]
+
+
 SENTIMENT = {
     f"{s}_corpus": {
         f"{s}{i // 4}_x_{i}": {"emo": 0, "val": v} for i, v in enumerate(np.array([-1.5, 0.0, 2.0, -10.0] * 3))
@@ -221,6 +249,21 @@ FAULTS: list[tuple[str, Labels, dict[str, Any], str]] = [
         "train_corpus: clip 'x': expected a dict with emo and val, got int",
     ),
     ("number unknown", _with("train_corpus", "x", {"emo": 6}), {}, "clip 'x': emo: expected a name or 0 to 5, got 6"),
+    (
+        "name unknown",
+        _with("train_corpus", "x", {"emo": "suprise"}),
+        {},
+        "clip 'x': emo: 'suprise' is none of neutral, angry, happy, sad, worried, surprise; is it 'surprise'?",
+    ),
+    ("other case", _with("train_corpus", "x", {"emo": "Happy"}), {}, "emo: 'Happy' is none of neutral, angry"),
+    ("absent as text", _with("train_corpus", "x", {"emo": "nan"}), {}, "emo: 'nan' is none of neutral, angry"),
+    ("half a character", _with("train_corpus", "x", {"emo": "\ud800"}), {}, "emo: '\\ud800' is none of neutral"),
+    (
+        "own names on a scale",
+        {m: {k: {"emo": f"{i}.5"} for i, k in enumerate(c)} for m, c in MER.items()},
+        {"dataset": "other"},
+        "label: '0.5', '1.5', '10.5' and 17 more: numbers on a scale, not classes",
+    ),
     ("clip twice", _with("val_corpus", "train_00000001", {"emo": "sad"}), {}, "also in train_corpus"),
     ("clip elsewhere", _with("val_corpus", "../x", {"emo": "sad"}), {}, "clip '../x': a name must not be absolute or"),
     ("clip at the root", {**MER, "val_corpus": {"/..": {"emo": "sad"}}}, {}, "clip '/..': a name must not be absolute"),
