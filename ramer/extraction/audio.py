@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -10,14 +11,13 @@ import numpy as np
 import torch
 
 from ramer.errors import ModelError
-from ramer.extraction.huggingface import Source, batched, check_layers, last_layers
-from ramer.extraction.media import Signal, loudness
+from ramer.extraction.batching import Sharing, batches, checked_sharing, tried
+from ramer.extraction.huggingface import Source, check_layers, inference, last_layers
 from ramer.extraction.outcomes import Encoded, Missing, Outcome, finished, pooled
 from ramer.extraction.settings import SAMPLE_RATE, AudioSettings
+from ramer.extraction.sound import Signal, loudness
 
-# With feat_extract_norm "layer" every step of these models is normalised by itself, so a masked batch
-# gives what single clips give. Their "group" variants normalise over time and would see the padding.
-_MASKABLE = frozenset({"data2vec-audio", "hubert", "unispeech-sat", "wav2vec2", "wavlm"})
+_TRIED_SECONDS = (0.4, 1.2)  # of the inputs that a model is tried with
 
 
 @runtime_checkable
@@ -101,14 +101,27 @@ class SpeechModelEncoder:
             )
         self.model = model.get_encoder() if model.config.is_encoder_decoder else model
         check_layers(self.model, settings.layers, source.model)
-        config = self.model.config
-        self.maskable = config.model_type in _MASKABLE and getattr(config, "feat_extract_norm", "layer") == "layer"
+        self.sharing = self._checked()
+
+    def _checked(self) -> Sharing:
+        rng = np.random.default_rng(0)
+        short, equal, longer = (
+            rng.standard_normal(round(seconds * SAMPLE_RATE)).astype(np.float32)
+            for seconds in (_TRIED_SECONDS[0], *_TRIED_SECONDS)
+        )
+        alone = tried(self._hidden, short, self.name, "a speech model")
+        if not self.waveform:
+            return Sharing.NONE  # its inputs are all padded to one length, and marked one by one
+        return checked_sharing(
+            self._hidden, alone, short, longer, equal if self.settings.dtype == "float32" else None, self.name
+        )
 
     def encode(self, signals: list[Signal]) -> list[Outcome]:
         chunks = [chunk for clip, signal in enumerate(signals) for chunk in self._chunks(clip, signal)]
         hidden: dict[int, np.ndarray] = {}
-        for batch in self._batches(chunks):
-            hidden.update(zip(batch, self._hidden([chunks[number] for number in batch]), strict=True))
+        for batch in batches([len(chunk.samples) for chunk in chunks], self.sharing, self.batch_size):
+            made = self._hidden([chunks[number].samples for number in batch])
+            hidden.update(zip(batch, made, strict=True))
         steps: dict[int, list[np.ndarray]] = {}
         for number, chunk in enumerate(chunks):
             steps.setdefault(chunk.clip, []).append(hidden[number])
@@ -132,29 +145,20 @@ class SpeechModelEncoder:
         longest = max(1, round(seconds * SAMPLE_RATE))
         return [_Chunk(clip, part) for part in np.array_split(signal, -(-len(signal) // longest))]
 
-    def _batches(self, chunks: list[_Chunk]) -> list[list[int]]:
-        """Numbers of the chunks that go through the model together."""
-        if not self.waveform:
-            return [[number] for number in range(len(chunks))]
-        groups: dict[int, list[int]] = {}
-        for number in sorted(range(len(chunks)), key=lambda n: len(chunks[n].samples)):
-            groups.setdefault(0 if self.maskable else len(chunks[number].samples), []).append(number)
-        return [batch for group in groups.values() for batch in batched(group, self.batch_size)]
+    def _hidden(self, batch: Sequence[np.ndarray]) -> list[np.ndarray]:
+        return self._from_waveforms(batch) if self.waveform else [self._from_spectrogram(part) for part in batch]
 
-    def _hidden(self, batch: list[_Chunk]) -> list[np.ndarray]:
-        return self._from_waveforms(batch) if self.waveform else [self._from_spectrogram(batch[0].samples)]
-
-    def _from_waveforms(self, batch: list[_Chunk]) -> list[np.ndarray]:
-        lengths = [len(chunk.samples) for chunk in batch]
+    def _from_waveforms(self, batch: Sequence[np.ndarray]) -> list[np.ndarray]:
+        lengths = [len(samples) for samples in batch]
         values = torch.zeros(len(batch), max(lengths))
         mask = torch.zeros(len(batch), max(lengths), dtype=torch.long)
-        for row, chunk in enumerate(batch):
-            values[row, : lengths[row]] = torch.from_numpy(np.asarray(chunk.samples, dtype=np.float32))
+        for row, samples in enumerate(batch):
+            values[row, : lengths[row]] = torch.from_numpy(np.asarray(samples, dtype=np.float32))
             mask[row, : lengths[row]] = 1
         inputs: dict[str, Any] = {"input_values": values.to(self.device, self.model.dtype)}
         if min(lengths) < max(lengths):
             inputs["attention_mask"] = mask.to(self.device)
-        with torch.inference_mode():
+        with inference():
             states = self.model(**inputs, output_hidden_states=True).hidden_states
             hidden = last_layers(states, self.settings.layers).cpu().numpy()
         return [hidden[row, : self._steps(length)] for row, length in enumerate(lengths)]
@@ -175,7 +179,7 @@ class SpeechModelEncoder:
         arguments = {name: inputs[name].to(self.device, self.model.dtype)}
         if "attention_mask" in self.extractor.model_input_names:
             arguments["attention_mask"] = mask.to(self.device)
-        with torch.inference_mode():
+        with inference():
             states = self.model(**arguments, output_hidden_states=True).hidden_states
             hidden = last_layers(states, self.settings.layers)[0].cpu().numpy()
         kept: int = -(-int(mask.sum()) * len(hidden) // mask.shape[-1])

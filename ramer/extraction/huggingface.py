@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -111,10 +112,16 @@ def check_layers(model: Any, layers: int, name: str) -> None:
         raise ConfigError(f"layers: {layers} asked for, but {name} has {held}")
 
 
-def batched(items: list[Any], size: int) -> Iterator[list[Any]]:
-    """Consecutive slices of at most ``size`` items."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
+@contextmanager
+def inference() -> Iterator[None]:
+    """Without gradients, without the short numbers of CUDA's convolutions, which differ with a batch's shape, and
+    without what models say to their own authors (WavLM warns of a mask's type at every call)."""
+    with (
+        torch.inference_mode(),
+        torch.backends.cudnn.flags(enabled=True, allow_tf32=False),
+        warnings.catch_warnings(action="ignore", category=UserWarning),
+    ):
+        yield
 
 
 def _resolve(model: str, revision: str | None) -> str:

