@@ -18,7 +18,7 @@ import numpy as np
 
 from ramer.extraction.detectors import build_detector
 from ramer.extraction.faces import Face
-from ramer.extraction.media import FrameSampler, Image
+from ramer.extraction.pictures import FrameSampler, Image
 from ramer.extraction.settings import CENTERFACE, HAAR
 
 # Without anybody's face; those of 64 kB and less are drawings and microscopy of a few pixels.

@@ -20,6 +20,9 @@ def extract(
     media: Annotated[Path, typer.Argument(help=f"Folder of clips: {MEDIA_KINDS}; sub-folders too.")],
     out: Annotated[Path, typer.Argument(help="Gets features/<extractor>-UTT/<clip>.npy and features/manifest.json.")],
     transcripts: Annotated[Path | None, typer.Option(help="UTF-8 CSV with the columns clip and sentence.")] = None,
+    words_alone: Annotated[
+        bool, typer.Option("--words-alone", help="Rows that name no media are clips of words alone, however many.")
+    ] = False,
     preset: Annotated[
         str, typer.Option(help="light (nothing is downloaded) or mer2024 (the paper's models).")
     ] = "light",
@@ -79,7 +82,15 @@ def extract(
         settings, device=device, batch_size=batch_size, trust_remote_code=trust_remote_code, expected=expected
     )
     with shown_progress() as progress:
-        summary = extract_corpus(extractor, media, out, transcripts=transcripts, prune=prune, progress=progress)
+        summary = extract_corpus(
+            extractor,
+            media,
+            out,
+            transcripts=transcripts,
+            words_alone=words_alone,
+            prune=prune,
+            progress=progress,
+        )
     for line in _summary_lines(summary, out, prune):
         typer.echo(line)
     if labels is not None:
@@ -177,6 +188,7 @@ def _summary_lines(summary: Summary, out: Path, prune: bool) -> list[str]:
         lines.append(f"{modality}: {told}; {summary.dims.get(modality, 0)} values")
     if summary.left_out:
         lines.append(f"{len(summary.left_out)} left out")
+    lines += summary.passed_over
     if summary.gone:
         verb = "removed" if prune else "kept (--prune removes them)"
         lines.append(f"{summary.gone} clips of earlier runs are no longer there: {verb}")

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+_OF_THE_SYSTEM = frozenset(
+    {
+        *("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir", "#recycle", "lost+found"),
+        *("$recycle.bin", "system volume information"),
+    }
+)
 _MAX_NAME_BYTES = 250  # a file system takes 255 for a name; ".npy" is added
 
 
@@ -15,3 +21,8 @@ def name_problem(name: str) -> str | None:
     if any(len(part.encode()) > _MAX_NAME_BYTES for part in parts):
         return f"a name must not be longer than {_MAX_NAME_BYTES} bytes"
     return None
+
+
+def is_of_the_system(name: str) -> bool:
+    """Whether a file or folder is hidden, or was left by an operating system: passed over wherever clips are sought."""
+    return name.startswith((".", "~$")) or name.casefold() in _OF_THE_SYSTEM

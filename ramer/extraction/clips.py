@@ -3,53 +3,90 @@
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from ramer.data.clip_tables import read_clip_table
 from ramer.data.names import name_problem
 from ramer.data.pairing import pair_names
 from ramer.errors import CorpusError
 from ramer.extraction.extractor import Clip
-from ramer.extraction.formats import AUDIO_SUFFIXES, MEDIA_SUFFIXES
+from ramer.extraction.formats import MEDIA_KINDS, MEDIA_SUFFIXES
+from ramer.extraction.media_files import MediaFiles, find_media
 
 log = logging.getLogger(__name__)
 _ABSENT_WORDS = ("nan", "none", "null", "n/a", "<na>")
 
 
-def find_clips(media: Path, transcripts: Path | None) -> tuple[list[Clip], list[str]]:
-    """Every clip that has media or a transcript, sorted by name, and one line per clip that was left out.
+class FoundClips(NamedTuple):
+    """What there is of a corpus.
+
+    Attributes:
+        clips: sorted by name.
+        left_out: one line per clip or row that cannot be used.
+        passed_over: one line per kind of file that is not looked at, with a count.
+    """
+
+    clips: list[Clip]
+    left_out: list[str]
+    passed_over: list[str]
+
+
+def find_clips(media: Path, transcripts: Path | None, *, words_alone: bool = False) -> FoundClips:
+    """Every clip that has media or a transcript.
 
     A clip is named by its path below ``media`` without suffix. A sound file and a video file of one name are one
-    clip: sound is read from the former, pictures from the latter.
+    clip: sound is read from the former, pictures from the latter. Transcripts that name no media, and media without
+    a transcript, are counted in a warning.
 
-    Transcripts that name no media, and media without a transcript, are counted in a warning.
+    Args:
+        words_alone: rows that name no media are clips of words alone, however many there are; else few may be.
 
     Raises:
-        CorpusError: no folder, no clip in it, a table that cannot be used, or one of which hardly any row names a clip.
+        CorpusError: no folder, no clip in it, a table that cannot be used, or one of which few rows name a clip.
     """
     if not media.is_dir():
         raise CorpusError(f"{media}: no such folder, expected one with media files")
-    sounds, videos, faults = _scan(media)
-    sentences = read_transcripts(transcripts) if transcripts is not None else {}
-    clips = {name: _clip(name, sounds.get(name), videos.get(name)) for name in sounds.keys() | videos.keys()}
-    _check_pairing(transcripts, [without_suffix(written, clips) for written, _ in sentences.values()], list(clips))
+    found = find_media(media)
+    faults = found.left_out
+    clips = {
+        name: _clip(name, found.sounds.get(name), found.videos.get(name))
+        for name in found.sounds.keys() | found.videos.keys()
+    }
+    if transcripts is not None:
+        sentences = read_transcripts(transcripts)
+        names = [without_suffix(written, clips) for written, _ in sentences.values()]
+        _check_pairing(transcripts, media, names, list(clips), words_alone)
+        faults += _add_sentences(clips, sentences, transcripts, found)
+    if not clips:
+        told = "".join(f"; {line}" for line in found.passed_over)
+        raise CorpusError([*faults, f"{media}: no clip found, expected media files ({MEDIA_KINDS}){told}"])
+    return FoundClips([clips[name] for name in sorted(clips)], faults, found.passed_over)
+
+
+def _add_sentences(
+    clips: dict[str, Clip], sentences: dict[int, tuple[str, str]], transcripts: Path, found: MediaFiles
+) -> list[str]:
+    """Give clips their transcripts, and rows without media a clip; one line per row that cannot be used."""
+    faults = []
     for row, (written, sentence) in sentences.items():
         name = without_suffix(written, clips)
         problem = name_problem(name)
         if problem:
             faults.append(f"{transcripts}: row {row}: clip {written!r}: {problem}; left out")
             continue
-        clip = clips.setdefault(name, Clip(name))
+        clip = clips.setdefault(name, Clip(name, problems=_no_media(found.others.get(name))))
         if clip.transcript is not None:
             faults.append(f"{transcripts}: row {row}: clip {written!r} was named before; left out")
             continue
         clip.transcript = sentence
-    if not clips:
-        kinds = ", ".join(MEDIA_SUFFIXES)
-        raise CorpusError([*faults, f"{media}: no clip found, expected files with one of {kinds}"])
-    return [clips[name] for name in sorted(clips)], faults
+    return faults
+
+
+def _no_media(other: str | None) -> dict[str, str]:
+    told = f"no media file ({other} is of no kind that is read)" if other else "no media file"
+    return dict.fromkeys(("audio", "video"), told)
 
 
 def read_transcripts(path: Path) -> dict[int, tuple[str, str]]:
@@ -69,45 +106,15 @@ def read_transcripts(path: Path) -> dict[int, tuple[str, str]]:
     return {number: (row["clip"], row["sentence"]) for number, row in table.rows}
 
 
-def _check_pairing(transcripts: Path | None, names: list[str], media: list[str]) -> None:
+def _check_pairing(transcripts: Path, media: Path, names: list[str], clips: list[str], words_alone: bool) -> None:
     """Say what does not pair; refuse a table whose names are written in another way than the media's."""
-    if transcripts is None or not media:
-        return
-    pairing = pair_names(names, media)
-    said = f"{transcripts}: {pairing.said('rows', 'media files')}"
-    if pairing.hardly_any:
-        raise CorpusError(said)
-    if pairing.unmatched or pairing.unused:
+    pairing = pair_names(names, clips)
+    said = f"{transcripts}: {pairing.said('rows', 'media files')}" if clips else f"{media}: no media file"
+    few = pairing.hardly_any or 2 * len(pairing.unmatched) > pairing.wanted
+    if few and not words_alone:
+        raise CorpusError(f"{said}; --words-alone takes such rows as clips that are words alone")
+    if clips and (pairing.unmatched or pairing.unused):
         log.warning("%s", said)
-
-
-def _scan(media: Path) -> tuple[dict[str, Path], dict[str, Path], list[str]]:
-    sounds: dict[str, Path] = {}
-    videos: dict[str, Path] = {}
-    faults: list[str] = []
-    for path in _media_files(media):
-        relative = PurePosixPath(path.relative_to(media).as_posix())
-        name = str(relative.with_suffix(""))
-        problem = name_problem(name)
-        if problem:
-            faults.append(f"{str(relative)!r}: {problem}; left out")
-            continue
-        kind = sounds if relative.suffix.lower() in AUDIO_SUFFIXES else videos
-        if name in kind:
-            faults.append(
-                f"{str(relative)!r}: a second file for the clip {name!r}, beside {kind[name].name!r}; left out"
-            )
-            continue
-        kind[name] = path
-    return sounds, videos, faults
-
-
-def _media_files(media: Path) -> Iterator[Path]:
-    for folder, folders, files in os.walk(media):
-        folders[:] = sorted(f for f in folders if not f.startswith("."))
-        for file in sorted(files):
-            if not file.startswith(".") and Path(file).suffix.lower() in MEDIA_SUFFIXES:
-                yield Path(folder, file)
 
 
 def _clip(name: str, sound: Path | None, video: Path | None) -> Clip:

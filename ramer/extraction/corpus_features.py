@@ -27,9 +27,16 @@ _UNREMARKABLE = ("no transcript", "a sound file")
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run left behind. counts: modality -> status -> clips. dims: length of a vector.
+    """What a run left behind.
 
-    done: clips that this run worked on. left_out: one line per clip that cannot be used. gone: clips of earlier runs.
+    Attributes:
+        counts: modality to status to number of clips.
+        dims: modality to length of a vector.
+        clips: number of them.
+        done: clips that this run worked on.
+        left_out: one line per clip that cannot be used.
+        passed_over: one line per kind of file that was not looked at, with a count.
+        gone: clips of earlier runs that are no longer there.
     """
 
     counts: dict[str, dict[str, int]]
@@ -37,6 +44,7 @@ class Summary:
     clips: int
     done: int
     left_out: tuple[str, ...]
+    passed_over: tuple[str, ...]
     gone: int
 
 
@@ -46,6 +54,7 @@ def extract_corpus(
     out: Path,
     *,
     transcripts: Path | None = None,
+    words_alone: bool = False,
     prune: bool = False,
     progress: Progress | None = None,
 ) -> Summary:
@@ -59,6 +68,8 @@ def extract_corpus(
         media: folder of video and sound files, searched with its sub-folders.
         out: gets the folder ``features``.
         transcripts: UTF-8 CSV with the columns clip and sentence.
+        words_alone: rows of the transcripts that name no media are clips of words alone, however many; few always are,
+            and all where nothing but text is made.
         prune: remove features of clips that are no longer in ``media`` or ``transcripts``.
         progress: called with the number of clips done and their total.
 
@@ -66,14 +77,15 @@ def extract_corpus(
         CorpusError: the media folder, the transcripts or the output cannot be used.
         ModelError: a model cannot be loaded.
     """
-    clips, left_out = find_clips(media, transcripts)
+    only_text = extractor.settings.modalities == ("text",) and extractor.settings.recognition is None
+    clips, left_out, passed_over = find_clips(media, transcripts, words_alone=words_alone or only_text)
     for line in left_out:
         log.warning("%s", line)
     wanted = Manifest(extractor.settings, extractor.records)
     done = 0
     with FeatureStore(out / "features", wanted) as store:
-        if store.replaces:  # what cannot be made again must not be removed
-            extractor.load(_needed(clips, extractor, store))
+        # Before anything is read, and before anything is removed: what cannot be made again must stay.
+        extractor.load(_needed(clips, extractor, store))
         store.begin()
         for number, batch in _pending(clips, extractor, store, media, progress):
             done += len(batch)
@@ -97,7 +109,7 @@ def extract_corpus(
         dims = dict(store.manifest.dims)
     if not any(found.get("extracted") for found in counts.values()):
         raise CorpusError(f"{media}: no clip gave a vector in any modality; {out / 'features'} says why")
-    return Summary(counts, dims, len(clips), done, tuple(left_out), gone)
+    return Summary(counts, dims, len(clips), done, tuple(left_out), tuple(passed_over), gone)
 
 
 def _needed(clips: Sequence[Clip], extractor: Extractor, store: FeatureStore) -> list[str]:

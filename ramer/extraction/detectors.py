@@ -13,8 +13,8 @@ import numpy as np
 
 from ramer.errors import ConfigError, ModelError
 from ramer.extraction.faces import Face, FaceDetector
-from ramer.extraction.media import Image
 from ramer.extraction.outcomes import one_line
+from ramer.extraction.pictures import Image
 from ramer.extraction.settings import CENTERFACE, HAAR
 from ramer.files import digest_file
 

@@ -14,12 +14,12 @@ import numpy as np
 from ramer.errors import ModelError, RamerError
 from ramer.extraction import audio, recognition, text, video
 from ramer.extraction.audio import AudioEncoder
-from ramer.extraction.formats import AUDIO_SUFFIXES, MEDIA_SUFFIXES, VIDEO_SUFFIXES
+from ramer.extraction.formats import AUDIO_SUFFIXES, MEDIA_KINDS, VIDEO_SUFFIXES
 from ramer.extraction.huggingface import choose_device
-from ramer.extraction.media import Signal, read_audio
 from ramer.extraction.outcomes import Encoded, Missing, Outcome, one_line
 from ramer.extraction.recognition import SpeechRecogniser
 from ramer.extraction.settings import AudioSettings, ExtractionSettings, preset
+from ramer.extraction.sound import Signal, read_audio
 from ramer.extraction.text import LanguageModelEncoder, is_blank
 from ramer.extraction.video import VideoEncoder
 
@@ -29,9 +29,13 @@ Item = TypeVar("Item")
 
 
 class ClipVectors(NamedTuple):
-    """A single clip's vectors; None where missing, and then ``reasons`` says why.
+    """What a single clip gave.
 
-    transcript: what was read or recognised, None where there is none.
+    Attributes:
+        vectors: float32 [dim] per modality, None where missing.
+        reasons: why a modality is missing.
+        notes: what a reader should know of a modality.
+        transcript: what was read or recognised, None where there is none.
     """
 
     vectors: dict[str, np.ndarray | None]
@@ -42,9 +46,14 @@ class ClipVectors(NamedTuple):
 
 @dataclass
 class Clip:
-    """What there is of one clip: files for sound and pictures, None where there is none, and its transcript.
+    """What there is of one clip.
 
-    audio_problem, video_problem: why a file is None, where more is known than that there is none.
+    Attributes:
+        name: path below the media folder, without suffix.
+        audio: file to read sound from, None where there is none.
+        video: file to read pictures from, likewise.
+        transcript: None where there is none; "" is a clip without words.
+        problems: modality to why its file is None, where more is known than that there is none.
     """
 
     name: str
@@ -281,8 +290,8 @@ def clip_of_file(path: Path) -> Clip:
         return Clip(path.stem, audio=path, problems={"video": "a sound file"})
     if suffix in VIDEO_SUFFIXES:
         return Clip(path.stem, audio=path, video=path)
-    known = ", ".join(MEDIA_SUFFIXES)
-    return Clip(path.stem, problems=dict.fromkeys(("audio", "video"), f"{path.name}: unknown kind, expected {known}"))
+    unknown = f"{path.name}: unknown kind, expected {MEDIA_KINDS}"
+    return Clip(path.stem, problems=dict.fromkeys(("audio", "video"), unknown))
 
 
 def isolated(encode: Callable[[list[Any]], list[Outcome]], items: list[Item]) -> list[Outcome]:

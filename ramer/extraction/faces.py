@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
-from ramer.extraction.media import Image
+from ramer.extraction.pictures import Image
 
 Choice = Literal["largest", "central"]
 

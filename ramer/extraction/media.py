@@ -1,4 +1,4 @@
-"""Sound and pictures of a media file, decoded with PyAV and its own copy of FFmpeg."""
+"""Media files opened with PyAV and its own copy of FFmpeg: the track that players choose, and its frames."""
 
 from __future__ import annotations
 
@@ -6,108 +6,38 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import av
-import numpy as np
 from av.stream import Disposition
-from jaxtyping import Float32, UInt8
 
 from ramer.extraction.outcomes import Missing, one_line
-from ramer.extraction.settings import SAMPLE_RATE
 
-_LOUDNESS_WINDOW = SAMPLE_RATE // 20  # 50 ms
-_EPSILON_SECONDS = 1e-6
-
-# Leading underscores: two signals, or two images, in one call need not be of one size.
-Signal = Float32[np.ndarray, " _samples"]
-Image = UInt8[np.ndarray, "_height _width 3"]
-
-
-def read_audio(path: Path) -> tuple[Signal, tuple[str, ...]]:
-    """The first audio track as mono at ``SAMPLE_RATE``, with notes.
-
-    Raises:
-        Missing: no audio track, no samples in it, or (failed) the file cannot be decoded.
-    """
-    with _Opened(path) as container:
-        if not container.streams.audio:
-            raise Missing("no audio track")
-        resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
-        blocks: list[np.ndarray] = []
-        errors = _Errors()
-        try:
-            for frame in _decoded(container, container.streams.audio[0], errors):
-                blocks += [block.to_ndarray()[0] for block in resampler.resample(frame)]
-            blocks += [block.to_ndarray()[0] for block in resampler.resample(None)] if blocks else []
-        except (av.FFmpegError, ValueError) as error:
-            raise Missing(f"audio cannot be decoded: {one_line(error)}", failed=True) from None
-    if not sum(map(len, blocks)):
-        errors.raise_if_any("audio")
-        raise Missing("the audio track holds no samples")
-    return np.ascontiguousarray(np.concatenate(blocks), dtype=np.float32), errors.notes("audio")
+# To FFmpeg a cover picture is a video track, and so are a player's preview pictures.
+_NO_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails
+# Tracks beside the main one: comments, described pictures, sound without voices, parts of another track.
+_BESIDE = (
+    Disposition.comment
+    | Disposition.hearing_impaired
+    | Disposition.visual_impaired
+    | Disposition.descriptions
+    | Disposition.clean_effects
+    | Disposition.karaoke
+    | Disposition.non_diegetic
+    | Disposition.dependent
+)
 
 
-def loudness(signal: Signal) -> float:
-    """Level of the loudest 50 ms in decibels relative to full scale; -inf for digital silence."""
-    power = np.square(signal, dtype=np.float64)
-    window = min(_LOUDNESS_WINDOW, len(power))
-    sums = np.cumsum(np.concatenate([[0.0], power]))
-    loudest = float((sums[window:] - sums[:-window]).max()) / window
-    return 10.0 * float(np.log10(loudest)) if loudest > 0.0 else -np.inf
-
-
-class FrameSampler:
-    """Frames of the first video track at a rate, upright, one at a time.
-
-    Iterating raises ``Missing`` where there is no track, no frame, or (failed) nothing can be decoded.
-    ``notes`` is complete once the iteration has ended.
-    """
-
-    def __init__(self, path: Path, frames_per_second: float) -> None:
-        self.path = path
-        self.interval = 1.0 / frames_per_second
-        self.notes: tuple[str, ...] = ()
-
-    def __iter__(self) -> Iterator[Image]:
-        with _Opened(self.path) as container:
-            # A cover picture is a video track to FFmpeg.
-            streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-            if not streams:
-                raise Missing("no video track")
-            stream = streams[0]
-            stream.thread_type = "AUTO"
-            errors = _Errors()
-            start: float | None = None
-            taken = 0
-            frame_seconds = float(1 / stream.average_rate) if stream.average_rate else self.interval
-            for number, frame in enumerate(_decoded(container, stream, errors)):
-                seconds = frame.time if frame.time is not None else number * frame_seconds
-                start = seconds if start is None else start
-                if seconds - start + _EPSILON_SECONDS < taken * self.interval:
-                    continue
-                # The next tick lies after this frame: after a gap the clip is not sampled twice.
-                taken = int((seconds - start + _EPSILON_SECONDS) / self.interval) + 1
-                yield _upright(frame)
-            if not taken:
-                errors.raise_if_any("video")
-                raise Missing("the video track holds no frames")
-            self.notes = errors.notes("video")
-
-
-def _upright(frame: av.VideoFrame) -> Image:
-    # FFmpeg leaves a phone's rotation to the player; a face lying on its side would not be found.
-    image = frame.to_ndarray(format="rgb24")
-    return np.ascontiguousarray(np.rot90(image, k=round(frame.rotation / 90)))
-
-
-class _Opened:
-    """``av.open`` whose errors are reasons."""
+class Opened:
+    """``av.open`` whose errors are reasons; a context manager."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def __enter__(self) -> av.container.InputContainer:
         try:
-            # "file:" keeps FFmpeg from reading a colon in a name as a protocol.
-            self.container = av.open(f"file:{self.path}", metadata_errors="replace")
+            # "file:" keeps FFmpeg from reading a colon in a name as a protocol, the list from following a playlist
+            # that is named like a clip to other places.
+            self.container = av.open(
+                f"file:{self.path}", metadata_errors="replace", options={"protocol_whitelist": "file"}
+            )
         except (av.FFmpegError, OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or one_line(error)
             raise Missing(f"the file cannot be read: {reason}", failed=True) from None
@@ -117,7 +47,28 @@ class _Opened:
         self.container.close()
 
 
-class _Errors:
+def main_track(container: av.container.InputContainer, kind: str) -> av.stream.Stream:
+    """The track that players choose: the one flagged as default, else the first that is not beside another.
+
+    Args:
+        kind: audio or video.
+
+    Raises:
+        Missing: there is no such track, or (failed) none that can be decoded.
+    """
+    tracks = [t for t in container.streams if t.type == kind and not t.disposition & _NO_VIDEO]
+    if not tracks:
+        raise Missing(f"no {kind} track")
+    known = [track for track in tracks if track.codec_context is not None]
+    if not known:
+        raise Missing(f"no decoder for the {kind} track", failed=True)
+    return min(
+        known,
+        key=lambda t: (not t.disposition & Disposition.default, bool(t.disposition & _BESIDE), t.index),
+    )
+
+
+class SkippedPackets:
     """Packets that could not be decoded: a player skips them, so do we, and say so."""
 
     def __init__(self) -> None:
@@ -136,21 +87,22 @@ class _Errors:
         return (f"{self.count} {what} packets could not be decoded: {self.last}",) if self.count else ()
 
 
-def _decoded(container: av.container.InputContainer, stream: av.stream.Stream, errors: _Errors) -> Iterator:
-    packets = container.demux(stream)
+def decoded(container: av.container.InputContainer, track: av.stream.Stream, skipped: SkippedPackets) -> Iterator:
+    """Frames of a track; packets that cannot be decoded are skipped and counted."""
+    packets = container.demux(track)
     while True:
         try:
             packet = next(packets)
         except StopIteration:
             return
         except av.FFmpegError as error:  # the container itself is broken from here on
-            errors.add(error)
+            skipped.add(error)
             return
         try:
             frames = packet.decode()
         except av.EOFError:
             return
         except av.FFmpegError as error:
-            errors.add(error)
+            skipped.add(error)
             continue
         yield from frames

@@ -9,8 +9,8 @@ import torch
 
 from ramer.errors import ModelError
 from ramer.extraction.huggingface import Source, quiet
-from ramer.extraction.media import Signal
 from ramer.extraction.settings import SAMPLE_RATE, RecognitionSettings
+from ramer.extraction.sound import Signal
 
 
 def describe(settings: RecognitionSettings) -> dict[str, Any]:

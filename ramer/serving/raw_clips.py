@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ramer.errors import ModelError, RamerError
-from ramer.extraction.formats import MEDIA_SUFFIXES
+from ramer.extraction.formats import MEDIA_KINDS
 from ramer.extraction.requirements import check_packages
 from ramer.modalities import MODALITIES
 from ramer.serving.predictor import Predictor
@@ -57,7 +57,7 @@ class ClipReader:
             RamerError: no such file, nothing in it can be used, or vectors of another length than the model's.
         """
         if path is not None and not path.is_file():
-            raise RamerError(f"{path}: no such file, expected a clip ({', '.join(MEDIA_SUFFIXES)})")
+            raise RamerError(f"{path}: no such file, expected a clip ({MEDIA_KINDS})")
         made = self.extractor.extract_clip(path, transcript)
         faults = [
             f"{path or 'transcript'}: {m}: the model expects {self.dims[m]} numbers, this extractor makes {len(vector)}"

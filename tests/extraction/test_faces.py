@@ -18,7 +18,7 @@ from ramer.extraction.detectors import build_detector, detector_record
 from ramer.extraction.extractor import Extractor
 from ramer.extraction.faces import Face, FaceCropper, FaceDetector, chosen
 from ramer.extraction.manifest import Manifest
-from ramer.extraction.media import FrameSampler
+from ramer.extraction.pictures import FrameSampler
 from ramer.extraction.settings import ExtractionSettings, VideoSettings
 
 PICTURES = ExtractionSettings(audio=None, text=None)

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ramer.extraction.media import FrameSampler, loudness, read_audio
+from ramer.extraction.pictures import FrameSampler
+from ramer.extraction.sound import loudness, read_audio
 
 MakeVideo = Callable[..., Path]
 

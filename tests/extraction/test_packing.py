@@ -173,7 +173,7 @@ def test_transcripts_that_name_no_media_are_refused_and_a_few_are_said(
     assert line.startswith(f"{tmp_path / 't.csv'}: 3 of 3 rows name none of the media files, such as '1', '2', '3'; ")
     assert "likely cause: leading zeros and sub-folders ('1' is 'train/0001'?" in line
     table = write(tmp_path / "t.csv", "clip,sentence\ntrain/0001,one\ntrain/0002,nan\nwords,three\n")
-    clips, left_out = find_clips(tmp_path / "media", table)
+    clips, left_out, _ = find_clips(tmp_path / "media", table)
     assert [clip.name for clip in clips] == ["train/0001", "train/0002", "train/0003", "words"]
     assert left_out == []
     assert "1 of 3 rows name none of the media files, such as 'words'" in caplog.text

@@ -1,0 +1,110 @@
+"""The media files below a folder: linked folders too, and a count of what is passed over."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ramer.data.names import is_of_the_system, name_problem
+from ramer.extraction.formats import AUDIO_SUFFIXES, MEDIA_SUFFIXES
+
+_NAMED = 8  # kinds of files that a remark lists
+_IS_AUDIO = {suffix: suffix in AUDIO_SUFFIXES for suffix in MEDIA_SUFFIXES}
+
+
+@dataclass
+class MediaFiles:
+    """What a folder holds.
+
+    Attributes:
+        sounds: clip to its sound file.
+        videos: clip to its video file.
+        others: name without suffix to a file of a kind that is not read.
+        left_out: one line per media file that cannot be a clip.
+        passed_over: one line per kind of thing that is not looked at, with a count.
+    """
+
+    sounds: dict[str, Path] = field(default_factory=dict)
+    videos: dict[str, Path] = field(default_factory=dict)
+    others: dict[str, str] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+    passed_over: list[str] = field(default_factory=list)
+
+
+def find_media(folder: Path) -> MediaFiles:
+    """Media files below a folder, by clip: the path below the folder, of parts joined by ``/``, without suffix.
+
+    Folders and files that are symbolic links are followed. Hidden files and those of the system are passed over, and
+    so are kinds that are no media.
+    """
+    found = MediaFiles()
+    walk = _Walk(found)
+    for relative, path in walk.files(str(folder), "", ()):
+        stem, suffix = os.path.splitext(relative)
+        is_audio = _IS_AUDIO.get(suffix.lower())
+        if is_audio is None:
+            walk.others[suffix.lower() or "without an ending"] += 1
+            found.others.setdefault(stem, relative)
+            continue
+        problem = name_problem(stem)
+        if problem:
+            found.left_out.append(f"{relative!r}: {problem}; left out")
+            continue
+        kind = found.sounds if is_audio else found.videos
+        if stem in kind:
+            beside = kind[stem].name
+            found.left_out.append(f"{relative!r}: a second file for the clip {stem!r}, beside {beside!r}; left out")
+            continue
+        kind[stem] = Path(path)
+    found.passed_over = walk.told()
+    return found
+
+
+class _Walk:
+    """Every file below a folder in the order of names, links followed but never in a circle."""
+
+    def __init__(self, found: MediaFiles) -> None:
+        self.found = found
+        self.hidden = 0
+        self.others: Counter[str] = Counter()
+
+    def files(self, folder: str, below: str, above: tuple[tuple[int, int], ...]) -> Iterator[tuple[str, str]]:
+        """Names relative to the first folder, and paths."""
+        try:
+            status = os.stat(folder)
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError as error:
+            self.found.left_out.append(f"{below.rstrip('/')!r}: cannot be opened: {error.strerror}; left out")
+            return
+        here = (status.st_dev, status.st_ino)
+        if here in above:
+            self.found.left_out.append(f"{below.rstrip('/')!r}: a link that leads back to a folder above it; left out")
+            return
+        for entry in entries:
+            name = below + entry.name
+            if is_of_the_system(entry.name):
+                self.hidden += 1
+            elif entry.is_dir():
+                yield from self.files(entry.path, f"{name}/", (*above, here))
+            elif entry.is_file():
+                yield name, entry.path
+            elif entry.is_symlink():
+                self.found.left_out.append(f"{name!r}: a link that leads nowhere; left out")
+            else:
+                self.others["pipes and devices"] += 1
+
+    def told(self) -> list[str]:
+        """What was passed over, with counts."""
+        lines = [f"{_counted(self.hidden, 'hidden or system file')} passed over"] if self.hidden else []
+        if self.others:
+            told = ", ".join(f"{count} {kind}" for kind, count in self.others.most_common(_NAMED))
+            more = f" and {len(self.others) - _NAMED} more kinds" if len(self.others) > _NAMED else ""
+            lines.append(f"{_counted(self.others.total(), 'file')} of other kinds passed over: {told}{more}")
+        return lines
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
