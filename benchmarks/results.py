@@ -1,7 +1,7 @@
 """The comparisons of ``docs/results.md``: every method on every corpus, labelled and with few labels.
 
     python -m benchmarks.results run --corpora DIR --work DIR [name ...]    # hours; each experiment is a clone in DIR
-    python -m benchmarks.results tables                                     # docs/results/*.json into docs/results.md
+    python -m benchmarks.results tables                                     # docs/results/*.json into the pages
 
 ``run`` clones the committed project once per experiment and keeps what the tables need in
 ``docs/results/<name>.json``. It calls the functions of the stages in one process, which spares the start of fifty; the
@@ -26,7 +26,7 @@ from ruamel.yaml import YAML
 
 from ramer.config import load_config
 from ramer.evaluation.scenarios import AREA
-from ramer.modalities import AVERAGE, CONDITIONS, MODALITIES
+from ramer.modalities import AVERAGE, CONDITIONS, FULL_CONDITION, MODALITIES
 from ramer.pipeline.check import check
 from ramer.pipeline.dump import dump
 from ramer.pipeline.evaluate import evaluate
@@ -38,12 +38,15 @@ from ramer.pipeline.retrieve import retrieve
 from ramer.pipeline.train import train
 from ramer.project import Project
 from ramer.reporting.markdown import markdown_table
+from ramer.reporting.tables import points, signed
 from ramer.seeding import set_threads
 from ramer.training.parallel import map_replicates
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / "docs" / "results"
-PAGE = ROOT / "docs" / "results.md"
+TABLES = ROOT / "docs" / "result_tables.md"
+BRIEF_PAGES = (ROOT / "docs" / "results.md", ROOT / "README.md")
+BRIEF_METHODS = ("oracle", "blend", "late_product", "distil", "zero_fill", "ramer_literal", "ramer", "ramer_shuffled")
 PRESET = ROOT / "presets" / "all_methods.txt"
 
 
@@ -177,22 +180,63 @@ def keep(summary: dict[str, Any]) -> dict[str, Any]:
 
 
 def write_tables() -> None:
-    """Put the kept figures between ``<!-- name -->`` and ``<!-- end -->`` of the page."""
-    page = PAGE.read_text("utf-8")
+    """Put the kept figures between ``<!-- name -->`` and ``<!-- end -->`` of the pages."""
+    text = TABLES.read_text("utf-8")
     for name in EXPERIMENTS:
-        path = KEPT / f"{name}.json"
-        text = f"\n```bash\n{command(name)}\n```\n\n"
-        if path.exists():
-            kept = json.loads(path.read_text("utf-8"))
-            text += f"{markdown_table(kept)}\n{purity_line(kept['purity'])}\n"
-        else:
-            text += "*Not run yet.*\n\n"
-        begin, end = f"<!-- {name} -->\n", "<!-- end -->"
-        before, found, rest = page.partition(begin)
-        if not found or end not in rest:
-            sys.exit(f"error: {PAGE}: expected a place for {name}, {begin.strip()} and {end}")
-        page = before + begin + text + rest[rest.index(end) :]
-    PAGE.write_text(page, "utf-8")
+        text = _between(text, name, _section(name), TABLES)
+    TABLES.write_text(text, "utf-8")
+    for page in BRIEF_PAGES:
+        page.write_text(_between(page.read_text("utf-8"), "brief", brief_table(), page), "utf-8")
+
+
+def _section(name: str) -> str:
+    path = KEPT / f"{name}.json"
+    text = f"\n```bash\n{command(name)}\n```\n\n"
+    if not path.exists():
+        return f"{text}*Not run yet.*\n\n"
+    kept = json.loads(path.read_text("utf-8"))
+    return f"{text}{markdown_table(kept)}\n{purity_line(kept['purity'])}\n"
+
+
+def _between(text: str, name: str, put: str, page: Path) -> str:
+    begin, end = f"<!-- {name} -->\n", "<!-- end -->"
+    before, found, rest = text.partition(begin)
+    if not found or end not in rest:
+        sys.exit(f"error: {page}: expected a place for {name}, {begin.strip()} and {end}")
+    return before + begin + put + rest[rest.index(end) :]
+
+
+def brief_table() -> str:
+    """A few methods on the settings that say most, for the pages that sum up."""
+    folds, few, mosi = (
+        json.loads((KEPT / f"{name}.json").read_text("utf-8"))
+        for name in ("ravdess_meld_six_folds", "ravdess_meld_200_labels", "mosi")
+    )
+    told = {c["method"]: c for c in folds["comparisons"] if c["condition"] == AVERAGE}
+    reference = folds["reference"]
+    lines = [
+        f"| method | `ravdess_meld` avg6 | avt | avg6 against `{reference}` [95 %] | with 200 labels | `mosi` avg6 |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for name in sorted(BRIEF_METHODS, key=lambda n: -_score(folds, n, AVERAGE)):
+        against = "reference"
+        if name != reference:
+            difference, low, high = (signed(told[name][key]) for key in ("difference", "low", "high"))
+            against = f"{difference} [{low}, {high}]"
+        scores = [
+            points(_score(folds, name, AVERAGE)),
+            points(_score(folds, name, FULL_CONDITION)),
+            against,
+            points(_score(few, name, AVERAGE)),
+            points(_score(mosi, name, AVERAGE)),
+        ]
+        mark = "" if folds["methods"][name]["deployable"] else " †"
+        lines.append(f"| `{name}`{mark} | {' | '.join(scores)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _score(kept: dict[str, Any], method: str, condition: str) -> float:
+    return float(kept["methods"][method][condition]["weighted_f1"]["mean"])
 
 
 def purity_line(purity: dict[str, dict[str, float]]) -> str:

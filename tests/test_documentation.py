@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from pathlib import Path
 
 import pytest
 
-from benchmarks import architecture
+from benchmarks import architecture, results
 from benchmarks._source import read_folder
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,6 +35,63 @@ def test_a_rule_of_the_protocol_names_the_tests_that_guard_it(rule: str) -> None
     assert named
     absent = [f"{file}::{name}" for file, name in named if name not in functions_of(ROOT / file)]
     assert absent == []
+
+
+SIX, FIXED, MOSI = "ravdess_meld_six_folds", "ravdess_meld", "mosi"
+
+
+def score(experiment: str, method: str, condition: str = "avg6") -> float:
+    """Weighted F1 in points."""
+    kept = json.loads((results.KEPT / f"{experiment}.json").read_text("utf-8"))
+    return 100 * float(kept["methods"][method][condition]["weighted_f1"]["mean"])
+
+
+def gain(experiment: str, method: str, over: str, condition: str = "avg6") -> float:
+    return score(experiment, method, condition) - score(experiment, over, condition)
+
+
+def few(method: str, over: str) -> list[float]:
+    return [gain(f"ravdess_meld_{labels}_labels", method, over) for labels in (100, 200, 400)]
+
+
+def purity(modality: str) -> list[float]:
+    kept = json.loads((results.KEPT / f"{SIX}.json").read_text("utf-8"))
+    return [100 * kept["purity"][modality][split] for split in ("train", "test")]
+
+
+ZEROS, SHUFFLED, PRODUCT = "zero_fill", "ramer_shuffled", "late_product"
+RESULTS, README = "docs/results.md", "README.md"
+SENTENCES: list[tuple[str, str, list[float]]] = [
+    (RESULTS, "highest deployable avg6 ({:.1f}), and `late_product`", [score(SIX, "blend")]),
+    (RESULTS, "`blend` is ahead, {:.1f} against {:.1f}", [score(SIX, m, "avt") for m in ("blend", PRODUCT)]),
+    (RESULTS, "it looked {:.1f} points ahead", [gain(FIXED, "blend", PRODUCT)]),
+    (RESULTS, "`ramer` is {:.1f} points above itself with a shuffled", [gain(SIX, "ramer", SHUFFLED)]),
+    (RESULTS, "with attention {:.1f} [", [gain(SIX, "ramer_attention", "ramer_attention_shuffled")]),
+    (RESULTS, "random neighbours are {:.1f} below zeros", [gain(SIX, ZEROS, "random_neighbours")]),
+    (RESULTS, "`ramer` is {:.1f} points *below* filling", [gain(SIX, ZEROS, "ramer")]),
+    (RESULTS, "are {:.1f} points or more below `late_product`", [gain(SIX, PRODUCT, "ramer_literal")]),
+    (RESULTS, "`ramer` is {:.1f} [+0.8, +4.4], {:.1f} [", few("ramer", ZEROS)[:2]),
+    (RESULTS, "+2.2] and {:.1f} points [", few("ramer", ZEROS)[2:]),
+    (RESULTS, "{:.0f} % of a training row's five nearest faces have its label, and {:.0f} %", purity("video")),
+    (RESULTS, "(audio {:.0f} and {:.0f},", purity("audio")),
+    (RESULTS, "text {:.0f} and {:.0f};", purity("text")),
+    (README, "with a shuffled database by {:.1f} points", [gain(SIX, "ramer", SHUFFLED)]),
+    (README, "it is up to {:.1f} points above zeros", [max(few("ramer", ZEROS))]),
+]
+
+
+@pytest.mark.parametrize(("page", "words", "figures"), SENTENCES)
+def test_a_figure_in_a_sentence_is_the_kept_one(page: str, words: str, figures: list[float]) -> None:
+    assert words.format(*figures) in " ".join((ROOT / page).read_text("utf-8").split())
+
+
+def test_the_readme_is_one_page_and_leads_to_every_other() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert len(readme.splitlines()) <= 110
+    pages = {page.relative_to(ROOT).as_posix() for page in DOCS.rglob("*.md") if "api" not in page.parts}
+    linked = set(re.findall(r"\]\((docs/[\w/]+\.(?:md|ipynb))\)", readme))
+    assert {link for link in linked if not (ROOT / link).exists()} == set()
+    assert pages - linked == {"docs/index.md", "docs/result_tables.md"}
 
 
 def test_the_picture_of_the_architecture_is_that_of_the_code() -> None:

@@ -1,0 +1,31 @@
+"""The documentation site: ``make docs`` builds it, warnings are errors, nothing is fetched."""
+
+from __future__ import annotations
+
+from ramer import __version__
+
+project = "ramer"
+author = "the ramer authors"
+release = __version__
+
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+root_doc = "index"
+exclude_patterns = ["results/*.json"]
+
+myst_heading_anchors = 4
+myst_enable_extensions = ["attrs_inline"]
+nb_execution_mode = "off"  # the tutorial is run by the tests; its kept outputs are shown here
+
+autodoc_default_options = {"members": True, "member-order": "bysource"}
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented_params"
+autodoc_preserve_defaults = True
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+toc_object_entries_show_parents = "hide"
+
+html_theme = "furo"
+html_title = f"ramer {release}"
+html_copy_source = False
+html_show_sphinx = False
