@@ -7,13 +7,17 @@ and what was expected, before any work starts. Options of a method live with the
 
 from __future__ import annotations
 
+import reprlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ramer.errors import ConfigError
+from ramer.opening import read_regular
+from ramer.yaml12 import read_yaml
 
+_MOST_BYTES = 1 << 20  # of params.yaml; the one of this project has 10,000
 Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Dropout = Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -307,17 +311,20 @@ def load_config(path: str | Path = "params.yaml") -> Config:
     Numbers are read as YAML 1.2 (``1e-05`` is a number, ``off`` is a string), which is how DVC writes them.
 
     Raises:
-        ConfigError: the file is absent, not YAML, or a key is unknown, ill-typed or out of range; one line per fault.
+        ConfigError: the file is absent, not UTF-8, not YAML, holds a key twice, or a key is unknown, ill-typed or out
+            of range; one line per fault.
     """
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
     try:
-        raw = YAML(typ="safe", pure=True).load(Path(path).read_text("utf-8"))
+        text = read_regular(path, _MOST_BYTES).decode("utf-8-sig")
+        raw = read_yaml(text)
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file, expected the project's parameters") from None
-    except YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 (byte {error.start}), expected a UTF-8 file") from None
+    except ValueError as error:
+        raise ConfigError(f"{path}: not valid YAML: {error}") from None
     return parse_config(raw, str(path))
 
 
@@ -335,7 +342,7 @@ def parse_config(raw: Any, source: str = "params.yaml") -> Config:
         if not (name.isidentifier() and name == name.lower())
     ]
     faults += [
-        f"{source}: methods.{name}.type: expected the name of a method, got {entry.get('type')!r}"
+        f"{source}: methods.{name}.type: expected the name of a method, got {_short(entry.get('type'))}"
         for name, entry in config.methods.items()
         if not isinstance(entry.get("type"), str)
     ]
@@ -348,6 +355,11 @@ def parse_config(raw: Any, source: str = "params.yaml") -> Config:
     if faults:
         raise ConfigError(faults)
     return config
+
+
+_BRIEF = reprlib.Repr()
+_BRIEF.maxlevel, _BRIEF.maxlist, _BRIEF.maxtuple, _BRIEF.maxdict = 4, 20, 20, 20
+_BRIEF.maxstring = _BRIEF.maxlong = _BRIEF.maxother = 60
 
 
 def fault_lines(error: ValidationError, source: str, prefix: str = "") -> list[str]:
@@ -369,5 +381,6 @@ def fault_lines(error: ValidationError, source: str, prefix: str = "") -> list[s
 def _short(value: Any) -> str:
     if isinstance(value, dict | BaseModel):
         return "this section"
-    text = repr(value)
+    # A list may hold one and the same list again and again: written out it would be larger than memory.
+    text = repr(value) if isinstance(value, str) else _BRIEF.repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
