@@ -19,7 +19,7 @@ from ramer.commands.neighbours import neighbours
 from ramer.commands.predict import predict
 from ramer.commands.promote import promote
 from ramer.commands.report import report
-from ramer.errors import RamerError
+from ramer.errors import RamerError, in_one_line
 
 app = typer.Typer(
     name="ramer",
@@ -60,7 +60,7 @@ def plain_errors(command: Callable[..., Any]) -> Callable[..., Any]:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
         except OSError as error:
-            print(f"error: {error.filename or 'input/output'}: {error.strerror or error}", file=sys.stderr)
+            print(f"error: {in_one_line(error)}", file=sys.stderr)
             raise typer.Exit(2) from None
 
     return wrapped

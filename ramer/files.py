@@ -106,12 +106,13 @@ def write_array(path: str | Path, shape: tuple[int, ...], blocks: Iterable[np.nd
 
 def write_tensors(path: str | Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> None:
     """Write arrays as safetensors with one metadata key of sorted JSON."""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     arrays = {name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)}
     text = json.dumps(_plain(metadata), sort_keys=True)
     with atomic_file(path) as temporary:
-        save_file(arrays, temporary, metadata={_METADATA_KEY: text})
+        # Not by its own hand: it would hide the file from everybody else, and a full disk in an error of its own.
+        temporary.write_bytes(save(arrays, metadata={_METADATA_KEY: text}))
 
 
 def read_tensors(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

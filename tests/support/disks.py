@@ -1,0 +1,35 @@
+"""Folders on disks that are small, or that cannot be written."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path, size: int) -> Iterator[Path]:
+    """A new folder on a disk of so many bytes, in memory; skips where none can be mounted."""
+    folder.mkdir()
+    _mount("-t", "tmpfs", "-o", f"size={size}", "none", folder)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)  # a model that was loaded from it is mapped
+
+
+def make_read_only(folder: Path) -> None:
+    """A ``small_disk`` as it is from now on."""
+    _mount("-o", "remount,ro", folder)
+
+
+def _mount(*arguments: str | Path) -> None:
+    if shutil.which("mount") is None:
+        pytest.skip("no command mount")
+    mounted = subprocess.run(["mount", *arguments], capture_output=True, text=True)
+    if mounted.returncode:
+        pytest.skip(f"no disk can be mounted here, which root may do: {mounted.stderr.strip()}")
