@@ -313,6 +313,10 @@ def load_config(path: str | Path = "params.yaml") -> Config:
     Raises:
         ConfigError: the file is absent, not UTF-8, not YAML, holds a key twice, or a key is unknown, ill-typed or out
             of range; one line per fault.
+
+    Example:
+        >>> load_config(project / "params.yaml").prepare.seeds
+        (0, 1)
     """
     try:
         text = read_regular(path, _MOST_BYTES).decode("utf-8-sig")
@@ -329,7 +333,16 @@ def load_config(path: str | Path = "params.yaml") -> Config:
 
 
 def parse_config(raw: Any, source: str = "params.yaml") -> Config:
-    """Validate a mapping as ``params.yaml``; ``source`` names it in messages."""
+    """Validate a mapping as ``params.yaml``; ``source`` names it in messages.
+
+    Example:
+        >>> config = parse_config({"methods": {"ramer": {"type": "ramer", "k": 10}}})
+        >>> config.retrieval.width, config.methods["ramer"]["k"]
+        (50, 10)
+        >>> parse_config({"methods": {"ramer": {"type": "ramer"}}, "retrieval": {"widht": 5}})
+        Traceback (most recent call last):
+        ramer.errors.ConfigError: params.yaml: retrieval.widht: unknown key
+    """
     if not isinstance(raw, dict):
         raise ConfigError(f"{source}: expected a mapping of sections, got {type(raw).__name__}")
     try:

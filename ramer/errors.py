@@ -16,7 +16,12 @@ _ADVICE = {
 
 
 class RamerError(Exception):
-    """A fault in what the user gave. ``faults`` holds one line per fault."""
+    """A fault in what the user gave. ``faults`` holds one line per fault.
+
+    Example:
+        >>> RamerError(["a.csv: row 3: no label", "a.csv: row 9: no label"]).faults[1]
+        'a.csv: row 9: no label'
+    """
 
     def __init__(self, faults: str | Iterable[str]) -> None:
         self.faults = [faults] if isinstance(faults, str) else list(faults)

@@ -44,7 +44,15 @@ def atomic_directory(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_file(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary sibling path that replaces ``path`` only if the body succeeds."""
+    """Yield a temporary sibling path that replaces ``path`` only if the body succeeds.
+
+    Example:
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> with atomic_file(folder / "note.txt") as temporary:
+        ...     _ = temporary.write_text("whole or not at all")
+        >>> [path.name for path in folder.iterdir()]
+        ['note.txt']
+    """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
@@ -131,7 +139,12 @@ def digest_file(path: str | Path) -> str:
 
 
 def digest_strings(strings: Iterator[str] | list[str] | np.ndarray) -> str:
-    """SHA-256 over strings and their order."""
+    """SHA-256 over strings and their order.
+
+    Example:
+        >>> digest_strings(["clip1", "clip2"]) == digest_strings(["clip2", "clip1"])
+        False
+    """
     sha = hashlib.sha256()
     for text in strings:
         sha.update(str(text).encode())

@@ -35,6 +35,10 @@ def condition_masks() -> np.ndarray:
 
     Returns:
         Boolean array [7, 3]; rows in the order of ``CONDITIONS``, columns of ``MODALITIES``.
+
+    Example:
+        >>> dict(zip(CONDITIONS, condition_masks().tolist(), strict=True))["at"]
+        [True, False, True]
     """
     return np.array([[m in held for m in MODALITIES] for held in CONDITIONS.values()], dtype=bool)
 
@@ -45,6 +49,10 @@ def condition_probabilities(rates: Sequence[float]) -> Float[np.ndarray, " condi
     Args:
         rates: probability of being missing per modality, in the order of ``MODALITIES``. A draw in which all are
             missing is drawn again.
+
+    Example:
+        >>> dict(zip(CONDITIONS, condition_probabilities([0.5, 0.5, 0.5]).round(3).tolist(), strict=True))["avt"]
+        0.143
     """
     missing = np.asarray(rates, dtype=np.float64)
     masks = condition_masks()

@@ -64,6 +64,11 @@ class PreparedCorpus:
         ids: str [rows]. groups: int64 [rows], the speaker's number or -1 where unnamed.
         available: bool [rows, 3], naturally held modalities in the order of ``MODALITIES``.
         split_codes: int8 [replicates, rows], positions in ``SPLITS``.
+
+    Example:
+        >>> corpus = PreparedCorpus.open(project / "data" / "prepared")
+        >>> corpus.dims["audio"], corpus.classes, len(corpus.replicates)
+        (10, 6, 2)
     """
 
     def __init__(self, path: Path, rows: pd.DataFrame, splits: pd.DataFrame) -> None:

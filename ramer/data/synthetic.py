@@ -111,7 +111,13 @@ class SyntheticSource:
 
 
 def read_synthetic(knobs: Synthetic) -> RawCorpus:
-    """The generated corpus that ``knobs`` describe; features are drawn when they are read."""
+    """The generated corpus that ``knobs`` describe; features are drawn when they are read.
+
+    Example:
+        >>> corpus = read_synthetic(Synthetic(rows=300, pool_rows=100, classes=3))
+        >>> corpus.rows, corpus.label_names
+        (400, ('neutral', 'angry', 'happy'))
+    """
     rng = generator(knobs.seed, "synthetic", "rows")
     labels = rng.choice(knobs.classes, size=knobs.rows, p=_prior(knobs))
     speakers = generator(knobs.seed, "synthetic", "speakers").integers(knobs.speakers, size=knobs.rows)

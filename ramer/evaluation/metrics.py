@@ -26,35 +26,65 @@ Labels = Int[np.ndarray, " rows"]
 
 
 def accuracy(labels: Labels, predicted: Labels) -> float:
-    """Share of rows that are right (the field's WA)."""
+    """Share of rows that are right (the field's WA).
+
+    Example:
+        >>> accuracy(np.array([0, 1, 1, 2]), np.array([0, 1, 2, 2]))
+        0.75
+    """
     return float(np.mean(np.asarray(labels) == np.asarray(predicted)))
 
 
 def uar(labels: Labels, predicted: Labels) -> float:
-    """Unweighted average recall over the classes that occur in ``labels``."""
+    """Unweighted average recall over the classes that occur in ``labels``.
+
+    Example:
+        >>> uar(np.array([0, 0, 0, 1]), np.array([0, 0, 0, 0]))  # one class found, one not
+        0.5
+    """
     return float(uar_of_counts(*_counts(labels, predicted)))
 
 
 def weighted_f1(labels: Labels, predicted: Labels) -> float:
-    """F1 per class, weighted by how often the class occurs: the MER challenge's metric."""
+    """F1 per class, weighted by how often the class occurs: the MER challenge's metric.
+
+    Example:
+        >>> round(weighted_f1(np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1])), 3)
+        0.767
+    """
     return float(weighted_f1_of_counts(*_counts(labels, predicted)))
 
 
 def macro_f1(labels: Labels, predicted: Labels) -> float:
-    """Plain mean of the F1 of the classes that occur in ``labels`` or ``predicted``."""
+    """Plain mean of the F1 of the classes that occur in ``labels`` or ``predicted``.
+
+    Example:
+        >>> round(macro_f1(np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1])), 3)
+        0.733
+    """
     hits, guessed, support = _counts(labels, predicted)
     seen = guessed + support > 0
     return float((2.0 * hits[seen] / (guessed + support)[seen]).mean())
 
 
 def f1_per_class(labels: Labels, predicted: Labels, classes: int) -> Float[np.ndarray, " classes"]:
-    """F1 of each class, 0 where a class is neither true nor predicted."""
+    """F1 of each class, 0 where a class is neither true nor predicted.
+
+    Example:
+        >>> f1_per_class(np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1]), 3).round(3).tolist()
+        [0.8, 0.667, 0.0]
+    """
     hits, guessed, support = _counts(labels, predicted, classes)
     return 2.0 * hits / np.maximum(guessed + support, 1.0)
 
 
 def confusion(labels: Labels, predicted: Labels, classes: int) -> Int[np.ndarray, "classes classes"]:
-    """Counts [true, predicted]."""
+    """Counts [true, predicted].
+
+    Example:
+        >>> confusion(np.array([0, 0, 1]), np.array([0, 1, 1]), 2).tolist()
+        [[1, 1], [0, 1]]
+    """
     flat = np.asarray(labels) * classes + np.asarray(predicted)
     return np.bincount(flat, minlength=classes**2).reshape(classes, classes).astype(np.int64)
 
@@ -74,6 +104,11 @@ def ece(labels: Labels, predicted: Labels, probabilities: Float[np.ndarray, "row
 
     Raises:
         ValueError: a probability is not finite.
+
+    Example:
+        >>> sure = np.array([[0.9, 0.1], [0.9, 0.1]])  # 0.9 sure twice, right once
+        >>> round(ece(np.array([0, 1]), np.array([0, 0]), sure, bins=15), 3)
+        0.4
     """
     if not np.isfinite(probabilities).all():
         raise ValueError("ece: expected finite probabilities, got a NaN or an infinity")
@@ -148,6 +183,11 @@ def selection_score(labels: np.ndarray, predicted: np.ndarray, condition: np.nda
 
     Raises:
         ValueError: lengths differ, a condition is unknown or one of the seven has no row.
+
+    Example:
+        >>> right, condition = np.zeros(7, dtype=int), np.arange(7)
+        >>> selection_score(right, right, condition)
+        1.0
     """
     labels, predicted, condition = (np.asarray(a) for a in (labels, predicted, condition))
     if not (labels.shape == predicted.shape == condition.shape and labels.ndim == 1):
@@ -183,12 +223,22 @@ def condition_positions(condition: np.ndarray) -> np.ndarray:
 
 
 def avg6(values: dict[str, float]) -> float:
-    """Plain mean over the six missing-modality conditions; ``avt`` is not in it."""
+    """Plain mean over the six missing-modality conditions; ``avt`` is not in it.
+
+    Example:
+        >>> avg6({"a": 0.3, "v": 0.3, "t": 0.3, "av": 0.6, "at": 0.6, "vt": 0.6, "avt": 0.9}).__round__(2)
+        0.45
+    """
     return float(np.mean([values[c] for c in MISSING_CONDITIONS]))
 
 
 def retained(values: dict[str, float]) -> float:
-    """Share of the full-modality score that is left on average when modalities are missing: avg6 / avt."""
+    """Share of the full-modality score that is left on average when modalities are missing: avg6 / avt.
+
+    Example:
+        >>> retained({"a": 0.3, "v": 0.3, "t": 0.3, "av": 0.6, "at": 0.6, "vt": 0.6, "avt": 0.9}).__round__(2)
+        0.5
+    """
     full = values[FULL_CONDITION]
     return avg6(values) / full if full else float("nan")
 

@@ -61,6 +61,10 @@ def scenarios(config: Evaluate) -> list[Scenario]:
     One scenario per rate (``random_0.5``), the area under the curve over the rates (``random_area``), and one per
     entry of the imbalanced rates (``imbalanced_<name>``), each modality missing at a rate of its own. The area is the
     trapezoidal rule divided by the width, so that it reads as a mean score; one rate alone has none.
+
+    Example:
+        >>> [scenario.name for scenario in scenarios(Evaluate(missing_rates=(0.1, 0.5), imbalanced_rates={}))]
+        ['random_0.1', 'random_0.5', 'random_area']
     """
     rates = sorted(config.missing_rates)
     conditions = np.array([condition_probabilities([rate] * len(MODALITIES)) for rate in rates])

@@ -32,7 +32,12 @@ __all__ = [
 
 
 def available_types() -> tuple[str, ...]:
-    """The types that an entry under ``methods`` may name, sorted."""
+    """The types that an entry under ``methods`` may name, sorted.
+
+    Example:
+        >>> "zero_fill" in available_types()
+        True
+    """
     return tuple(sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.ispkg))
 
 
@@ -60,6 +65,10 @@ def method_options(name: str, entry: dict[str, Any], source: str = "params.yaml"
 
     Raises:
         ConfigError: unknown type, unknown key or bad value; one line per fault.
+
+    Example:
+        >>> method_options("mine", {"type": "ramer", "k": 10}).k
+        10
     """
     try:
         kind = method_class(entry["type"])

@@ -38,6 +38,14 @@ class UnimodalEncoder(nn.Module):
 
     Raises:
         ConfigError: heads do not divide the width.
+
+    Example:
+        >>> encoder = UnimodalEncoder(
+        ...     16, 6, hidden_dim=8, model_dim=12, layers=1, heads=2, ff_dim=24, dropout=0.0, classifier_dims=[8]
+        ... )
+        >>> encoded = encoder(torch.zeros(4, 16))
+        >>> encoded.hidden.shape, encoded.logits.shape
+        (torch.Size([4, 8]), torch.Size([4, 6]))
     """
 
     def __init__(

@@ -53,6 +53,10 @@ def exclusion_codes(groups: Int[np.ndarray, " rows"], exclude: str) -> Int[np.nd
     Args:
         groups: the speaker's number, -1 where unnamed.
         exclude: ``speaker``: a named speaker's rows share a code; ``self``: every row has its own.
+
+    Example:
+        >>> exclusion_codes(np.array([0, 0, -1]), "speaker").tolist()  # the third row's speaker is not known
+        [0, 0, 3]
     """
     if exclude not in ("speaker", "self"):
         raise ValueError(f"retrieval.exclude: expected one of speaker, self, got {exclude!r}")

@@ -103,6 +103,10 @@ def l2_normalise(
 
     Raises:
         RetrievalError: a row is zero or not finite and ``refuse`` is given.
+
+    Example:
+        >>> l2_normalise(np.array([[0.0, 4.0], [0.0, 0.0]], dtype=np.float32)).tolist()
+        [[0.0, 1.0], [0.0, 0.0]]
     """
     norms = row_norms(vectors)
     if refuse is not None:

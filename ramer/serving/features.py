@@ -39,7 +39,13 @@ def read_features(source: Path, folders: Mapping[str, str | None]) -> tuple[list
 
 
 def drop_modalities(features: Features, letters: str) -> Features:
-    """Set the modalities that ``letters`` names to missing."""
+    """Set the modalities that ``letters`` names to missing.
+
+    Example:
+        >>> kept = drop_modalities({"audio": np.ones((1, 2)), "text": np.ones((1, 3))}, "t")
+        >>> kept["audio"].tolist(), kept["text"].tolist()
+        ([[1.0, 1.0]], [[nan, nan, nan]])
+    """
     check_letters(letters, "--drop")
     kept: Features = {}
     for m in MODALITIES:

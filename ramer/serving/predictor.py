@@ -51,6 +51,12 @@ class Prediction:
         labels: [n] class names. probabilities: float64 [n, classes], averaged over replicates.
         label_names: the classes in order. available: bool [n, 3], what each clip held.
         neighbours: per clip, the clips that stood in for what it lacks (of the first replicate); empty unless asked.
+
+    Example:
+        >>> predictor = Predictor.load(project)
+        >>> said = predictor.predict({"audio": None, "text": [0.1] * predictor.dims["text"]})
+        >>> said.available.tolist(), round(float(said.probabilities.sum()), 6)
+        ([[False, False, True]], 1.0)
     """
 
     labels: np.ndarray
@@ -72,7 +78,14 @@ class _Replicate:
 
 
 class Predictor:
-    """All replicates of one method; probabilities are their mean. Predicting changes nothing in it: thread-safe."""
+    """All replicates of one method; probabilities are their mean. Predicting changes nothing in it: thread-safe.
+
+    Example:
+        >>> predictor = Predictor.load(project, method="ramer")
+        >>> said = predictor.predict({"audio": [0.1] * predictor.dims["audio"]}, neighbours=True)
+        >>> said.labels.shape, said.missing(0), {n.target for n in said.neighbours[0]} == {"video", "text"}
+        ((1,), ('video', 'text'), True)
+    """
 
     def __init__(self, files: ModelFiles) -> None:
         self.description = files.description

@@ -36,6 +36,13 @@ def predict_table(predictor: Predictor, clips: pd.DataFrame, neighbours: bool = 
 
     Raises:
         RamerError: as ``Predictor.predict``, or a list of another length than the model's; the row is named.
+
+    Example:
+        >>> from ramer import Predictor
+        >>> predictor = Predictor.load(project)
+        >>> clips = pd.DataFrame({"audio": [[0.1] * predictor.dims["audio"]]})
+        >>> predict_table(predictor, clips)[["available", "missing"]].values.tolist()
+        [['a', ['video', 'text']]]
     """
     faults: list[str] = []
     features = {m: _column(clips[m], m, predictor.dims[m], faults) for m in MODALITIES if m in clips}
