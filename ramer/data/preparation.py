@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ramer.config import Prepare
+from ramer.config import Prepare, Retrieval
 from ramer.data.corpus import RawCorpus
 from ramer.data.features import WrittenFeatures, write_features
 from ramer.data.prepared import SPLITS
 from ramer.data.replicates import POOL, ReplicatePlan, plan_replicates
 from ramer.data.scalers import write_scalers
-from ramer.data.validation import check_rows
+from ramer.data.validation import check_candidates, check_rows
 from ramer.digests import sealed_directory
 from ramer.files import digest_strings, write_json, write_table
 from ramer.modalities import MODALITIES
@@ -23,14 +23,22 @@ from ramer.modalities import MODALITIES
 logger = logging.getLogger(__name__)
 
 
-def prepare_corpus(corpus: RawCorpus, settings: Prepare, out: Path) -> None:
+def prepare_corpus(
+    corpus: RawCorpus, settings: Prepare, out: Path, retrieval: Retrieval | None = None
+) -> None:
     """Check and split a corpus and write it to ``out``, whole or not at all; its features are released.
+
+    Args:
+        retrieval: how it will be searched; a corpus in which a training row could find nothing is refused. Nothing that
+            is written depends on it.
 
     Raises:
         CorpusError: the corpus cannot be used; one line per fault.
     """
     check_rows(corpus, settings.folds)
     plan = plan_replicates(corpus, settings)
+    if retrieval is not None:
+        check_candidates(corpus, dict(zip(plan.names, plan.codes, strict=True)), retrieval)
     with sealed_directory(out) as folder:
         features = write_features(corpus, folder)
         write_scalers(folder, plan.codes, plan.names, features.dims)

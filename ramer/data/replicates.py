@@ -152,6 +152,12 @@ def _own_split(corpus: RawCorpus, groups: np.ndarray) -> tuple[np.ndarray, list[
     """The corpus' own split; what it lacks is carved out of its training rows."""
     labelled = np.flatnonzero(corpus.labels != UNLABELLED)
     if corpus.splits is None:
+        known = len(np.unique(groups[labelled][groups[labelled] >= 0]))
+        if known < _CARVED_FOLDS and not (groups[labelled] < 0).any():
+            raise CorpusError(
+                f"{corpus.source}: split: missing, and {known} {corpus.group_name or 'speaker'}s are too few to carve "
+                f"one from, expected at least {_CARVED_FOLDS}; name train, val and test rows in the corpus"
+            )
         fold_of = _spread(corpus, groups, labelled, _CARVED_FOLDS)
         note = f"the corpus names no split: fold 0 of {_CARVED_FOLDS} tests, fold 1 validates"
         return _fold_codes(corpus, labelled, fold_of, 0, _CARVED_FOLDS), [note]

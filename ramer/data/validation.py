@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 import numpy as np
 
+from ramer.config import Retrieval
 from ramer.data.classes import class_faults
 from ramer.data.corpus import UNLABELLED, RawCorpus, cut_faults
 from ramer.data.prepared import SPLITS
@@ -25,6 +27,32 @@ def check_rows(corpus: RawCorpus, folds: int) -> None:
     faults = [*_id_faults(corpus), *_label_faults(corpus), *_split_faults(corpus, folds)]
     if all(corpus.sources[m] is None for m in MODALITIES):
         faults.append(f"{corpus.source}: no modality, expected at least one of {corpus.expected}")
+    if faults:
+        raise CorpusError(cut_faults(faults))
+
+
+def check_candidates(corpus: RawCorpus, codes: Mapping[str, np.ndarray], retrieval: Retrieval) -> None:
+    """Refuse a replicate in which a training row finds nothing, because all that is searched is of its own speaker.
+
+    Args:
+        codes: replicate to int8 [rows], positions in ``SPLITS``.
+
+    Raises:
+        CorpusError: with the key to set.
+    """
+    if retrieval.exclude != "speaker":
+        return
+    searched = {"train": ("train",), "pool": ("pool",), "all": ("train", "pool")}[retrieval.scope]
+    faults = []
+    for name, splits in codes.items():
+        own = set(corpus.speakers[splits == SPLITS.index("train")])
+        found = set(corpus.speakers[np.isin(splits, [SPLITS.index(split) for split in searched])])
+        if len(found) == 1 and None not in found and found <= own:
+            unit = corpus.group_name or "speaker"
+            faults.append(
+                f"{corpus.source}: speaker: {name}: all rows that are searched ({' and '.join(searched)}) are of one "
+                f"{unit}, {next(iter(found))!r}, and a row never finds its own {unit}'s; set retrieval.exclude: self"
+            )
     if faults:
         raise CorpusError(cut_faults(faults))
 

@@ -15,4 +15,4 @@ def prepare(config: Config, project: Project) -> None:
         CorpusError: the corpus cannot be used; one line per fault.
     """
     corpus = read_corpus(config.corpus, project.prepared.parent)
-    prepare_corpus(corpus, config.prepare, project.prepared)
+    prepare_corpus(corpus, config.prepare, project.prepared, config.retrieval)

@@ -163,7 +163,7 @@ def check_k(k: int, drop_first: bool, database_rows: int, width: int, name: str)
     if wanted > database_rows:
         faults.append(
             f"{key} needs a database of at least {wanted} rows{extra} beside a training row's own speaker, "
-            f"got {database_rows}"
+            f"got {database_rows}; with retrieval.exclude: self they count too"
         )
     if faults:
         raise RetrievalError(faults)

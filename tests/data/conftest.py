@@ -30,8 +30,8 @@ def _raw(corpus: dict[str, Any], prepare: dict[str, Any] | None = None) -> dict[
 
 @pytest.fixture
 def configure() -> Callable[..., Config]:
-    """Config of a corpus section and a prepare section."""
-    return lambda corpus, prepare=None: parse_config(_raw(corpus, prepare))
+    """Config of a corpus section, a prepare section and others by name."""
+    return lambda corpus, prepare=None, **others: parse_config(_raw(corpus, prepare) | others)
 
 
 @pytest.fixture

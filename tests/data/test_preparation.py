@@ -217,3 +217,39 @@ def test_memory_does_not_grow_with_the_corpus(configure: Callable[..., Config], 
         sizes.append(sum(p.stat().st_size for p in (tmp_path / "prepared").glob("*.npy")) / 2**20)
     assert sizes[1] - sizes[0] > 60
     assert peaks[1] - peaks[0] < 20  # ids and splits, not features
+
+
+@pytest.mark.parametrize("scope", ["train", "all"])
+def test_one_speaker_is_refused_before_any_training_with_the_key_to_set(
+    scope: str, packed: Arrays, configure: Callable[..., Config], save: Callable[[Arrays], Path], tmp_path: Path
+) -> None:
+    packed["speaker"][:] = "alo"
+    config = configure({"kind": "npz", "path": str(save(packed))}, retrieval={"scope": scope})
+    with pytest.raises(CorpusError) as caught:
+        prepare(config, tmp_path / "prepared")
+    (line,) = caught.value.faults
+    assert "speaker: fold0_seed0: all rows that are searched (train" in line
+    assert "are of one speaker, 'alo', and a row never finds its own speaker's; set retrieval.exclude: self" in line
+    assert not (tmp_path / "prepared").exists()
+    config = configure({"kind": "npz", "path": str(save(packed))}, retrieval={"scope": scope, "exclude": "self"})
+    prepare(config, tmp_path / "prepared")
+
+
+def test_a_label_budget_of_one_speaker_is_refused_too(
+    packed: Arrays, configure: Callable[..., Config], save: Callable[[Arrays], Path], tmp_path: Path
+) -> None:
+    packed["speaker"][:40], packed["speaker"][40:80] = "a", "b"  # the budget takes whole speakers
+    corpus = {"kind": "npz", "path": str(save(packed))}
+    with pytest.raises(CorpusError, match=r"are of one speaker, '[ab]', and .*set retrieval\.exclude: self"):
+        prepare(configure(corpus, {"seeds": [0], "label_budget": 30}), tmp_path / "prepared")
+    prepare(configure(corpus, {"seeds": [0], "label_budget": 30}, retrieval={"scope": "all"}), tmp_path / "prepared")
+    prepare(configure(corpus, {"seeds": [0], "label_budget": 60}), tmp_path / "prepared")
+
+
+def test_too_few_speakers_to_carve_a_split_from_are_said(
+    packed: Arrays, configure: Callable[..., Config], save: Callable[[Arrays], Path], tmp_path: Path
+) -> None:
+    packed["speaker"] = np.where(np.arange(120) < 60, "a", "b")
+    del packed["split"]
+    with pytest.raises(CorpusError, match="split: missing, and 2 speakers are too few to carve one from, expected at"):
+        prepare(configure({"kind": "npz", "path": str(save(packed))}), tmp_path / "prepared")

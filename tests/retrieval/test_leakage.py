@@ -139,7 +139,8 @@ def test_a_zero_or_nan_query_is_refused_by_its_id(tiny: Tiny, value: float) -> N
             False,
             5,
             50,
-            "methods.mine.k: 6 needs a database of at least 6 rows beside a training row's own speaker, got 5",
+            "methods.mine.k: 6 needs a database of at least 6 rows beside a training row's own speaker, got 5; "
+            "with retrieval.exclude: self they count too",
         ),
         (5, True, 5, 50, "needs a database of at least 6 rows .*drop_first.*, got 5"),
     ],

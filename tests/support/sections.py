@@ -14,7 +14,7 @@ from ramer.training.pretraining import pretrain_encoders
 
 
 def prepare(config: Config, out: Path) -> None:
-    prepare_corpus(read_corpus(config.corpus, out.parent), config.prepare, out)
+    prepare_corpus(read_corpus(config.corpus, out.parent), config.prepare, out, config.retrieval)
 
 
 def pretrain(config: Config, modality: str, prepared: Path, out: Path) -> None:
