@@ -95,6 +95,7 @@ class Synthetic(Section):
 class Merbench(Section):
     """A MERBench corpus: label file and feature folders, relative to ``corpus.path``.
 
+    label_file: the benchmark's ``.npz``, or a CSV with clip, label and, if wanted, speaker and split.
     dataset: whose labels and clip names they are; other: a corpus of your own in this layout, any labels, no groups.
     """
 

@@ -71,10 +71,11 @@ def extract(
     )
     expected = _expected(like, settings) if like is not None else None
 
+    from ramer.data.label_tables import read_label_table
     from ramer.extraction.console import shown_progress
     from ramer.extraction.corpus_features import extract_corpus
     from ramer.extraction.extractor import Extractor
-    from ramer.extraction.packing import pack_corpus, read_label_table
+    from ramer.extraction.packing import pack_corpus
 
     if labels is not None:
         read_label_table(labels)  # a table that cannot be used is refused before the work, not after it

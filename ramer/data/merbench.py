@@ -35,18 +35,20 @@ def read_merbench(root: Path, settings: Merbench, scratch: Path) -> RawCorpus:
     digest = digest_file(label_file)
     cache = scratch / CACHE
     key = digest_strings([digest, str(root.resolve()), settings.model_dump_json()])[:16]
+    groups = table.groups or _groups(label_file, table.ids, settings.dataset)
+    unit = CORPORA[settings.dataset].unit if settings.dataset in CORPORA else None
     sources = _sources(root, settings, ids, cache / key)
     number: dict[str | None, int] = {None: UNLABELLED, **{name: i for i, name in enumerate(table.names)}}
     return RawCorpus(
         name=settings.dataset if settings.task == "emotion" else f"{settings.dataset}_{settings.task}",
         source=str(label_file),
         ids=ids,
-        speakers=strings(_groups(label_file, table.ids, settings.dataset)),
+        speakers=strings(groups),
         labels=np.array([number[label] for label in table.labels], dtype=np.int64),
         label_names=table.names,
         splits=None if table.splits is None else np.array(table.splits, dtype=object),
         sources=dict(sources),
-        group_name=CORPORA[settings.dataset].unit if settings.dataset in CORPORA else None,
+        group_name=unit or ("speaker" if table.groups else None),
         provenance={**table.provenance, "kind": "merbench", "label_file_sha256": digest},
         notes=(*table.notes, *(note for source in sources.values() if source for note in source.notes)),
         release=lambda: shutil.rmtree(cache, ignore_errors=True),

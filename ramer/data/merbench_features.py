@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ramer.data.corpus import BLOCK_ROWS
+from ramer.data.names import is_of_the_system
 from ramer.data.npy import MOST_BYTES, UNREADABLE, read_array
 from ramer.data.pairing import Pairing, pair_names
 from ramer.errors import CorpusError
@@ -23,7 +24,6 @@ from ramer.errors import CorpusError
 _READERS = 8  # threads; the work is waiting for the disk
 _ABSENT = (-1, -1)
 _Stamp = tuple[int, int]
-_SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
 
 
 class FolderSource:
@@ -130,12 +130,12 @@ class FolderSource:
 
 
 def _held(folder: Path, ids: set[str], below: str = "") -> set[str]:
-    """Names of clips that have a file or, where the clip is known, a folder of frames; hidden ones are passed over."""
+    """Names of clips that have a file or, where the clip is known, a folder of frames; those of a system are passed over."""
     names: set[str] = set()
     with os.scandir(folder / below) as entries:
         for entry in entries:
             name = below + entry.name
-            if entry.name.startswith("."):
+            if is_of_the_system(entry.name):
                 continue
             if entry.name.endswith(".npy"):
                 names.add(name.removesuffix(".npy"))
@@ -163,7 +163,7 @@ def _find(folder: Path, clip: str) -> tuple[Path, _Stamp]:
 
 def _frame_files(folder: Path) -> list[Path]:
     """Files of a folder in the order of their names, without those that are a system's own."""
-    return sorted(p for p in folder.iterdir() if not p.name.startswith(".") and p.name.lower() not in _SYSTEM_FILES)
+    return sorted(path for path in folder.iterdir() if not is_of_the_system(path.name))
 
 
 def load_vector(path: Path) -> np.ndarray | None:

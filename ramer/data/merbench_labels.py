@@ -12,6 +12,7 @@ from typing import Any
 
 from ramer.config import Merbench
 from ramer.data.corpus import cut_faults
+from ramer.data.label_tables import class_names, read_label_table
 from ramer.data.names import name_problem
 from ramer.data.unpickle import read_objects
 from ramer.errors import CorpusError
@@ -32,24 +33,33 @@ _OTHER = "other"  # a corpus of one's own
 
 @dataclass
 class LabelTable:
-    """Rows of a label file in its order: clip names, splits (None where the file names none), labels or None."""
+    """Rows of a label file in its order.
+
+    Attributes:
+        ids: clip names. splits: None where the file names none. labels: names of classes, None where unlabelled.
+        groups: what no split may share, None where the clips' names say it. names: of the classes, in order.
+        provenance, notes: as ``RawCorpus`` has them.
+    """
 
     ids: list[str] = field(default_factory=list)
     splits: list[str] | None = field(default_factory=list)
     labels: list[str | None] = field(default_factory=list)
+    groups: list[str] | None = None
     names: tuple[str, ...] = ()
     provenance: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
 def read_labels(path: Path, settings: Merbench) -> LabelTable:
-    """Read a label file for one task.
+    """Read a label file for one task: the benchmark's ``.npz``, or a CSV as ``ramer labels`` writes it.
 
     MER2024's participants' file labels its pool with a placeholder: such a split becomes pool rows without labels.
 
     Raises:
         CorpusError: damaged, a split, clip or label is not what the benchmark's layout knows; one line per fault.
     """
+    if path.suffix.lower() == ".csv":
+        return _from_csv(path)
     read = _label_reader(settings)
     members = _members(path)
     table = LabelTable()
@@ -81,6 +91,28 @@ def read_labels(path: Path, settings: Merbench) -> LabelTable:
     table.splits = None if set(members) == {"whole_corpus"} else splits
     table.names = _names(table.labels, settings)
     return table
+
+
+def _from_csv(path: Path) -> LabelTable:
+    read = read_label_table(path)
+    first: dict[str, int] = {}
+    faults = []
+    for number, row in read.rows:
+        if first.setdefault(row["clip"], number) != number:
+            faults.append(f"{path}: row {number}: clip: {row['clip']!r} was named before")
+        elif problem := name_problem(row["clip"]):
+            faults.append(f"{path}: row {number}: clip: {row['clip']!r}: {problem}")
+    if faults:
+        raise CorpusError(cut_faults(faults))
+    rows = [row for _, row in read.rows]
+    return LabelTable(
+        ids=[row["clip"] for row in rows],
+        splits=[row["split"] for row in rows] if "split" in read.columns else None,
+        labels=[row["label"] or None for row in rows],
+        groups=[row["speaker"] for row in rows] if "speaker" in read.columns else None,
+        names=tuple(class_names(read)),
+        notes=list(read.notes),
+    )
 
 
 def _members(path: Path) -> dict[str, Any]:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
-from ramer.data.classes import class_faults
-from ramer.data.clip_tables import ClipTable, read_clip_table
 from ramer.data.corpus import UNLABELLED, cut_faults
+from ramer.data.label_tables import class_names, read_label_table
 from ramer.data.pairing import pair_names
-from ramer.data.prepared import SPLITS
 from ramer.errors import CorpusError
 from ramer.extraction.clips import without_suffix
 from ramer.extraction.feature_files import FeatureStore
@@ -40,25 +37,20 @@ def pack_corpus(features: Path, labels: Path, out: Path) -> None:
     """
     manifest = Manifest.read(features / FILE_NAME)
     table = read_label_table(labels)
-    columns = table.columns
     rows = [(number, row | {"clip": without_suffix(row["clip"], manifest.clips)}) for number, row in table.rows]
     _check(rows, manifest, labels)
-    names = sorted({row["label"].strip() for _, row in rows} - {""})
-    clips = [row["clip"] for _, row in rows]
+    names, clips = class_names(table), [row["clip"] for _, row in rows]
     for note in (*table.notes, *_left_out(clips, manifest, labels)):
         log.warning("%s", note)
-    written = [row["label"].strip() for _, row in rows]
+    numbers = [names.index(row["label"]) if row["label"] else UNLABELLED for _, row in rows]
     arrays = {
         "ids": np.array(clips),
-        "label": np.array([names.index(label) if label else UNLABELLED for label in written], dtype=np.int64),
+        "label": np.array(numbers, dtype=np.int64),
         "label_names": np.array(names),
     }
-    if "split" in columns:
-        arrays["split"] = np.array([_split(row) for _, row in rows])
-    elif "" in written:
-        arrays["split"] = np.array(["train" if label else "pool" for label in written])
-    if "speaker" in columns:
-        arrays["speaker"] = np.array([row["speaker"].strip() for _, row in rows])
+    for column in ("split", "speaker"):
+        if column in table.columns:
+            arrays[column] = np.array([row[column] for _, row in rows])
     store = FeatureStore(features, manifest)
     for modality in manifest.settings.modalities:
         if modality in manifest.dims:
@@ -72,36 +64,9 @@ def pack_corpus(features: Path, labels: Path, out: Path) -> None:
         np.savez(file, allow_pickle=False, **arrays)
 
 
-def read_label_table(labels: Path) -> ClipTable:
-    """A table of labels whose labels are classes and whose splits are known; whether its clips exist is not looked at.
-
-    Raises:
-        CorpusError: as ``pack_corpus``.
-    """
-    table = read_clip_table(labels, required=("clip", "label"), optional=("speaker", "split"))
-    if not table.rows:
-        raise CorpusError(f"{labels}: no row, expected one per clip")
-    rows = Counter(row["label"].strip() for _, row in table.rows if row["label"].strip())
-    faults = [f"{labels}: label: {fault}" for fault in class_faults(sorted(rows), rows)]
-    if not faults and len(rows) < 2:
-        faults = [f"{labels}: label: expected at least two classes, got {len(rows)}"]
-    faults += [
-        f"{labels}: row {number}: split: {row['split']!r}, expected one of {', '.join(SPLITS)}"
-        for number, row in table.rows
-        if "split" in row and _split(row) not in SPLITS
-    ]
-    if faults:
-        raise CorpusError(cut_faults(faults))
-    return table
-
-
 def _left_out(clips: list[str], manifest: Manifest, labels: Path) -> list[str]:
     pairing = pair_names(clips, manifest.clips.keys())
     return [f"{labels}: {pairing.said('rows', 'clips that were extracted')}"] if pairing.unused else []
-
-
-def _split(row: dict[str, str]) -> str:
-    return row["split"].strip() if row["label"].strip() else "pool"
 
 
 def _check(rows: list[tuple[int, dict[str, str]]], manifest: Manifest, labels: Path) -> None:

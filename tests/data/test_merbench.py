@@ -396,3 +396,23 @@ def test_genuine_label_files(
     else:
         assert corpus.rows == 5531
         assert set(corpus.speakers) == {f"session{i}" for i in range(1, 6)}
+
+
+def test_a_label_table_stands_in_for_the_label_file(merbench: Callable[..., Any], tmp_path: Path) -> None:
+    run = merbench(MER, dataset="other", label_file="labels.csv")
+    rows = [f"{clip},{e['emo']},s{i % 4},{m[:-7]}" for m, c in MER.items() for i, (clip, e) in enumerate(c.items())]
+    rows[5] = f"{rows[5].split(',')[0]},,s1,train"
+    (tmp_path / "merbench" / "labels.csv").write_text("clip,label,speaker,split\n" + "\n".join(rows) + "\n")
+    corpus = run()
+    assert corpus.ids.tolist() == [clip for member in MER.values() for clip in member]
+    assert corpus.label_names == ("angry", "happy", "neutral")
+    assert _sizes(corpus) == [19, 6, 7, 1]
+    assert corpus.speakers[:3].tolist() == ["s0", "s1", "s2"]
+    assert corpus.info["group_name"] == "speaker"
+    (tmp_path / "merbench" / "labels.csv").write_text("clip,label\n../x,a\ny,b\ny,b\n")
+    with pytest.raises(CorpusError) as caught:
+        run()
+    assert [fault.split("labels.csv: ")[1] for fault in caught.value.faults] == [
+        "row 2: clip: '../x': a name must not be absolute or hold empty, '.' or '..' parts",
+        "row 4: clip: 'y' was named before",
+    ]
