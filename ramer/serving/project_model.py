@@ -18,9 +18,10 @@ from ramer.modalities import MODALITIES
 from ramer.project import Project
 from ramer.retrieval.indexes import database_rows
 from ramer.retrieval.states import StatesTable
-from ramer.serving.database import DatabaseTable, read_array, refuse_torn
+from ramer.serving.database import DatabaseTable, read_array
 from ramer.serving.description import ModelDescription, RetrievalSettings, TrainedOn
 from ramer.serving.model import ModelFiles
+from ramer.serving.torn import refuse_torn
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""Tables of clips in, tables of predictions out: what a CSV and a JSON answer hold."""
+"""Records of clips in, one record of a prediction out for each: what a CSV and a JSON answer hold."""
 
 from __future__ import annotations
 
@@ -24,6 +24,26 @@ def prediction_csv(ids: list[str], prediction: Prediction) -> pd.DataFrame:
     return table
 
 
+def read_records(given: object) -> pd.DataFrame:
+    """Clips as a table, from what MLflow makes of a request: a table, a record of columns, or a list of records.
+
+    Raises:
+        RamerError: anything else, or columns of different lengths.
+    """
+    if isinstance(given, pd.DataFrame):
+        return given
+    if isinstance(given, dict):
+        columns = {str(n): list(c) if isinstance(c, list | tuple | np.ndarray) else [c] for n, c in given.items()}
+        sizes = {name: len(cells) for name, cells in columns.items()}
+        if len(set(sizes.values())) > 1:
+            told = ", ".join(f"{name} {size}" for name, size in sizes.items())
+            raise RamerError(f"expected columns of one length, got {told}")
+        return pd.DataFrame(columns)
+    if isinstance(given, list) and all(isinstance(record, dict) for record in given):
+        return pd.DataFrame.from_records(given, index=range(len(given)))
+    raise RamerError(f"expected records of {', '.join(MODALITIES)}, got {type(given).__name__}")
+
+
 def predict_table(predictor: Predictor, clips: pd.DataFrame, neighbours: bool = False) -> pd.DataFrame:
     """Predictions of clips whose features are lists in the columns audio, video and text.
 
@@ -35,7 +55,8 @@ def predict_table(predictor: Predictor, clips: pd.DataFrame, neighbours: bool = 
         One row per clip: available, missing (names), predicted, ``p/<label>`` and, if asked for, neighbours.
 
     Raises:
-        RamerError: as ``Predictor.predict``, or a list of another length than the model's; the row is named.
+        RamerError: as ``Predictor.predict``, a field that is no modality, or what is no list of as many numbers as the
+            model takes; field and row are named.
 
     Example:
         >>> from ramer import Predictor
@@ -44,11 +65,12 @@ def predict_table(predictor: Predictor, clips: pd.DataFrame, neighbours: bool = 
         >>> predict_table(predictor, clips)[["available", "missing"]].values.tolist()
         [['a', ['video', 'text']]]
     """
-    faults: list[str] = []
+    known = ", ".join(MODALITIES)
+    faults = [f"{name}: no such field, expected {known}" for name in clips if name not in MODALITIES][:MOST_NAMED]
+    faults += [f"{name}: given more than once" for name in clips.columns[clips.columns.duplicated()]]
+    if faults:
+        raise RamerError(faults)
     features = {m: _column(clips[m], m, predictor.dims[m], faults) for m in MODALITIES if m in clips}
-    faults += [
-        f"{name}: no such modality, expected {', '.join(MODALITIES)}" for name in clips if name not in MODALITIES
-    ]
     if faults:
         raise RamerError(faults)
     if all(vectors is None for vectors in features.values()):  # no column at all is no fault here: a clip with nothing
@@ -78,13 +100,12 @@ def _column(cells: pd.Series, modality: str, dim: int, faults: list[str]) -> np.
     held = 0
     wrong: list[str] = []
     for row, cell in enumerate(cells):
-        if _is_missing(cell):
+        given = _array(cell)
+        if _is_missing(given):
             continue
         held += 1
-        given = np.asarray(cell)
         if given.shape != (dim,) or given.dtype.kind not in "fiu":
-            size = len(given) if given.ndim == 1 else f"shape {given.shape}"
-            wrong.append(f"{modality}: row {row}: expected {dim} numbers or null, got {size}")
+            wrong.append(f"{modality}: row {row}: expected {dim} numbers or null, got {_told(given)}")
         else:
             with np.errstate(over="ignore"):  # what becomes infinite is refused by the model
                 vectors[row] = given
@@ -92,5 +113,24 @@ def _column(cells: pd.Series, modality: str, dim: int, faults: list[str]) -> np.
     return vectors if held else None
 
 
-def _is_missing(cell: Any) -> bool:
+def _array(cell: Any) -> np.ndarray:
+    """A cell as an array, of objects where it is no matrix of one kind."""
+    try:
+        return np.asarray(cell)
+    except (ValueError, TypeError, RecursionError):  # lists of different lengths, or too deep
+        return np.empty(1, dtype=object)
+
+
+def _told(given: np.ndarray) -> str:
+    """What a cell is that is no vector of the right length, in a few words."""
+    if given.dtype.kind not in "fiu":
+        return "something that is no list of numbers"
+    return f"{len(given)}" if given.ndim == 1 else f"numbers of shape {given.shape}"
+
+
+def _is_missing(given: np.ndarray) -> bool:
+    """None or NaN, as tables write what is not there."""
+    if given.ndim:
+        return False
+    cell = given.item()
     return cell is None or cell is pd.NA or (isinstance(cell, float) and cell != cell)

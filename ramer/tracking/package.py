@@ -10,7 +10,7 @@ import faiss
 import numpy as np
 import pandas as pd
 from mlflow.models import ModelSignature
-from mlflow.types.schema import AnyType, Array, ColSpec, DataType, Object, ParamSchema, ParamSpec, Property, Schema
+from mlflow.types.schema import Array, ColSpec, DataType, Object, ParamSchema, ParamSpec, Property, Schema
 
 import ramer
 from ramer.data.prepared import PreparedCorpus
@@ -46,7 +46,11 @@ def package_model(exported: Path, out: Path, example: dict[str, np.ndarray]) -> 
             signature=_signature(description),
             input_example=(pd.DataFrame(row), {"neighbours": False}),
             pip_requirements=[f"ramer=={ramer.__version__}", *(f"{name}=={version(name)}" for name in _REQUIREMENTS)],
-            metadata={"corpus": description.corpus.model_dump(), "method": description.method},
+            metadata={
+                "corpus": description.corpus.model_dump(),
+                "method": description.method,
+                "inputs": {m: dim for m, dim in description.dims.items() if dim},  # numbers in a list, or null
+            },
         )
 
 
@@ -58,9 +62,8 @@ def example_of(corpus: PreparedCorpus) -> dict[str, np.ndarray]:
 
 
 def _signature(description: ModelDescription) -> ModelSignature:
-    # Lists of numbers, which prediction itself checks: as Array(double) MLflow would refuse a vector of whole numbers,
-    # and a record that leaves a modality out where another one has it.
-    held = [m for m in MODALITIES if description.dims[m]]
+    # No inputs: MLflow would drop whatever field they do not name, without a word to the client. Prediction checks what
+    # it is given, and the metadata says what it takes.
     near = Object(
         [
             Property("target", DataType.string),
@@ -70,7 +73,6 @@ def _signature(description: ModelDescription) -> ModelSignature:
         ]
     )
     return ModelSignature(
-        inputs=Schema([ColSpec(AnyType(), m, required=False) for m in held]),
         outputs=Schema(
             [
                 ColSpec(DataType.string, "available"),

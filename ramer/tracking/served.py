@@ -10,7 +10,7 @@ from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from ramer.errors import RamerError
-from ramer.serving.records import predict_table
+from ramer.serving.records import predict_table, read_records
 
 
 class ServedModel(PythonModel):
@@ -26,7 +26,8 @@ class ServedModel(PythonModel):
         self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
     ) -> pd.DataFrame:
         try:
-            return predict_table(self.predictor, model_input, neighbours=bool((params or {}).get("neighbours")))
+            clips = read_records(model_input)  # some requests reach us as a dict or a list, whatever the hint says
+            return predict_table(self.predictor, clips, neighbours=bool((params or {}).get("neighbours")))
         except RamerError as error:  # what the server answers with 400 and this text
             raise MlflowException.invalid_parameter_value("; ".join(error.faults)) from None
 
