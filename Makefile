@@ -38,7 +38,7 @@ repro: $(INSTALLED) ## Run what is out of date in the pipeline and print the com
 	dvc repro
 	@ramer report
 
-test: $(DEVELOPING) lint ## Check style, types and layers, then run every test
+test: $(DEVELOPING) lint docs ## Check style, types, layers and documentation, then run every test
 	pytest -q $(PYTEST)
 
 lint: $(DEVELOPING)
@@ -46,6 +46,9 @@ lint: $(DEVELOPING)
 	ruff format --check .
 	mypy
 	lint-imports
+
+docs: $(DEVELOPING) ## Build the documentation in build/docs; a warning is an error
+	sphinx-build --fail-on-warning --keep-going --quiet --builder html docs build/docs
 
 ui: $(INSTALLED) ## Open the tracked experiments in MLflow on 127.0.0.1
 	@python -m ramer.tracking ui --server http://127.0.0.1:$(PORT)
