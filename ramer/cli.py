@@ -19,6 +19,7 @@ from ramer.commands.neighbours import neighbours
 from ramer.commands.predict import predict
 from ramer.commands.promote import promote
 from ramer.commands.report import report
+from ramer.credentials import without_credentials
 from ramer.errors import RamerError, in_one_line
 
 app = typer.Typer(
@@ -54,13 +55,13 @@ def plain_errors(command: Callable[..., Any]) -> Callable[..., Any]:
             return command(*args, **kwargs)
         except RamerError as error:
             for line in error.faults:
-                print(f"error: {line}", file=sys.stderr)
+                print(f"error: {without_credentials(line)}", file=sys.stderr)
             raise typer.Exit(2) from None
         except BrokenPipeError:  # whoever reads has enough; Python would complain again as it leaves
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
         except OSError as error:
-            print(f"error: {in_one_line(error)}", file=sys.stderr)
+            print(f"error: {without_credentials(in_one_line(error))}", file=sys.stderr)
             raise typer.Exit(2) from None
 
     return wrapped

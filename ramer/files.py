@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import math
@@ -14,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
+from numpy.lib.format import open_memmap
 
 _METADATA_KEY = "ramer"  # safetensors keeps bytes stable only with a single metadata key
 
@@ -130,6 +133,22 @@ def read_tensors(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any
     with safe_open(path, framework="numpy") as file:
         metadata = json.loads((file.metadata() or {}).get(_METADATA_KEY, "{}"))
         return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118
+
+
+def map_new_array(path: str | Path, dtype: npt.DTypeLike, shape: tuple[int, ...]) -> np.memmap:
+    """A new ``.npy`` of zeros, memory-mapped.
+
+    Raises:
+        OSError: the disk has no room for all of it; found out later, in the middle of writing, it ends the process.
+    """
+    array = open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    with open(path, "r+b") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):  # this file system cannot tell
+                raise OSError(error.errno, error.strerror, str(path)) from None
+    return array
 
 
 def digest_file(path: str | Path) -> str:

@@ -18,6 +18,7 @@ _lent: set[str] = set()
 # Read by MLflow when it is imported.
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["DO_NOT_TRACK"] = "true"
+os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # which would show a password in the address
 
 
 def main_workspace(environment: Mapping[str, str], root: Path) -> Path:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Literal
 
 from ramer.config import load_config
-from ramer.errors import ConfigError, RamerError
+from ramer.credentials import PlainFormatter, without_credentials
+from ramer.errors import ConfigError, RamerError, in_one_line
 from ramer.modalities import MODALITIES
 from ramer.pipeline.origin import advise
 from ramer.project import Project
@@ -23,7 +24,9 @@ def run(stage: Callable[..., None], *, per: Literal["modality", "method"] | None
         per: what the one argument of the command line names.
         computes: a stage that computes nothing is spared the seconds that fixing its threads takes.
     """
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler()
+    handler.setFormatter(PlainFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("faiss").setLevel(logging.WARNING)  # it tells which build it tried, line by line
     project, arguments = Project(), sys.argv[1:]
     try:
@@ -34,7 +37,10 @@ def run(stage: Callable[..., None], *, per: Literal["modality", "method"] | None
         stage(config, project, *arguments)
     except RamerError as error:
         for line in advise(error, project):
-            print(f"error: {line}", file=sys.stderr)
+            print(f"error: {without_credentials(line)}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        print(f"error: {without_credentials(in_one_line(error))}", file=sys.stderr)
         sys.exit(2)
 
 

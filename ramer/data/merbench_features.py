@@ -20,6 +20,7 @@ from ramer.data.names import is_of_the_system
 from ramer.data.npy import MOST_BYTES, UNREADABLE, read_array
 from ramer.data.pairing import Pairing, pair_names
 from ramer.errors import CorpusError
+from ramer.files import map_new_array
 
 _READERS = 8  # threads; the work is waiting for the disk
 _ABSENT = (-1, -1)
@@ -229,4 +230,4 @@ def _memmap(path: Path, dtype: type, shape: tuple[int, ...]) -> np.memmap:
                 return array
         except UNREADABLE:
             path.unlink()
-    return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    return map_new_array(path, dtype, shape)

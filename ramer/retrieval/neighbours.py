@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from ramer.config import Retrieval
 from ramer.data.prepared import PreparedCorpus, Replicate
 from ramer.errors import RetrievalError, StaleError
-from ramer.files import atomic_directory, read_json, write_json
+from ramer.files import atomic_directory, map_new_array, read_json, write_json
 from ramer.modalities import MODALITIES
 from ramer.progress import track
 from ramer.retrieval.diagnostics import average, diagnose
@@ -202,8 +202,8 @@ def _write_lists(asked: _Asked, folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """Search in batches straight into memory-mapped files; returns rows and scores, memory-mapped."""
     corpus, table, queries, width = asked.corpus, asked.table, asked.queries, asked.settings.width
     shape = (len(corpus.replicates), len(queries), width)
-    rows = np.lib.format.open_memmap(folder / "rows.npy", mode="w+", dtype=np.int32, shape=shape)
-    scores = np.lib.format.open_memmap(folder / "scores.npy", mode="w+", dtype=np.float32, shape=shape)
+    rows = map_new_array(folder / "rows.npy", np.int32, shape)
+    scores = map_new_array(folder / "scores.npy", np.float32, shape)
     rows[:], scores[:] = -1, np.nan
     codes = exclusion_codes(corpus.groups, asked.settings.exclude)
     holding = np.flatnonzero(corpus.available[queries, MODALITIES.index(table.modality)])

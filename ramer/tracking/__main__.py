@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 from ramer.config import load_config
-from ramer.errors import RamerError
+from ramer.credentials import without_credentials
+from ramer.errors import RamerError, in_one_line
 from ramer.tracking import experiment_link
 
 
@@ -21,7 +22,11 @@ def main() -> None:
     try:
         link = experiment_link(load_config().tracking.experiment, os.environ, Path.cwd(), arguments.server)
     except RamerError as error:
-        sys.exit("\n".join(f"error: {line}" for line in error.faults))
+        sys.stderr.writelines(f"error: {without_credentials(line)}\n" for line in error.faults)
+        sys.exit(2)
+    except OSError as error:
+        sys.stderr.write(f"error: {without_credentials(in_one_line(error))}\n")
+        sys.exit(2)
     sys.stdout.write(link + "\n")
 
 

@@ -22,6 +22,10 @@ _AGAIN_SECONDS = 10.0
 _PORTS = {"http": 80, "https": 443}
 
 
+class OverdueError(BaseException):
+    """The time that is allowed is over. What stands between catches an ``Exception`` and tries again."""
+
+
 class Waiting:
     """What is being done with the store, said every quarter of a minute.
 
@@ -40,7 +44,7 @@ class Waiting:
 
     @contextlib.contextmanager
     def limited(self) -> Iterator[None]:
-        """Say what is being done as long as the context lasts, and end it by a ``TimeoutError`` after ``timeout_s``.
+        """Say what is being done as long as the context lasts, and end it by an ``OverdueError`` after ``timeout_s``.
 
         Only the main thread can be interrupted: in another one the single requests alone have an end.
         """
@@ -61,7 +65,7 @@ class Waiting:
 
         def ring(_signal: int, _frame: FrameType | None) -> None:
             self.overdue = True
-            raise TimeoutError(f"not done after {self.timeout_s:.0f} s")
+            raise OverdueError(f"not done after {self.timeout_s:.0f} s")
 
         before = signal.signal(signal.SIGALRM, ring)
         signal.setitimer(signal.ITIMER_REAL, self.timeout_s, _AGAIN_SECONDS)

@@ -72,7 +72,7 @@ def digest_inputs(config: Config, root: Path) -> str:
     files = _experiment_files(config, root)
     for method in config.methods:
         files |= {f"{method}/{name}": path for name, path in _method_files(method, root).items()}
-    sha = hashlib.sha256(json.dumps(config.model_dump(mode="json"), sort_keys=True).encode())
+    sha = hashlib.sha256(json.dumps(_parameters(config), sort_keys=True).encode())
     for name in sorted(files.keys() - {"dvc.lock", "params.yaml"}):
         content = digest_file(files[name]) if files[name].is_file() else "missing"
         sha.update(f"{name}\0{content}\0".encode())
@@ -103,8 +103,13 @@ def read_record(config: Config, root: Path) -> Record:
         if key in part.metrics
     }
     history = [point for m in MODALITIES for point in _encoder_history(m, root)]
-    experiment = Part(flatten(config.model_dump(mode="json")), metrics, history, shared)
+    experiment = Part(flatten(_parameters(config)), metrics, history, shared)
     return Record(experiment, _read_corpus(config, root), methods, tags)
+
+
+def _parameters(config: Config) -> dict[str, Any]:
+    """All parameters but the patience with the store: a retry with more of it completes the same run."""
+    return config.model_dump(mode="json", exclude={"tracking": {"timeout_s"}})
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

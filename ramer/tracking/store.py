@@ -20,7 +20,7 @@ from ramer.credentials import without_credentials
 from ramer.errors import in_one_line
 from ramer.mlflow_address import defaults, is_server, main_workspace, sqlite_fault, sqlite_file, tracking_uri
 from ramer.project import Project
-from ramer.tracking.patience import Waiting, probe
+from ramer.tracking.patience import OverdueError, Waiting, probe
 from ramer.tracking.sqlite_store import StoreError, make_ready
 
 log = logging.getLogger(__name__)
@@ -91,12 +91,12 @@ def open_store(
                     raise StoreError(f"{error}; install it beside ramer") from error
             with defaults(_AFTERWARDS):
                 yield store
+    except OverdueError as error:
+        raise StoreError(
+            f"{waiting.doing}: not done after {timeout_s:.0f} s, which tracking.timeout_s allows; what has been "
+            "logged is kept, a retry goes on from there"
+        ) from error
     except _FAULTS as error:
-        if waiting.overdue:
-            raise StoreError(
-                f"{waiting.doing}: not done after {timeout_s:.0f} s, which tracking.timeout_s allows; what has been "
-                "logged is kept, a retry goes on from there"
-            ) from error
         raise StoreError(_one_line(error, environment)) from error
 
 

@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
-from numpy.lib.format import open_memmap
 
 from ramer.config import Dump, Encoder
 from ramer.data.prepared import PreparedCorpus, Replicate, Scaler
 from ramer.digests import sealed_directory
 from ramer.errors import ModelError, StaleError
-from ramer.files import digest_file, read_json, write_json
+from ramer.files import digest_file, map_new_array, read_json, write_json
 from ramer.nn.encoder import UnimodalEncoder
 from ramer.progress import track
 from ramer.training.checkpoints import build_encoder, describe_encoder, load_described_encoder
@@ -177,7 +176,7 @@ def encode(
 
 def _create(path: Path, corpus: PreparedCorpus, width: int) -> np.memmap:
     shape = (len(corpus.replicates), corpus.rows, width)
-    return open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+    return map_new_array(path, np.float32, shape)
 
 
 def _read_summary(path: Path, corpus: PreparedCorpus, modality: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -25,6 +26,19 @@ def small_disk(folder: Path, size: int) -> Iterator[Path]:
 def make_read_only(folder: Path) -> None:
     """A ``small_disk`` as it is from now on."""
     _mount("-o", "remount,ro", folder)
+
+
+def resize(folder: Path, size: int) -> None:
+    """Give a ``small_disk`` another size in bytes."""
+    _mount("-o", f"remount,size={size}", folder)
+
+
+def fill(folder: Path, free: int) -> Path:
+    """Write a file that leaves about ``free`` bytes: what to delete for the rest."""
+    filler = folder / "filler"
+    with open(filler, "wb") as file:
+        os.posix_fallocate(file.fileno(), 0, max(shutil.disk_usage(folder).free - free, 1))
+    return filler
 
 
 def _mount(*arguments: str | Path) -> None:

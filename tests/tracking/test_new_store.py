@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
-import shutil
 import signal
 import sqlite3
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from ramer.files import read_json
+from tests.support.disks import resize, small_disk
 from tests.support.tracked import Workspace, start
 from tests.support.tree import METHODS
 
@@ -104,39 +103,20 @@ def test_four_workspaces_may_touch_one_new_store_at_once(
     assert {run.info.status for run in found} == {"FINISHED"}
 
 
-@contextlib.contextmanager
-def small_disk(folder: Path, size: str) -> Iterator[Callable[[str], None]]:
-    """A file system of its own for ``folder``; yields what gives it another size."""
-    if os.geteuid() != 0 or shutil.which("mount") is None:
-        pytest.skip("mounting a small file system takes root")
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", folder], capture_output=True)
-    if mounted.returncode != 0:
-        pytest.skip(f"cannot mount a small file system: {mounted.stderr.decode().strip()}")
-
-    def resize(other: str) -> None:
-        subprocess.run(["mount", "-o", f"remount,size={other}", folder], check=True)
-
-    try:
-        yield resize
-    finally:
-        subprocess.run(["umount", "--lazy", folder], check=True)  # MLflow keeps its database open
-
-
 def test_a_disk_that_is_full_at_the_first_run_costs_one_warning_and_no_more(
     untouched: Workspace, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with small_disk(tmp_path / "full", "400k") as resize:
-        uri = f"sqlite:///{tmp_path / 'full' / 'mlflow.db'}"
+    with small_disk(tmp_path / "full", 400_000) as disk:
+        uri = f"sqlite:///{disk / 'mlflow.db'}"
         with caplog.at_level(logging.WARNING):
             untouched.track(MLFLOW_TRACKING_URI=uri)
         (line,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
         assert "NOT logged to MLflow" in line
         assert "disk" in line
-        resize("100m")
+        resize(disk, 100_000_000)
         untouched.track(MLFLOW_TRACKING_URI=uri)
         assert read_json(untouched.receipt)["logged"] is True
-        (run,) = Workspace(untouched.root, tmp_path / "full").runs()
+        (run,) = Workspace(untouched.root, disk).runs()
         assert run.info.status == "FINISHED"
 
 

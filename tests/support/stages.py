@@ -1,0 +1,25 @@
+"""Stages as DVC starts them: processes of their own in a project."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.closure import ROOT
+
+# A small project's stages with their items, in the order of the pipeline.
+STAGES = ("prepare", "pretrain audio", "dump audio", "index audio", "retrieve audio", "train ramer", "evaluate ramer")
+
+
+def start_stage(project: Path, stage: str, **environment: str) -> subprocess.Popen[str]:
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_"))}
+    return subprocess.Popen(
+        [sys.executable, "-m", f"stages.{stage.split()[0]}", *stage.split()[1:]],
+        cwd=project,
+        env={**inherited, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
