@@ -78,7 +78,7 @@ def in_one_line(error: OSError) -> str:
     advice = _ADVICE.get(error.errno or 0)
     # NumPy counts what it could write of an array, and loses the reason.
     if error.errno is None and "requested and" in str(error):
-        reason, advice = f"cannot be written whole ({error})", _ADVICE[errno.ENOSPC]
+        reason, advice = f"{error}: cannot be written whole", _ADVICE[errno.ENOSPC]
     else:
         reason = " ".join((error.strerror or str(error) or type(error).__name__).split())
     named = f"{error.filename}: {reason}" if error.filename is not None else reason

@@ -63,6 +63,8 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
         yield temporary
         temporary.replace(target)
     except OSError as error:
+        if error.errno is None:  # NumPy's own, in words
+            raise OSError(f"{target}: {error}") from None
         if error.filename in (None, str(temporary)):  # a full disk does not say where
             error.filename = str(target)
         raise
