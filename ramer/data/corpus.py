@@ -37,14 +37,17 @@ class RawCorpus:
     """Rows of a corpus and streams of their features, in one row order.
 
     Attributes:
-        name: what results call the corpus. source: the file that a fault in its rows is reported against.
-        ids: str [rows]. speakers: str or None [rows], the group that no split and no neighbour list may share.
+        name: what results call the corpus.
+        source: the file that a fault in its rows is reported against.
+        ids: str [rows].
+        speakers: str or None [rows], the group that no split and no neighbour list may share.
         labels: int64 [rows], positions in ``label_names``, ``UNLABELLED`` where there is none.
         splits: str [rows], train, val, test or pool; None where the corpus names no split.
         sources: per modality its stream, None where the corpus lacks it.
         group_name: what ``speakers`` holds (speaker, video, dialogue, session), None where nothing.
         expected: what a fault says that a corpus without any modality should have held.
-        provenance: where it came from, for ``corpus.json``. notes: what a reader of results should know.
+        provenance: where it came from, for ``corpus.json``.
+        notes: what a reader of results should know.
         release: frees what the reader kept on disk, called once the corpus is written.
     """
 

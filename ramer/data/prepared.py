@@ -61,7 +61,8 @@ class PreparedCorpus:
     """``data/prepared`` with features memory-mapped.
 
     Attributes:
-        ids: str [rows]. groups: int64 [rows], the speaker's number or -1 where unnamed.
+        ids: str [rows].
+        groups: int64 [rows], the speaker's number or -1 where unnamed.
         available: bool [rows, 3], naturally held modalities in the order of ``MODALITIES``.
         split_codes: int8 [replicates, rows], positions in ``SPLITS``.
 

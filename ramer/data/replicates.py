@@ -25,9 +25,11 @@ class ReplicatePlan:
     """Splits of every (fold, seed).
 
     Attributes:
-        pairs: (fold, seed) in order. codes: int8 [replicates, rows], positions in ``SPLITS``.
+        pairs: (fold, seed) in order.
+        codes: int8 [replicates, rows], positions in ``SPLITS``.
         overlaps: per fold, how many groups two splits share.
-        budget: what the label budget left out, None where there is none. notes: what a reader of results should know.
+        budget: what the label budget left out, None where there is none.
+        notes: what a reader of results should know.
     """
 
     pairs: tuple[tuple[int, int], ...]

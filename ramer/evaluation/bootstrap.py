@@ -31,8 +31,10 @@ class Clusters:
     """What is resampled.
 
     Attributes:
-        of_row: cluster of each test row, by id. folds: fold of each cluster [clusters].
-        unit: what a cluster is, in words. notes: what a reader must know about the choice.
+        of_row: cluster of each test row, by id.
+        folds: fold of each cluster [clusters].
+        unit: what a cluster is, in words.
+        notes: what a reader must know about the choice.
     """
 
     of_row: dict[str, int]

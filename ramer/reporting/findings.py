@@ -21,12 +21,14 @@ class Findings:
     """Names and comparisons that the words are built from.
 
     Attributes:
-        best: best deployable method on validation. baseline: the best of those without retrieval.
+        best: best deployable method on validation.
+        baseline: the best of those without retrieval.
         top: deployable method with the highest test score, which may be another by luck.
         retrieval: best deployable retrieval method on validation, None without one.
         ceiling: the method that sees what is missing, None without one.
         retrieval_gain: retrieval against the baseline per condition and avg6, empty if there is nothing to compare.
-        as_good: deployable methods that the test rows cannot tell from ``best``. better: those that they put ahead.
+        as_good: deployable methods that the test rows cannot tell from ``best``.
+        better: those that they put ahead.
         product: name of the product of unimodal regressions; product_gaps: every method against it on avg6.
         control_gain: retrieval on avg6 against itself with a shuffled database or, where that was not run, against
             randomly drawn neighbours.

@@ -42,8 +42,10 @@ class MethodResults:
     """One method's results.
 
     Attributes:
-        description: ``method.json``. metrics: ``metrics.json``, NaN where a metric is not defined.
-        predictions: ``predictions.parquet``. confusion: counts [true, predicted] per condition.
+        description: ``method.json``.
+        metrics: ``metrics.json``, NaN where a metric is not defined.
+        predictions: ``predictions.parquet``.
+        confusion: counts [true, predicted] per condition.
         history: ``history.csv`` of its training, empty where there is none.
     """
 
@@ -59,7 +61,8 @@ class Results:
     """All listed methods, the corpus they were scored on and how retrieval did there.
 
     Attributes:
-        corpus: ``corpus.json``. groups: speaker, video or dialogue per id, None where unnamed.
+        corpus: ``corpus.json``.
+        groups: speaker, video or dialogue per id, None where unnamed.
         encoders: ``history.csv`` per modality that was pretrained.
         purity: ``diagnostics.json`` per modality that was searched.
     """

@@ -81,7 +81,8 @@ class ModelDescription(Section):
 
     Attributes:
         format: of this file and the folder around it.
-        method: its name in the project. type: of the method.
+        method: its name in the project.
+        type: of the method.
         retrieves: whether it has a database.
         inputs: what its batches hold (``ramer.inputs``).
         label_names: the classes in order.

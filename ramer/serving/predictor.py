@@ -48,8 +48,10 @@ class Prediction:
     """What a model says of n clips.
 
     Attributes:
-        labels: [n] class names. probabilities: float64 [n, classes], averaged over replicates.
-        label_names: the classes in order. available: bool [n, 3], what each clip held.
+        labels: [n] class names.
+        probabilities: float64 [n, classes], averaged over replicates.
+        label_names: the classes in order.
+        available: bool [n, 3], what each clip held.
         neighbours: per clip, the clips that stood in for what it lacks (of the first replicate); empty unless asked.
 
     Example:
