@@ -19,16 +19,17 @@ import numpy as np
 
 from benchmarks._run import best_seconds, parser, report, say
 from ramer.config import Config, Index, parse_config
-from ramer.data.preparation import prepare
 from ramer.data.prepared import PreparedCorpus
 from ramer.data.synthetic import read_synthetic
+from ramer.pipeline.prepare import prepare
+from ramer.pipeline.pretrain import pretrain
+from ramer.project import Project
 from ramer.retrieval.indexes import DatabaseIndex, fill_index
 from ramer.retrieval.search import search
 from ramer.retrieval.states import l2_normalise
 from ramer.seeding import set_threads
 from ramer.training.checkpoints import load_encoder
 from ramer.training.encoding import encode
-from ramer.training.pretraining import pretrain
 
 HIDDEN, WIDTH, EPOCHS, LABELLED = 256, 5, 12, 5030
 QUERIES = 1000
@@ -49,11 +50,11 @@ def preset(pool: int) -> Config:
 
 def make_states(pool: int, folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """Raw states [pool, 256] of pool clips that hold the modality, memory-mapped, and of the test clips [q, 256]."""
-    config = preset(0)
-    prepare(config, folder / "prepared")
-    pretrain(config, "audio", folder / "prepared", folder / "encoders")
-    encoder, scaler = load_encoder(folder / "encoders" / "fold0_seed0.safetensors")
-    corpus = PreparedCorpus.open(folder / "prepared")
+    config, project = preset(0), Project(folder)
+    prepare(config, project)
+    pretrain(config, project, "audio")
+    encoder, scaler = load_encoder(project.encoder("audio", "fold0_seed0"))
+    corpus = PreparedCorpus.open(project.prepared)
     test = corpus.rows_in(corpus.replicates[0], "test")[:QUERIES]
     queries = encode(encoder, scaler, corpus.features["audio"][test])[0]
     path, filled = folder / "states.npy", 0

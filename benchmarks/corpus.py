@@ -23,8 +23,9 @@ import numpy as np
 from benchmarks._run import parser, report, say
 from benchmarks.memory import anonymous_kilobytes
 from ramer.config import Config, parse_config
-from ramer.data.preparation import prepare
 from ramer.modalities import MODALITIES
+from ramer.pipeline.prepare import prepare
+from ramer.project import Project
 from ramer.seeding import generator
 
 DIMS = {"audio": 1024, "video": 768, "text": 5120}
@@ -42,7 +43,7 @@ def write_corpus(root: Path, clips: int) -> None:
         "train_corpus": {n: {"emo": LABELS[i % len(LABELS)], "val": -10} for i, n in enumerate(names[:labelled])},
         "test3_corpus": {n: {"emo": LABELS[0], "val": -10} for n in names[labelled:]},
     }
-    np.savez(root / "label.npz", **{key: np.array(value, dtype=object) for key, value in members.items()})
+    np.savez(root / "label.npz", **{key: np.array(value, dtype=object) for key, value in members.items()})  # type: ignore[arg-type]
     for m, dim in DIMS.items():
         folder = root / m
         folder.mkdir()
@@ -57,18 +58,18 @@ def make_config(root: Path) -> Config:
     return parse_config({"corpus": corpus, "prepare": {"seeds": [0]}, "methods": {"ramer": {"type": "ramer"}}})
 
 
-def timed(config: Config, out: Path, answer: Connection) -> None:
+def timed(config: Config, project: Project, answer: Connection) -> None:
     start = time.perf_counter()
     answer.send(0.0)  # the imports are done: the clock of a killed run starts here
-    prepare(config, out)
+    prepare(config, project)
     answer.send(time.perf_counter() - start)
 
 
-def run(config: Config, out: Path, kill_after: float | None = None) -> tuple[float, float]:
+def run(config: Config, project: Project, kill_after: float | None = None) -> tuple[float, float]:
     """Seconds, and peak anonymous MB, of ``prepare`` in a fresh process; killed after some seconds where asked."""
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=timed, args=(config, out, sender))
+    process = context.Process(target=timed, args=(config, project, sender))
     process.start()
     receiver.recv()
     start, peak = time.perf_counter(), 0
@@ -96,18 +97,18 @@ def plain_loop(root: Path, clips: int) -> float:
 def main() -> None:
     options = parser(__doc__, clips=3000).parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        root, out = Path(folder, "corpus"), Path(folder, "data", "prepared")
+        root, project = Path(folder, "corpus"), Project(Path(folder))
         root.mkdir()
         start = time.perf_counter()
         write_corpus(root, options.clips)
         say(f"written in {time.perf_counter() - start:.0f} s")
         config, files = make_config(root), len(DIMS) * options.clips
-        seconds, peak = run(config, out)
+        seconds, peak = run(config, project)
         loop = plain_loop(root, min(options.clips, 10_000)) * options.clips / min(options.clips, 10_000)
-        shutil.rmtree(out)
-        killed, _ = run(config, out, kill_after=seconds / 2)  # its clock starts where the imports end
-        assert not out.exists(), "a killed run left an output"
-        resumed, _ = run(config, out)
+        shutil.rmtree(project.prepared)
+        killed, _ = run(config, project, kill_after=seconds / 2)  # its clock starts where the imports end
+        assert not project.prepared.exists(), "a killed run left an output"
+        resumed, _ = run(config, project)
         figures = {
             "files": files,
             "seconds": seconds,

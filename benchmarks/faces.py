@@ -84,7 +84,8 @@ def faceless() -> list[Image]:
 
     folder = Path(skimage.__file__).parent / "data"
     files = [next(folder.glob(f"{name}.*")) for name in FACELESS]
-    return [cv2.cvtColor(cv2.imread(str(file)), cv2.COLOR_BGR2RGB) for file in files]
+    pictures = [cv2.imread(str(file)) for file in files]
+    return [cv2.cvtColor(picture, cv2.COLOR_BGR2RGB) for picture in pictures if picture is not None]
 
 
 def main() -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import multiprocessing
 import tempfile
 import time
-from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -22,12 +21,13 @@ import numpy as np
 from benchmarks._run import parser, report, say
 from benchmarks.memory import anonymous_kilobytes
 from ramer.config import Config, parse_config
-from ramer.data.preparation import prepare
-from ramer.retrieval.indexes import build_index
-from ramer.retrieval.neighbours import retrieve
+from ramer.pipeline.dump import dump
+from ramer.pipeline.index import index
+from ramer.pipeline.prepare import prepare
+from ramer.pipeline.pretrain import pretrain
+from ramer.pipeline.retrieve import retrieve
+from ramer.project import Project
 from ramer.seeding import set_threads
-from ramer.training.encoding import dump
-from ramer.training.pretraining import pretrain
 
 MODALITY, LABELLED, DIM = "audio", 1000, 128
 INTERVAL = 0.02
@@ -48,15 +48,11 @@ def make_config(pool: int, kind: str) -> Config:
 
 
 def step(name: str, config: Config, root: Path) -> None:
-    prepared, encoders, states, index = (root / n for n in ("prepared", "encoders", "states", "index"))
-    steps: dict[str, Callable[[], None]] = {
-        "prepare": lambda: prepare(config, prepared),
-        "pretrain": lambda: pretrain(config, MODALITY, prepared, encoders),
-        "dump": lambda: dump(config, MODALITY, prepared, encoders, states),
-        "index": lambda: build_index(config, MODALITY, prepared, states, index),
-        "retrieve": lambda: retrieve(config, MODALITY, prepared, states, index, root / "neighbours"),
-    }
-    steps[name]()
+    project = Project(root)
+    if name == "prepare":
+        return prepare(config, project)
+    stages = {"pretrain": pretrain, "dump": dump, "index": index, "retrieve": retrieve}
+    return stages[name](config, project, MODALITY)
 
 
 def timed(name: str, config: Config, root: Path, threads: int, answer: Connection) -> None:

@@ -36,7 +36,8 @@ class Peaks:
         self.seen: dict[str, tuple[float, float]] = {}
 
     def sample(self, root: int) -> None:
-        now, held = time.perf_counter(), defaultdict(int)
+        now = time.perf_counter()
+        held: dict[str, int] = defaultdict(int)
         for process in descendants(root):
             held[stage_of(process)] += anonymous_kilobytes(process)
         for stage, kilobytes in held.items():

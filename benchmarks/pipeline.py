@@ -23,6 +23,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from benchmarks._run import parser, report, say
+from ramer.project import Project
 
 ROOT = Path(__file__).resolve().parents[1]
 BINARIES = Path(sys.executable).parent
@@ -47,7 +48,7 @@ def make_empty(folder: Path) -> None:
     call(folder, "dvc", "init", "--quiet")
     for option in ("core.analytics", "core.check_update"):
         call(folder, "dvc", "config", option, "false")
-    (folder / "dvc.yaml").write_text("stages: {}\n")
+    Project(folder).pipeline.write_text("stages: {}\n")
 
 
 def make_project(folder: Path, stages: int) -> int:
@@ -84,7 +85,7 @@ def stand_in(stage: Any) -> str:
     for out in outs:
         if "." in out.rsplit("/", 1)[-1]:
             parts.append(f"mkdir -p $(dirname {out}) && echo '{{}}' > {out}")
-        elif out == "data/code":
+        elif out == Project().code.as_posix():
             parts.append("python -m stages.check")  # other stages depend on single files of it
         else:
             parts.append(f"mkdir -p {out} && echo 1 > {out}/stand-in")
@@ -104,16 +105,16 @@ def main() -> None:
         make_empty(root / "empty")
         numbers = {"default": make_project(root / "default", 0), "grown": make_project(root / "grown", options.stages)}
         say(f"stages: {numbers}")
-        runs = {
-            "empty": (root / "empty", "dvc", "repro"),
-            "default": (root / "default", "dvc", "repro"),
-            "grown": (root / "grown", "dvc", "repro"),
-            "dvc_version": (root / "empty", "dvc", "--version"),
-            "ramer_help": (ROOT, sys.executable, "-c", "from ramer.cli import app; app()", "--help"),
+        runs: dict[str, tuple[Path, list[str]]] = {
+            "empty": (root / "empty", ["dvc", "repro"]),
+            "default": (root / "default", ["dvc", "repro"]),
+            "grown": (root / "grown", ["dvc", "repro"]),
+            "dvc_version": (root / "empty", ["dvc", "--version"]),
+            "ramer_help": (ROOT, [sys.executable, "-c", "from ramer.cli import app; app()", "--help"]),
         }
         seconds: dict[str, list[float]] = {run: [] for run in runs}
         for _ in range(options.repeats):
-            for run, (folder, *command) in runs.items():
+            for run, (folder, command) in runs.items():
                 seconds[run].append(timed(folder, *command))
         medians = {run: statistics.median(values) for run, values in seconds.items()}
         figures = {

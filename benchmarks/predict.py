@@ -23,18 +23,18 @@ import numpy as np
 
 from benchmarks._run import parser, report, shares
 from ramer.config import load_config, parse_config
-from ramer.data.preparation import prepare
-from ramer.methods.shared.fitting import train_method
 from ramer.modalities import CONDITIONS, MODALITIES, condition_masks
-from ramer.retrieval.indexes import build_index
-from ramer.retrieval.neighbours import retrieve
+from ramer.pipeline.dump import dump
+from ramer.pipeline.index import index
+from ramer.pipeline.prepare import prepare
+from ramer.pipeline.pretrain import pretrain
+from ramer.pipeline.retrieve import retrieve
+from ramer.pipeline.train import train
+from ramer.project import Project
 from ramer.seeding import set_threads
 from ramer.serving.predictor import Predictor
-from ramer.training.encoding import dump
-from ramer.training.pretraining import pretrain
-from ramer.training.workspace import Workspace
 
-PARAMS = Path(__file__).resolve().parents[1] / "params.yaml"
+PARAMS = Project(Path(__file__).resolve().parents[1]).params
 PARTS = {
     "search": ("nearest.py", "search"),
     "encoders": ("predictor.py", "_encode"),
@@ -58,17 +58,13 @@ def build_project(root: Path, method: str, rows: int, seeds: Sequence[int], **ch
     raw["train"]["epochs"] = 2
     config = parse_config(raw)
     root.mkdir()
-    (root / "params.yaml").write_text(json.dumps(raw))
-    prepared, states, neighbours = root / "data/prepared", root / "data/states", root / "data/neighbours"
-    prepare(config, prepared)
+    project = Project(root)
+    project.params.write_text(json.dumps(raw))
+    prepare(config, project)
     for m in MODALITIES:
-        encoders, index = root / "models/encoders" / m, root / "models/index" / m
-        pretrain(config, m, prepared, encoders)
-        dump(config, m, prepared, encoders, states / m)
-        build_index(config, m, prepared, states / m, index)
-        retrieve(config, m, prepared, states / m, index, neighbours / m)
-    workspace = Workspace(prepared, states, neighbours, root / "models")
-    train_method(config, method, workspace, root / "models/methods" / method)
+        for stage in (pretrain, dump, index, retrieve):
+            stage(config, project, m)
+    train(config, project, method)
 
 
 def median_ms(

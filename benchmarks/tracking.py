@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks._run import parser, report
+from ramer.project import Project
 from tests.support.served_project import build_project, run_report
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -46,7 +47,7 @@ def timed(folder: Path, *command: str) -> float:
 
 def change(project: Path, registration: str) -> None:
     """Another result, so that there is something to log."""
-    table, params = project / "results" / "summary.json", project / "params.yaml"
+    table, params = Project(project).summary, Project(project).params
     table.write_text(table.read_text("utf-8").replace("{", "{" + f'"at": {time.monotonic()}, ', 1), "utf-8")
     settings = json.loads(params.read_text("utf-8"))
     settings["serve"]["registration"] = registration

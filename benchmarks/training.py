@@ -24,18 +24,20 @@ import torch
 
 from benchmarks._run import parser, report, say, shares
 from ramer.config import Config, parse_config
-from ramer.data.preparation import prepare
 from ramer.inputs import STATES
-from ramer.methods.shared.fitting import train_method
 from ramer.modalities import MODALITIES, condition_masks
 from ramer.nn.fusion import FusionClassifier
-from ramer.retrieval.indexes import build_index, load_index
-from ramer.retrieval.neighbours import retrieve
+from ramer.pipeline.dump import dump
+from ramer.pipeline.index import index
+from ramer.pipeline.prepare import prepare
+from ramer.pipeline.pretrain import pretrain
+from ramer.pipeline.retrieve import retrieve
+from ramer.pipeline.train import train
+from ramer.project import Project
+from ramer.retrieval.indexes import load_index
 from ramer.seeding import set_threads
 from ramer.training.adamw import AdamW
 from ramer.training.batches import TrainingBatch
-from ramer.training.encoding import dump
-from ramer.training.pretraining import pretrain
 from ramer.training.workspace import Workspace
 
 HIDDEN, K, LOOPED, HELD_OUT = 256, 5, 128, 0.05
@@ -65,26 +67,24 @@ def make_config(rows: int, pool: int, epochs: int) -> Config:
     )
 
 
-def build(root: Path, config: Config) -> dict[str, float]:
+def build(project: Project, config: Config) -> dict[str, float]:
     """Everything that training reads; seconds per stage."""
     seconds: dict[str, float] = {}
-    prepared, states, neighbours = root / "prepared", root / "states", root / "neighbours"
-    prepare(config, prepared)
+    prepare(config, project)
     for m in MODALITIES:
-        pretrain(config, m, prepared, root / "encoders" / m)
-        dump(config, m, prepared, root / "encoders" / m, states / m)
-        build_index(config, m, prepared, states / m, root / "index" / m)
+        for stage in (pretrain, dump, index):
+            stage(config, project, m)
         start = time.perf_counter()
-        retrieve(config, m, prepared, states / m, root / "index" / m, neighbours / m)
+        retrieve(config, project, m)
         seconds["retrieve"] = seconds.get("retrieve", 0.0) + time.perf_counter() - start
     return seconds
 
 
-def plain_epoch(root: Path, workspace: Workspace, config: Config, rows: int) -> float:
+def plain_epoch(project: Project, workspace: Workspace, config: Config, rows: int) -> float:
     """Seconds of an epoch over ``rows`` training rows, each searched on its own as it is needed."""
     data = workspace.replicate(workspace.corpus.replicates[0], _Reader.inputs)
     train = TrainingBatch(data, frozenset({STATES}))
-    indexes = {m: load_index(root / "index" / m / "fold0_seed0.faiss", mapped=False) for m in MODALITIES}
+    indexes = {m: load_index(project.index(m, "fold0_seed0"), mapped=False) for m in MODALITIES}
     drawn, masks = train.conditions_at(0), condition_masks()
     head = FusionClassifier(3 * HIDDEN + 6, config.train.hidden, workspace.corpus.classes, config.train.dropout)
     optimizer = AdamW(head.parameters(), config.train.lr, weight_decay=config.train.weight_decay)
@@ -129,10 +129,10 @@ def plain_input(i: int, available: np.ndarray, own: dict, indexes: dict, states:
     return np.concatenate([*parts, available, ~available]).astype(np.float32)
 
 
-def profile(config: Config, workspace: Workspace, out: Path) -> dict[str, float]:
+def profile(config: Config, project: Project) -> dict[str, float]:
     """Share of the time of training that each part takes, its callees included."""
     profiler = cProfile.Profile()
-    profiler.runcall(train_method, config, "ramer", workspace, out)
+    profiler.runcall(train, config, project, "ramer")
     return shares(profiler, PARTS)
 
 
@@ -141,20 +141,20 @@ def main() -> None:
     options = made.parse_args()
     set_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        seconds = build(root, make_config(options.rows, options.pool, 1))
+        project = Project(Path(folder))
+        seconds = build(project, make_config(options.rows, options.pool, 1))
         say("built")
-        workspace = Workspace(root / "prepared", root / "states", root / "neighbours")
+        workspace = Workspace(project)
         rows = len(workspace.corpus.rows_in(workspace.corpus.replicates[0], "train"))
         timed = {}
         for epochs in (1, 1 + options.epochs):
             config = make_config(options.rows, options.pool, epochs)
             start = time.perf_counter()
-            train_method(config, "ramer", workspace, root / "trained")
+            train(config, project, "ramer")
             timed[epochs] = time.perf_counter() - start
         epoch = (timed[1 + options.epochs] - timed[1]) / options.epochs
-        plain_epoch(root, workspace, config, 16)
-        plain = plain_epoch(root, workspace, config, LOOPED) * rows / LOOPED
+        plain_epoch(project, workspace, config, 16)
+        plain = plain_epoch(project, workspace, config, LOOPED) * rows / LOOPED
         say(f"retrieve {seconds['retrieve']:.1f} s, one epoch {timed[1]:.1f} s")
         once = timed[1] - epoch + seconds["retrieve"]
         figures = {
@@ -165,7 +165,7 @@ def main() -> None:
             "once_seconds": once,
             "retrieve_seconds": seconds["retrieve"],
             "plain_over_ours_60_epochs_all_in": 60 * plain / (60 * epoch + once),
-            "shares": profile(config, workspace, root / "profiled"),
+            "shares": profile(config, project),
         }
     report(options, figures)
 

@@ -20,7 +20,7 @@ from ramer.commands.predict import predict
 from ramer.commands.promote import promote
 from ramer.commands.report import report
 from ramer.credentials import without_credentials
-from ramer.errors import RamerError, in_one_line
+from ramer.errors import RamerError, StaleError, in_one_line
 
 app = typer.Typer(
     name="ramer",
@@ -54,7 +54,7 @@ def plain_errors(command: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return command(*args, **kwargs)
         except RamerError as error:
-            for line in error.faults:
+            for line in _advised(error):
                 print(f"error: {without_credentials(line)}", file=sys.stderr)
             raise typer.Exit(2) from None
         except BrokenPipeError:  # whoever reads has enough; Python would complain again as it leaves
@@ -65,6 +65,16 @@ def plain_errors(command: Callable[..., Any]) -> Callable[..., Any]:
             raise typer.Exit(2) from None
 
     return wrapped
+
+
+def _advised(error: RamerError) -> list[str]:
+    """The lines of an error, with what to do where an output of a project's pipeline is at fault."""
+    if not isinstance(error, StaleError):
+        return error.faults
+    from ramer.pipeline.origin import is_output
+
+    ours = {line for line, path in error.artifacts.items() if is_output(path)}
+    return [f"{line}; run `dvc repro`" if line in ours else line for line in error.faults]
 
 
 for _command in (predict, neighbours, report, export, promote, demo, extract):

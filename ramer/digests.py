@@ -83,7 +83,7 @@ def check_folder(folder: Path, names: Iterable[str]) -> bool:
     try:
         known = Digests.model_validate(read_sealed(path)).files
     except ValidationError:
-        raise ModelError(f"{path}: not the digests of a folder; run the stage that wrote it again") from None
+        raise ModelError(f"{path}: not the digests of a folder; make it again") from None
     wanted = list(names)
     unknown = [f"{path}: says nothing of {name}" for name in wanted if name not in known]
     if unknown:

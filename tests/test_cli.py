@@ -15,6 +15,7 @@ import pytest
 
 from ramer import __version__
 from ramer.modalities import MODALITIES
+from ramer.project import Project
 from ramer.serving.predictor import Predictor
 from tests.support.commands import call, refused
 from tests.support.exported import edit_description
@@ -173,7 +174,7 @@ def test_report_prints_the_comparison(served: Path, tmp_path: Path) -> None:
     assert (code, err) == (0, "")
     assert "late_product" in out
     assert "…" not in out
-    assert out.splitlines()[-1] == f"report: {tmp_path / 'results/report.html'}"
+    assert out.splitlines()[-1] == f"report: {Project(tmp_path).report}"
 
 
 def run(

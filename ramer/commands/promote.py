@@ -21,10 +21,18 @@ def promote(
     import os
 
     from ramer.config import load_config
+    from ramer.project import Project
     from ramer.tracking.promotion import promote
 
-    config = load_config(project / "params.yaml")
-    done = promote(config, project, os.environ, version, model)
+    config = load_config(Project(project).params)
+    done = promote(
+        project,
+        os.environ,
+        name=model or config.serve.model,
+        version=version,
+        experiment=config.tracking.experiment,
+        settings=config.report,
+    )
     told = f"models:/{done.name}@champion is version {done.version}"
     if done.previous is None:
         typer.echo(f"{told}; there was none before")

@@ -11,17 +11,19 @@ import typer
 def report(
     workspace: Annotated[Path, typer.Option(help="A ramer project whose pipeline has run.")] = Path("."),
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the comparison as a Markdown table.")] = False,
-    open_page: Annotated[bool, typer.Option("--open", help="Open results/report.html in the browser.")] = False,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the report in the browser.")] = False,
 ) -> None:
     """Print the comparison of all methods, or open the report."""
     from rich.console import Console
 
     from ramer.errors import RamerError
     from ramer.files import read_json
+    from ramer.project import Project
     from ramer.reporting.markdown import markdown_table
     from ramer.reporting.tables import TABLE_WIDTH, comparison_tables
 
-    summary, page = workspace / "results" / "summary.json", workspace / "results" / "report.html"
+    project = Project(workspace)
+    summary, page = project.summary, project.report
     for path in (summary, page):
         if not path.is_file():
             raise RamerError(f"{path}: no such file; run `dvc repro` first, or name the project with --workspace")

@@ -15,12 +15,19 @@ def advise(error: RamerError, project: Project) -> list[str]:
     return [f"{line}; rerun {stages[line]}" if stages.get(line) else line for line in error.faults]
 
 
+def is_output(path: Path) -> bool:
+    """Whether a path is, or lies in, an output of the pipeline of whatever project it is in."""
+    roots = (parent for parent in path.resolve().parents if Project(parent).pipeline.is_file())
+    return any(stage_that_writes(Project(root), path) for root in roots)
+
+
 def stage_that_writes(project: Project, path: Path) -> str | None:
     """The stage, with its item, whose output a path is or lies in; None for a path that no stage writes.
 
     Args:
-        path: a file or folder, relative where ``project.root`` is.
+        path: a file or folder.
     """
+    path = path.resolve()
     by_item = {
         project.all_encoders: "pretrain",
         project.all_states: "dump",
@@ -30,8 +37,8 @@ def stage_that_writes(project: Project, path: Path) -> str | None:
         project.all_method_results: "evaluate",
     }
     for folder, stage in by_item.items():
-        if path.is_relative_to(folder):
-            return "@".join([stage, *path.relative_to(folder).parts[:1]])
+        if path.is_relative_to(folder.resolve()):
+            return "@".join([stage, *path.relative_to(folder.resolve()).parts[:1]])
     whole = {
         project.checked: "check",
         project.code: "check",
@@ -39,4 +46,4 @@ def stage_that_writes(project: Project, path: Path) -> str | None:
         project.results: "report",
         project.receipt: "track",
     }
-    return next((stage for output, stage in whole.items() if path.is_relative_to(output)), None)
+    return next((stage for output, stage in whole.items() if path.is_relative_to(output.resolve())), None)

@@ -12,7 +12,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
 
-from ramer.config import Config
+from ramer.config import Report
 from ramer.errors import ModelError
 from ramer.evaluation.bootstrap import Bootstrap, Comparison
 from ramer.files import read_json, read_table
@@ -39,32 +39,38 @@ class Promotion:
 
 
 def promote(
-    config: Config, root: Path, environment: Mapping[str, str], version: str | None = None, name: str | None = None
+    root: Path,
+    environment: Mapping[str, str],
+    *,
+    name: str,
+    version: str | None = None,
+    experiment: str = "ramer",
+    settings: Report | None = None,
 ) -> Promotion:
     """Call a version ``champion`` unless it is worse than the present one.
 
     A version that differs in its database only (``ramer database add``) is not compared: its run's scores are those of
     the first database. Another is worse if the whole interval of the difference of their avg6 weighted F1 lies below
-    zero, over the test clips of the same corpus, resampled by speaker as in the report (``report.draws``,
-    ``report.confidence``).
+    zero, over the test clips of the same corpus, resampled by speaker as in the report.
 
     Args:
-        root, environment: they name the store, as in ``track``.
+        root, environment: they name the store.
+        name: of the registered model.
         version: the version's number; the one called ``candidate`` if None.
-        name: of the registered model, ``serve.model`` if None.
+        experiment: of the store, made if there is none of that name.
+        settings: draws and confidence of the comparison.
 
     Raises:
         ModelError: there is no such version, it is worse, or the two were scored on different corpora.
         StoreError: the store cannot be reached.
     """
-    name = name or config.serve.model
-    with open_store(config.tracking.experiment, environment, root) as store:
+    with open_store(experiment, environment, root) as store:
         wanted = _version(store, name, version)
         champion = _by_alias(store, name, CHAMPION)
         if champion is not None and champion.version == wanted.version:
             raise ModelError(f"models:/{name}: version {wanted.version} is {CHAMPION} already")
         alike = champion is None or champion.run_id == wanted.run_id
-        comparison = None if champion is None or alike else _compare(store, config, wanted, champion)
+        comparison = None if champion is None or alike else _compare(store, settings or Report(), wanted, champion)
         store.client.set_registered_model_alias(name, CHAMPION, wanted.version)
         if champion is not None and comparison is not None:
             told = f"{comparison.difference:+.4f} [{comparison.low:+.4f}, {comparison.high:+.4f}]"
@@ -96,7 +102,7 @@ def _by_alias(store: Store, name: str, alias: str) -> ModelVersion | None:
         return None
 
 
-def _compare(store: Store, config: Config, wanted: ModelVersion, champion: ModelVersion) -> Comparison:
+def _compare(store: Store, settings: Report, wanted: ModelVersion, champion: ModelVersion) -> Comparison:
     digests = {str(v.version): v.tags.get(DIGEST_TAG, "none") for v in (wanted, champion)}
     if len(set(digests.values())) > 1:
         told = ", ".join(f"version {version} on {digest[:16]}" for version, digest in digests.items())
@@ -106,7 +112,6 @@ def _compare(store: Store, config: Config, wanted: ModelVersion, champion: Model
         read = [_predictions(store, v, Path(folder, str(v.version))) for v in (wanted, champion)]
     tables = dict(zip(names, (table for table, _ in read), strict=True))
     labels = [str(c).removeprefix("p/") for c in read[0][0] if str(c).startswith("p/")]
-    settings = config.report
     bootstrap = Bootstrap(
         tables, read[0][1], labels, draws=settings.draws, confidence=settings.confidence, seed=settings.seed
     )

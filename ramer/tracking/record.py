@@ -12,17 +12,17 @@ from typing import Any
 
 import pandas as pd
 
-from ramer.config import Config
-from ramer.errors import RamerError
+from ramer.config import Serve, Tracking
+from ramer.errors import StaleError
 from ramer.files import digest_file, read_json
 from ramer.modalities import AVERAGE, FULL_CONDITION, MODALITIES
+from ramer.project import Project
 
 _RESULTS = ("predictions.parquet", "metrics.json", "confusion.json", "retrieval.json", "method.json")
-_REPORTS = ("results/summary.json", "results/headline.json", "results/report.html")
 _HEADLINES = (f"{AVERAGE}/weighted_f1", f"{FULL_CONDITION}/weighted_f1")
 
 
-class ResultsError(RamerError):
+class ResultsError(StaleError):
     """A file that the pipeline should have written is missing or broken."""
 
 
@@ -63,53 +63,68 @@ class Record:
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
-def digest_inputs(config: Config, root: Path) -> str:
-    """SHA-256 over the parameters and every file that ``track`` reads, the same in every clone.
+@dataclass(frozen=True)
+class Experiment:
+    """What is logged: a project after its pipeline has run.
+
+    Attributes:
+        project: with the files; its root is absolute.
+        params: all parameters that decide what is logged, nested.
+        methods: names, in the order of the parameters.
+        source: where the corpus was read.
+        serve: which method becomes a registered model.
+        tracking: how it is logged.
+    """
+
+    project: Project
+    params: Mapping[str, Any]
+    methods: tuple[str, ...]
+    source: str
+    serve: Serve
+    tracking: Tracking
+
+
+def digest_inputs(experiment: Experiment) -> str:
+    """SHA-256 over the parameters and every file that is read, the same in every clone.
 
     A file that should be there and is not counts as missing; ``read_record`` refuses it.
-    ``dvc.lock`` is left out: it is rewritten after ``track`` with the receipt's own digest.
+    ``dvc.lock`` is left out: it is rewritten afterwards with the receipt's own digest.
     """
-    files = _experiment_files(config, root)
-    for method in config.methods:
-        files |= {f"{method}/{name}": path for name, path in _method_files(method, root).items()}
-    sha = hashlib.sha256(json.dumps(_parameters(config), sort_keys=True).encode())
-    for name in sorted(files.keys() - {"dvc.lock", "params.yaml"}):
+    project, files = experiment.project, _experiment_files(experiment)
+    for method in experiment.methods:
+        files |= {f"{method}/{name}": path for name, path in _method_files(project, method).items()}
+    sha = hashlib.sha256(json.dumps(experiment.params, sort_keys=True).encode())
+    for name in sorted(files.keys() - {project.lock.name, project.params.name}):
         content = digest_file(files[name]) if files[name].is_file() else "missing"
         sha.update(f"{name}\0{content}\0".encode())
     return sha.hexdigest()
 
 
-def read_record(config: Config, root: Path) -> Record:
+def read_record(experiment: Experiment) -> Record:
     """Read everything that is to be logged.
 
     Raises:
         ResultsError: one line per file that is missing, or the first that cannot be read.
     """
-    shared = _experiment_files(config, root)
-    own = {method: _method_files(method, root) for method in config.methods}
+    project = experiment.project
+    shared = _experiment_files(experiment)
+    own = {method: _method_files(project, method) for method in experiment.methods}
     missing = [path for files in (shared, *own.values()) for path in files.values() if not path.is_file()]
     if missing:
-        raise ResultsError(
-            [f"{path.relative_to(root)}: no such file, expected the output of an earlier stage" for path in missing]
-        )
+        raise ResultsError.of(ResultsError(f"{path.relative_to(project.root)}: no such file", path) for path in missing)
     methods: dict[str, Part] = {}
     tags: dict[str, dict[str, str]] = {}
     for method, files in own.items():
-        methods[method], tags[method] = _read_method(method, files, root)
+        methods[method], tags[method] = _read_method(project, method, files)
     metrics = {
         f"{method}/{key.replace('/', '_')}": part.metrics[key]
         for method, part in methods.items()
         for key in _HEADLINES
         if key in part.metrics
     }
-    history = [point for m in MODALITIES for point in _encoder_history(m, root)]
-    experiment = Part(flatten(_parameters(config)), metrics, history, shared)
-    return Record(experiment, _read_corpus(config, root), methods, tags)
-
-
-def _parameters(config: Config) -> dict[str, Any]:
-    """All parameters but the patience with the store: a retry with more of it completes the same run."""
-    return config.model_dump(mode="json", exclude={"tracking": {"timeout_s"}})
+    history = [p for m in MODALITIES for p in _mean_history(project.encoders(m), f"pretrain_{m}", project.root)]
+    parent = Part(flatten(experiment.params), metrics, history, shared)
+    return Record(parent, _read_corpus(experiment), methods, tags)
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
@@ -124,20 +139,21 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     return flat
 
 
-def _experiment_files(config: Config, root: Path) -> dict[str, Path]:
-    files = {name: root / name for name in ("params.yaml", *_REPORTS, "data/prepared/corpus.json")}
-    optional = ["dvc.lock", *(f"data/neighbours/{m}/diagnostics.json" for m in MODALITIES)]
-    files |= {name: root / name for name in optional if (root / name).is_file()}
+def _experiment_files(experiment: Experiment) -> dict[str, Path]:
+    """By their names in the run, which are their paths in the project."""
+    project = experiment.project
+    needed = [project.params, project.summary, project.headline, project.report, project.corpus]
+    optional = [project.lock, *(project.neighbours(m) / "diagnostics.json" for m in MODALITIES)]
     # Each of these directories is one stage's whole output, so listing it finds nothing stale.
-    folders = ["results/plots", *(f"models/{kind}/{m}" for kind in ("encoders", "index") for m in MODALITIES)]
-    folders += [f"models/methods/{method}" for method in config.methods]
-    for folder in folders:
-        files |= {path.relative_to(root).as_posix(): path for path in _visible_files(root / folder)}
-    return files
+    folders = [project.plots, *(kind(m) for kind in (project.encoders, project.indexes) for m in MODALITIES)]
+    folders += [project.method(name) for name in experiment.methods]
+    files = [*needed, *(path for path in optional if path.is_file())]
+    files += [path for folder in folders for path in _visible_files(folder)]
+    return {path.relative_to(project.root).as_posix(): path for path in files}
 
 
-def _method_files(method: str, root: Path) -> dict[str, Path]:
-    return {name: root / "results" / "methods" / method / name for name in _RESULTS}
+def _method_files(project: Project, method: str) -> dict[str, Path]:
+    return {name: project.method_results(method) / name for name in _RESULTS}
 
 
 def _visible_files(folder: Path) -> Iterator[Path]:
@@ -146,13 +162,13 @@ def _visible_files(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _read_method(method: str, files: Mapping[str, Path], root: Path) -> tuple[Part, dict[str, str]]:
+def _read_method(project: Project, method: str, files: Mapping[str, Path]) -> tuple[Part, dict[str, str]]:
+    root, trained = project.root, project.method(method)
     about = _mapping(files["method.json"], root)
-    trained = root / "models" / "methods" / method
     described = trained / "method.json"
     options = _mapping(described, root).get("options") or {} if described.is_file() else {}
     if not isinstance(options, Mapping):
-        raise ResultsError(f"{described.relative_to(root)}: options: expected a mapping")
+        raise ResultsError(f"{described.relative_to(root)}: options: expected a mapping", described)
     numbers = _numbers(_mapping(files["metrics.json"], root), files["metrics.json"], root)
     metrics = {_charted(key): value for key, value in numbers.items()}
     selected = about.get("validation_selection")
@@ -165,7 +181,7 @@ def _read_method(method: str, files: Mapping[str, Path], root: Path) -> tuple[Pa
     part = Part(
         params={"method": method, "type": kind, **flatten(options)},
         metrics=metrics,
-        history=_mean_history(trained / "history.csv", "training", root),
+        history=_mean_history(trained, "training", root),
         artifacts=dict(files),
     )
     return part, tags
@@ -176,22 +192,18 @@ def _charted(key: str) -> str:
     return f"std/{key.removesuffix('_std').replace('/', '_')}" if key.endswith("_std") else key
 
 
-def _encoder_history(modality: str, root: Path) -> list[Point]:
-    return _mean_history(root / "models" / "encoders" / modality / "history.csv", f"pretrain_{modality}", root)
-
-
-def _mean_history(path: Path, section: str, root: Path) -> list[Point]:
+def _mean_history(folder: Path, section: str, root: Path) -> list[Point]:
     """Each column of a history as the mean over the replicates that reached the epoch, and how many did."""
+    path = folder / "history.csv"
     if not path.is_file():
         return []
     try:
         table = pd.read_csv(path)
     except (ValueError, OSError) as error:  # pandas' own parser errors are ValueErrors
-        raise ResultsError(f"{path.relative_to(root)}: not a table: {error}") from None
+        raise ResultsError(f"{path.relative_to(root)}: not a table: {error}", path) from None
     if not {"replicate", "epoch"} <= set(table.columns):
-        raise ResultsError(
-            f"{path.relative_to(root)}: expected the columns replicate and epoch, got {list(table.columns)}"
-        )
+        expected = f"expected the columns replicate and epoch, got {list(table.columns)}"
+        raise ResultsError(f"{path.relative_to(root)}: {expected}", path)
     if table.empty:
         return []
     grouped = table.groupby("epoch", sort=True)
@@ -204,24 +216,24 @@ def _mean_history(path: Path, section: str, root: Path) -> list[Point]:
     ]
 
 
-def _read_corpus(config: Config, root: Path) -> Corpus:
-    path = root / "data" / "prepared" / "corpus.json"
+def _read_corpus(experiment: Experiment) -> Corpus:
+    path, root = experiment.project.corpus, experiment.project.root
     info = _mapping(path, root)
     try:
         name, digest = str(info["name"]), str(info["digest"])
     except KeyError as error:
-        raise ResultsError(f"{path.relative_to(root)}: {error.args[0]}: missing") from None
+        raise ResultsError(f"{path.relative_to(root)}: {error.args[0]}: missing", path) from None
     profile = {key: value for key, value in info.items() if key in ("digest", "counts", "dims", "label_names")}
-    return Corpus(name, digest, config.corpus.path, profile)
+    return Corpus(name, digest, experiment.source, profile)
 
 
 def _mapping(path: Path, root: Path) -> dict[str, Any]:
     try:
         value = read_json(path)
     except (ValueError, OSError) as error:
-        raise ResultsError(f"{path.relative_to(root)}: not valid JSON: {error}") from None
+        raise ResultsError(f"{path.relative_to(root)}: not valid JSON: {error}", path) from None
     if not isinstance(value, dict):
-        raise ResultsError(f"{path.relative_to(root)}: expected a mapping, got {type(value).__name__}")
+        raise ResultsError(f"{path.relative_to(root)}: expected a mapping, got {type(value).__name__}", path)
     return value
 
 
@@ -229,7 +241,6 @@ def _numbers(values: Mapping[str, Any], path: Path, root: Path) -> dict[str, flo
     """Numbers only; a null is a metric that is not defined, such as an F1 without rows."""
     wrong = [key for key, value in values.items() if value is not None and not isinstance(value, int | float)]
     if wrong:
-        raise ResultsError(
-            [f"{path.relative_to(root)}: {key}: expected a number, got {values[key]!r}" for key in wrong]
-        )
+        where = path.relative_to(root)
+        raise ResultsError([f"{where}: {key}: expected a number, got {values[key]!r}" for key in wrong], path)
     return {key: float(value) for key, value in values.items() if value is not None}

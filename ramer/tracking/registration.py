@@ -13,13 +13,13 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 
-from ramer.config import Config
 from ramer.data.prepared import PreparedCorpus
 from ramer.files import read_json, read_table, write_json
 from ramer.modalities import AVERAGE
 from ramer.serving.modelfiles import export_model
 from ramer.tracking.package import example_of, package_model
 from ramer.tracking.provenance import Provenance
+from ramer.tracking.record import Experiment
 from ramer.tracking.store import Store
 
 log = logging.getLogger(__name__)
@@ -31,38 +31,36 @@ _MODEL = "model"  # folder in the run
 _MEGABYTE = 1_000_000
 
 
-def register_run(store: Store, config: Config, root: Path, run: Run, provenance: Provenance) -> None:
+def register_run(store: Store, experiment: Experiment, run: Run, provenance: Provenance) -> None:
     """Make a run's method a version of the registered model, once, and call it ``candidate``.
 
     A model with a file above ``tracking.max_artifact_mb`` is not registered, and a warning says so.
 
     Args:
-        root: the project with the trained method. run: the method's run, which gets the model as artifact.
+        experiment: with the project that holds the trained method.
+        run: the method's run, which gets the model as artifact.
 
     Raises:
         RamerError: the project's files do not make a model.
     """
-    name = config.serve.model
+    project, serve, limit = experiment.project, experiment.serve, experiment.tracking.max_artifact_mb
+    name, results = serve.model, project.method_results(serve.method)
     versions = _versions_of(store, name, run)
     if versions:
         store.client.set_registered_model_alias(name, CANDIDATE, versions[0].version)
         return
-    corpus = PreparedCorpus.open(root / "data" / "prepared")
+    corpus = PreparedCorpus.open(project.prepared)
     with tempfile.TemporaryDirectory(prefix="ramer-model-") as folder:
         exported, packed = Path(folder, "model"), Path(folder, "packed")
-        export_model(root, exported, config.serve.method)
-        if too_large := largest_above(exported, config.tracking.max_artifact_mb):
-            log.warning(
-                "warning: NOT registered as a model: %s: tracking.max_artifact_mb is %g",
-                too_large,
-                config.tracking.max_artifact_mb,
-            )
+        export_model(project.root, exported, serve.method)
+        if too_large := largest_above(exported, limit):
+            log.warning("warning: NOT registered as a model: %s: tracking.max_artifact_mb is %g", too_large, limit)
             return
         package_model(exported, packed, example_of(corpus))
         store.client.log_artifacts(run.info.run_id, str(packed), _MODEL)
-        _log_speakers(store, corpus, root / "results" / "methods" / config.serve.method, run, Path(folder))
-    score = read_json(root / "results" / "methods" / config.serve.method / "metrics.json")[f"{AVERAGE}/weighted_f1"]
-    tags = {DIGEST_TAG: corpus.info["digest"], METHOD_TAG: config.serve.method, SCORE_TAG: repr(score)}
+        _log_speakers(store, corpus, results, run, Path(folder))
+    score = read_json(results / "metrics.json")[f"{AVERAGE}/weighted_f1"]
+    tags = {DIGEST_TAG: corpus.info["digest"], METHOD_TAG: serve.method, SCORE_TAG: repr(score)}
     made = create_version(store.client, name, run.info.run_id, _MODEL, tags | provenance.tags())
     log.info("registered as models:/%s/%s (%s)", name, made.version, CANDIDATE)
 

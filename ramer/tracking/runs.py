@@ -12,11 +12,11 @@ from pathlib import Path
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunStatus
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 
-from ramer.config import Config
 from ramer.credentials import without_credentials
+from ramer.project import Project
 from ramer.tracking.artifacts import staged
 from ramer.tracking.provenance import Provenance, dvc_remote
-from ramer.tracking.record import Corpus, Part, Record, read_record
+from ramer.tracking.record import Corpus, Experiment, Part, Record, read_record
 from ramer.tracking.store import Store
 
 log = logging.getLogger(__name__)
@@ -29,16 +29,19 @@ _FAILED = RunStatus.to_string(RunStatus.FAILED)
 _RUNNING = RunStatus.to_string(RunStatus.RUNNING)
 
 
-def log_experiment(store: Store, config: Config, root: Path, provenance: Provenance, digest: str) -> None:
-    """Log the experiment under ``root`` unless a finished run of it is there.
+def log_experiment(store: Store, experiment: Experiment, provenance: Provenance, digest: str) -> None:
+    """Log an experiment unless a finished run of it is there.
 
     Args:
         store: the open store; nobody else of this workspace logs meanwhile.
-        root: the workspace with the files. digest: of what is logged, see ``digest_inputs``.
+        experiment: with the files.
+        provenance: who made the results.
+        digest: of what is logged, see ``digest_inputs``.
 
     Raises:
         ResultsError: a file is missing or broken; the run is then FAILED and says why in a tag.
     """
+    root = experiment.project.root
     identity = {"ramer.role": "experiment", "ramer.digest": digest}
     parent = _find_parent(store, identity, provenance)
     if parent is None:
@@ -51,8 +54,8 @@ def log_experiment(store: Store, config: Config, root: Path, provenance: Provena
     else:
         children = _find_children(store, parent)
     with _finishing(store, parent):
-        record = read_record(config, root)
-        writer = _Writer(store, root, config.tracking.max_artifact_mb, dvc_remote(provenance.main), record.corpus)
+        record = read_record(experiment)
+        writer = _Writer(store, root, experiment.tracking.max_artifact_mb, dvc_remote(provenance.main), record.corpus)
         if MLFLOW_RUN_NOTE not in parent.data.tags:  # the note is written last: where it is, a retry goes on below
             store.waiting.doing = f"{len(record.experiment.artifacts)} files of the experiment"
             writer.write(parent, record.experiment)
@@ -69,19 +72,19 @@ def log_experiment(store: Store, config: Config, root: Path, provenance: Provena
                 with _finishing(store, child):
                     writer.write(child, part)
             children[method] = child
-        if _wants_version(config, provenance, root):
+        if _wants_version(experiment, provenance):
             store.waiting.doing = "the model for the registry"
             from ramer.tracking.registration import register_run  # imports torch and FAISS
 
-            register_run(store, config, root, children[config.serve.method], provenance)
+            register_run(store, experiment, children[experiment.serve.method], provenance)
     log.info("logged to MLflow: %s with %d methods", provenance.run_name, len(record.methods))
 
 
-def _wants_version(config: Config, provenance: Provenance, root: Path) -> bool:
+def _wants_version(experiment: Experiment, provenance: Provenance) -> bool:
     """Whether ``serve.registration`` asks for a version of this run; ``auto`` leaves temporary copies out."""
-    if config.serve.registration == "auto":
-        return provenance.main == root.resolve()
-    return config.serve.registration == "always"
+    if experiment.serve.registration == "auto":
+        return provenance.main == experiment.project.root
+    return experiment.serve.registration == "always"
 
 
 def _find_parent(store: Store, identity: Mapping[str, str], provenance: Provenance) -> Run | None:
@@ -168,7 +171,7 @@ def _note(record: Record) -> str:
     rows = sorted(record.methods, key=lambda method: -scores.get(f"{method}/avg6_weighted_f1", 0.0))
     lines = [
         f"Corpus **{record.corpus.name}**. Weighted F1, mean over seeds; `avg6` is the mean of the six "
-        "missing-modality conditions, `avt` has all three. Intervals and tests: `results/report.html`.",
+        f"missing-modality conditions, `avt` has all three. Intervals and tests: `{Project().report}`.",
         "",
         "| method | avg6 | avt | deployable |",
         "| --- | --- | --- | --- |",

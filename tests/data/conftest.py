@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ramer.project import Project
 from ramer.config import Config, parse_config
 from tests.support.sections import prepare
 from ramer.data.prepared import PreparedCorpus
@@ -72,8 +73,8 @@ def prepared(tmp_path: Path, save: Callable[[Arrays], Path]) -> Callable[..., Pr
 
     def run(arrays: Arrays, **section: Any) -> PreparedCorpus:
         config = parse_config(_raw({"kind": "npz", "path": str(save(arrays))}, {"seeds": [0], **section}))
-        prepare(config, tmp_path / "data" / "prepared")
-        return PreparedCorpus.open(tmp_path / "data" / "prepared")
+        prepare(config, Project(tmp_path).prepared)
+        return PreparedCorpus.open(Project(tmp_path).prepared)
 
     return run
 
@@ -83,7 +84,7 @@ def run_stage(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]
     """Run ``python -m stages.prepare`` in an empty project folder."""
 
     def run(corpus: dict[str, Any], section: dict[str, Any] | None = None) -> subprocess.CompletedProcess[str]:
-        (tmp_path / "params.yaml").write_text(json.dumps(_raw(corpus, section)))
+        Project(tmp_path).params.write_text(json.dumps(_raw(corpus, section)))
         return subprocess.run(
             [sys.executable, "-m", "stages.prepare"],
             cwd=tmp_path,

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import ramer.data.merbench_features as features_module
+from ramer.project import Project
 from ramer.config import Config
 from ramer.data.merbench import CACHE
 from ramer.data.merbench_features import load_vector
@@ -51,8 +52,8 @@ def merbench(
         )
 
         def run() -> PreparedCorpus:
-            prepare(config, tmp_path / "data" / "prepared")
-            return PreparedCorpus.open(tmp_path / "data" / "prepared")
+            prepare(config, Project(tmp_path).prepared)
+            return PreparedCorpus.open(Project(tmp_path).prepared)
 
         return run
 
@@ -285,7 +286,7 @@ def test_a_fault_is_one_line(
     with pytest.raises(CorpusError) as caught:
         merbench(members, **settings)()
     assert any(line in fault for fault in caught.value.faults), caught.value.faults
-    assert not (tmp_path / "data" / "prepared").exists()
+    assert not Project(tmp_path).prepared.exists()
 
 
 def test_a_corrupt_feature_file_is_named_and_many_are_counted(merbench: Callable[..., Any], tmp_path: Path) -> None:
@@ -311,7 +312,7 @@ def test_a_corrupt_feature_file_is_named_and_many_are_counted(merbench: Callable
         run()
     assert len(caught.value.faults) == 21
     assert caught.value.faults[-1] == "... and 6 faults more"
-    assert not (tmp_path / "data" / "prepared").exists()
+    assert not Project(tmp_path).prepared.exists()
 
 
 @pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)

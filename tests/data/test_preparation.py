@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from sklearn.preprocessing import StandardScaler
 
+from ramer.project import Project
 from ramer.config import Config
 from tests.support.sections import prepare
 from ramer.data.prepared import SPLITS, PreparedCorpus
@@ -32,7 +33,7 @@ FILES += ["text.npy", "video.npy"]
 def test_the_stage_writes_what_later_stages_read(run_stage: Stage, tmp_path: Path) -> None:
     done = run_stage({"kind": "synthetic", "synthetic": SMALL}, {"seeds": [0, 5], "label_budget": 100})
     assert done.returncode == 0, done.stderr
-    folder = tmp_path / "data" / "prepared"
+    folder = Project(tmp_path).prepared
     assert sorted(p.name for p in folder.iterdir()) == FILES
     assert [p.name for p in folder.parent.iterdir()] == ["prepared"]
     rows, splits = pd.read_parquet(folder / "rows.parquet"), pd.read_parquet(folder / "splits.parquet")
@@ -201,7 +202,7 @@ def test_a_refused_corpus_leaves_the_last_good_one_in_place(packed: Arrays, prep
     packed["A"][0, 0] = np.inf
     with pytest.raises(CorpusError):
         prepared(packed)
-    assert PreparedCorpus.open(tmp_path / "data" / "prepared").info["digest"] == before
+    assert PreparedCorpus.open(Project(tmp_path).prepared).info["digest"] == before
     assert [p.name for p in (tmp_path / "data").iterdir()] == ["prepared"]
 
 

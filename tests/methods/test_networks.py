@@ -14,6 +14,7 @@ from ramer.evaluation.metrics import weighted_f1
 from ramer.files import read_json, read_table, write_json, write_table
 from ramer.methods import ModelShape, build_method, load_method, method_class, method_options
 from ramer.modalities import CONDITIONS, MODALITIES
+from ramer.project import Project
 from ramer.training.batches import LabelledRows, ReplicateData
 from ramer.training.workspace import Workspace
 from tests.support.peers import SMALL, build, data_for, fit, rows_of, training
@@ -51,7 +52,7 @@ def test_only_the_chosen_candidate_is_logged(kind: str, options: dict[str, Any],
 def without_video(workspace_root: Path, tmp_path_factory: pytest.TempPathFactory) -> PreparedCorpus:
     """The tiny corpus as it were if nobody had filmed it."""
     folder = tmp_path_factory.mktemp("without_video") / "prepared"
-    shutil.copytree(workspace_root / "data/prepared", folder)
+    shutil.copytree(Project(workspace_root).prepared, folder)
     rows = read_table(folder / "rows.parquet")
     rows["available_video"] = False
     write_table(folder / "rows.parquet", rows)

@@ -15,7 +15,7 @@ from ramer.pipeline.check import check
 from ramer.project import Project
 from tests.support.closure import ROOT
 
-LINES = (ROOT / "params.yaml").read_text("utf-8").splitlines()
+LINES = Project(ROOT).params.read_text("utf-8").splitlines()
 
 
 def raw_params() -> dict[str, Any]:
@@ -61,7 +61,7 @@ def test_dvc_changes_the_one_line_that_it_was_asked_to() -> None:
 
 
 def test_the_parameters_as_shipped_are_accepted(tmp_path: Path) -> None:
-    check(load_config(ROOT / "params.yaml"), Project(tmp_path))
+    check(load_config(Project(ROOT).params), Project(tmp_path))
     assert Project(tmp_path).checked.read_text("utf-8") == "ok\n"
 
 

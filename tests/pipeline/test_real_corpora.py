@@ -14,8 +14,8 @@ from sklearn.metrics import f1_score
 from sklearn.preprocessing import StandardScaler
 
 from ramer.modalities import CONDITIONS, LETTERS, MISSING_CONDITIONS
+from tests.support.clone import Clone
 from tests.support.closure import ROOT
-from tests.support.pipeline_project import Project
 
 CORPORA = ROOT.parent / "shared" / "corpora"
 PACKED = {"audio": "A", "video": "V", "text": "L"}
@@ -23,23 +23,23 @@ NEURAL = ("ramer", "ramer_literal", "zero_fill", "mean_fill", "random_neighbours
 pytestmark = pytest.mark.slow
 
 
-class FullProject(Project):
+class FullClone(Clone):
     """The default parameters with one seed, so that the two corpora take a minute or two."""
 
     def change_params(self) -> None:
-        file, editor = self.path / "params.yaml", YAML()
+        file, editor = self.project.params, YAML()
         params = editor.load(file.read_text("utf-8"))
         params["prepare"]["seeds"] = [0]
         with file.open("w", encoding="utf-8") as stream:
             editor.dump(params, stream)
 
 
-def run_on(name: str, tmp_path_factory: pytest.TempPathFactory) -> Project:
+def run_on(name: str, tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """``dvc exp run --temp`` on a corpus, its results applied to the workspace."""
     path = CORPORA / f"{name}.npz"
     if not path.exists():
         pytest.skip(f"{name}.npz is not here")
-    project = FullProject.create(tmp_path_factory.mktemp(name), tmp_path_factory.mktemp("home"))
+    project = FullClone.create(tmp_path_factory.mktemp(name), tmp_path_factory.mktemp("home"))
     settings = ("--set-param", "corpus.kind=npz", "--set-param", f"corpus.path={path}")
     project.run("dvc", "exp", "run", "--temp", "--name", name, *settings)
     project.run("dvc", "exp", "apply", name)
@@ -47,20 +47,20 @@ def run_on(name: str, tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 @pytest.fixture(scope="module")
-def ravdess(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def ravdess(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     return run_on("ravdess_meld", tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
-def mosi(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def mosi(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     return run_on("mosi", tmp_path_factory)
 
 
-def summary(project: Project) -> dict:
+def summary(project: Clone) -> dict:
     return json.loads(project.text("results/summary.json"))
 
 
-def assert_complete(project: Project) -> None:
+def assert_complete(project: Clone) -> None:
     methods = set(YAML(typ="safe").load(project.text("params.yaml"))["methods"])
     found = summary(project)["methods"]
     assert set(found) == methods
@@ -87,15 +87,15 @@ def product_reference(path: Path) -> dict[str, float]:
     return scores
 
 
-def test_ravdess_meld_gives_results_for_every_method_and_condition(ravdess: Project) -> None:
+def test_ravdess_meld_gives_results_for_every_method_and_condition(ravdess: Clone) -> None:
     assert_complete(ravdess)
 
 
-def test_mosi_gives_results_for_every_method_and_condition(mosi: Project) -> None:
+def test_mosi_gives_results_for_every_method_and_condition(mosi: Clone) -> None:
     assert_complete(mosi)
 
 
-def test_the_product_agrees_with_scikit_learn(ravdess: Project) -> None:
+def test_the_product_agrees_with_scikit_learn(ravdess: Clone) -> None:
     expected = product_reference(CORPORA / "ravdess_meld.npz")
     ours = summary(ravdess)["methods"]["late_product"]
     assert ours["avg6"]["weighted_f1"]["mean"] == pytest.approx(
@@ -105,11 +105,11 @@ def test_the_product_agrees_with_scikit_learn(ravdess: Project) -> None:
 
 
 @pytest.mark.parametrize("method", NEURAL)
-def test_neural_methods_hold_up_with_every_modality(ravdess: Project, method: str) -> None:
+def test_neural_methods_hold_up_with_every_modality(ravdess: Clone, method: str) -> None:
     assert summary(ravdess)["methods"][method]["avt"]["weighted_f1"]["mean"] >= 0.62
 
 
-def test_the_report_says_how_far_methods_are_from_the_product(ravdess: Project) -> None:
+def test_the_report_says_how_far_methods_are_from_the_product(ravdess: Clone) -> None:
     page = ravdess.text("results/report.html")
     assert "<code>late_product</code> is the plainest thing that works: one logistic regression per modality" in page
     methods = summary(ravdess)["methods"]

@@ -13,6 +13,7 @@ import pytest
 from ramer import Predictor
 from ramer.errors import ModelError, RamerError
 from ramer.files import digest_file, read_json, read_tensors, write_json, write_tensors
+from ramer.project import Project
 from ramer.serving.additions import add_to_database
 from ramer.serving.description import MODEL_FILE
 from ramer.serving.features import Features
@@ -90,7 +91,7 @@ def test_a_flipped_bit_in_any_file_that_a_project_loads_is_refused(
     monkeypatch.undo()
     # Nothing but these files is needed, so that nothing else can be loaded.
     bare = tmp_path / "project"
-    for file in {project / "params.yaml", *compared, *(path.parent / "digests.json" for path in compared)}:
+    for file in {Project(project).params, *compared, *(path.parent / "digests.json" for path in compared)}:
         (bare / file.relative_to(project)).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, bare / file.relative_to(project))
     asked = raw_features(project, rows_of(project), "a")
@@ -102,9 +103,9 @@ def test_a_flipped_bit_in_any_file_that_a_project_loads_is_refused(
 
 
 def test_digests_themselves_are_guarded(project: Path) -> None:
-    for folder in ("models/encoders/audio", "models/methods/ramer", "data/prepared", "data/states/text"):
-        file = project / folder / "digests.json"
-        assert assert_refused(project, "ramer", file)
+    paths = Project(project)
+    for folder in (paths.encoders("audio"), paths.method("ramer"), paths.prepared, paths.states("text")):
+        assert assert_refused(project, "ramer", folder / "digests.json")
 
 
 def test_a_damaged_export_is_read_by_whoever_knows_better(exported: Path, tmp_path: Path) -> None:
@@ -124,7 +125,7 @@ def test_a_damaged_model_is_neither_grown_nor_exported(served: Path, exported: P
     with pytest.raises(ModelError, match=r"audio\.npy: damaged"):
         add_to_database(model, ["x", "y"], features)
     shutil.copytree(served, project)
-    next(flips(project / "data/states/audio/states.npy"))
+    next(flips(Project(project).states("audio") / "states.npy"))
     with pytest.raises(ModelError, match=r"states\.npy: damaged"):
         export_model(project, tmp_path / "new", "ramer")
     assert not (tmp_path / "new").exists()

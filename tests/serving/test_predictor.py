@@ -15,6 +15,7 @@ from ramer.data.prepared import PreparedCorpus
 from ramer.errors import RamerError
 from ramer.files import read_json, read_table, write_json
 from ramer.modalities import CONDITIONS, MODALITIES
+from ramer.project import Project
 from ramer.retrieval.states import l2_normalise
 from ramer.serving.modelfiles import export_model
 from ramer.serving.predictor import Predictor
@@ -31,7 +32,7 @@ def predictor(served: Path) -> Predictor:
 
 def evaluated(project: Path, method: str, condition: str) -> tuple[list[str], np.ndarray]:
     """Ids and probabilities of the pipeline's predictions, the mean over replicates."""
-    table = read_table(project / "results/methods" / method / "predictions.parquet")
+    table = read_table(Project(project).method_results(method) / "predictions.parquet")
     table = table[table["condition"] == condition]
     columns = [c for c in table if str(c).startswith("p/")]
     means = table.groupby("id", sort=False)[columns].mean()
@@ -129,7 +130,7 @@ def test_neighbours_are_the_nearest_clips_that_hold_what_is_missing(served: Path
     got = predictor.predict(raw_features(served, rows, "a"), neighbours=True)
     corpus = corpus_of(served)
     replicate = corpus.replicates[0]
-    states = np.load(served / "data/states/audio/states.npy")[0]
+    states = np.load(Project(served).states("audio") / "states.npy")[0]
     database = corpus.rows_in(replicate, "train", "pool")
     database = database[corpus.available[database, 0]]
     numbers = {clip: row for row, clip in enumerate(corpus.ids)}
@@ -283,7 +284,7 @@ def test_labels_hidden_by_a_budget_stay_hidden(tmp_path: Path) -> None:
     project = build_project(tmp_path / "project", methods, prepare={"seeds": [0, 1], "label_budget": 60})
     export_model(project, tmp_path / "model")
     table = read_table(tmp_path / "model/database/rows.parquet")
-    corpus = PreparedCorpus.open(project / "data/prepared")
+    corpus = PreparedCorpus.open(Project(project).prepared)
     for replicate in corpus.replicates:
         labelled = set(table["id"][table[f"label_{replicate.name}"].notna()])
         assert labelled <= set(corpus.ids[corpus.rows_in(replicate, "train")])
@@ -345,7 +346,7 @@ def test_features_of_another_width_or_torn_are_refused(served: Path, tmp_path: P
 def test_features_of_a_project_that_do_not_fit_are_refused(served: Path, tmp_path: Path) -> None:
     project = tmp_path / "project"
     shutil.copytree(served, project)
-    path = project / "data/prepared/video.npy"
+    path = Project(project).prepared / "video.npy"
     vectors = np.load(path)
     for fault in (vectors[:, 1:], vectors[1:]):
         np.save(path, fault)

@@ -16,18 +16,19 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
 from ramer.config import load_config
-from ramer.tracking import track
+from ramer.pipeline.track import track
+from ramer.project import Project
 from tests.support.servers import mlflow_server
 
 
 def run_track(root: Path, main: Path | None = None, **changes: dict[str, Any]) -> None:
     """Track a project, with changed sections of its parameters."""
-    params = json.loads((root / "params.yaml").read_text("utf-8"))
+    project = Project(root)
+    params = json.loads(project.params.read_text("utf-8"))
     for section, values in changes.items():
         params[section] |= values
-    (root / "params.yaml").write_text(json.dumps(params), "utf-8")
-    environment = {"DVC_ROOT": str(main or root)}
-    track(load_config(root / "params.yaml"), root, root / ".tracking/receipt.json", environment=environment)
+    project.params.write_text(json.dumps(params), "utf-8")
+    track(load_config(project.params), project, {"DVC_ROOT": str(main or root)})
 
 
 def client_of(root: Path) -> MlflowClient:

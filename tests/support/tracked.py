@@ -13,7 +13,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from ramer.config import Config, load_config
-from ramer.tracking import track
+from ramer.pipeline.track import track
+from ramer.project import Project
 from tests.support.closure import ROOT
 
 
@@ -26,18 +27,18 @@ class Workspace:
 
     @property
     def config(self) -> Config:
-        return load_config(self.root / "params.yaml")
+        return load_config(Project(self.root).params)
 
     @property
     def receipt(self) -> Path:
-        return self.root / ".tracking" / "receipt.json"
+        return Project(self.root).receipt
 
     @property
     def client(self) -> MlflowClient:
         return MlflowClient(f"sqlite:///{self.main}/mlflow.db")
 
     def track(self, **environment: str) -> None:
-        track(self.config, self.root, self.receipt, environment={"DVC_ROOT": str(self.main), **environment})
+        track(self.config, Project(self.root), {"DVC_ROOT": str(self.main), **environment})
 
     def runs(self, role: str = "experiment") -> list[Run]:
         return runs(self.client, role)

@@ -14,6 +14,7 @@ import yaml
 from ramer.config import Config, load_config
 from ramer.files import digest_file, write_json, write_table, write_tensors
 from ramer.modalities import AVERAGE, CONDITIONS, MODALITIES
+from ramer.project import Project
 from ramer.seeding import generator
 
 LABELS = ("happy", "sad")
@@ -32,25 +33,26 @@ def build(root: Path, methods: dict[str, dict[str, Any]] | None = None, seeds: i
     serve = {"method": next(iter(methods)), "registration": "never"}  # nothing here could be loaded
     params = {"prepare": {"seeds": list(range(seeds))}, "methods": methods, "serve": serve}
     root.mkdir(parents=True, exist_ok=True)
-    (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), "utf-8")
+    project = Project(root)
+    project.params.write_text(yaml.safe_dump(params, sort_keys=False), "utf-8")
     (root / ".gitignore").write_text("/data/\n/models/\n/results/\n/.tracking/\n/mlflow.db*\n/mlartifacts/\n", "utf-8")
-    (root / ".dvc").mkdir(exist_ok=True)
-    (root / ".dvc" / "config").write_text(
+    project.dvc.mkdir(exist_ok=True)
+    (project.dvc / "config").write_text(
         "[core]\n    remote = lab\n['remote \"lab\"']\n    url = https://me:secret@store.example/ramer\n", "utf-8"
     )
-    (root / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n", "utf-8")
+    project.lock.write_text("schema: '2.0'\nstages: {}\n", "utf-8")
     (root / "code.py").write_text("ANSWER = 42\n", "utf-8")
     git(root, "init", "--quiet")
     commit(root)
     replicates = [f"fold0_seed{seed}" for seed in range(seeds)]
-    _write_prepared(root, seeds)
+    _write_prepared(project, seeds)
     for modality in MODALITIES:
-        _write_encoder(root / "models" / "encoders" / modality, modality, replicates)
-        _write_index(root / "models" / "index" / modality, modality, replicates, rows)
+        _write_encoder(project.encoders(modality), modality, replicates)
+        _write_index(project.indexes(modality), modality, replicates, rows)
     for method, options in methods.items():
-        _write_method(root, method, options, replicates, rows)
-    _write_reports(root, methods)
-    return load_config(root / "params.yaml")
+        _write_method(project, method, options, replicates, rows)
+    _write_reports(project, methods)
+    return load_config(project.params)
 
 
 def git(root: Path, *arguments: str) -> str:
@@ -65,7 +67,7 @@ def commit(root: Path) -> str:
     return git(root, "rev-parse", "HEAD")
 
 
-def _write_prepared(root: Path, seeds: int) -> None:
+def _write_prepared(project: Project, seeds: int) -> None:
     info = {
         "name": "tiny",
         "digest": CORPUS_DIGEST,
@@ -74,9 +76,8 @@ def _write_prepared(root: Path, seeds: int) -> None:
         "counts": {"rows": 12, "train": 6, "val": 3, "test": 3},
         "replicates": [{"fold": 0, "seed": seed} for seed in range(seeds)],
     }
-    folder = root / "data" / "prepared"
-    folder.mkdir(parents=True)
-    write_json(folder / "corpus.json", info)
+    project.prepared.mkdir(parents=True)
+    write_json(project.corpus, info)
 
 
 def _write_encoder(folder: Path, modality: str, replicates: list[str]) -> None:
@@ -97,7 +98,7 @@ def _write_index(folder: Path, modality: str, replicates: list[str], rows: int) 
         write_json(folder / f"{name}.json", {"modality": modality, "ids": [f"clip{i}" for i in range(rows)]})
 
 
-def _write_method(root: Path, method: str, options: dict[str, Any], replicates: list[str], rows: int) -> None:
+def _write_method(project: Project, method: str, options: dict[str, Any], replicates: list[str], rows: int) -> None:
     about = {
         "name": method,
         "type": options["type"],
@@ -105,7 +106,7 @@ def _write_method(root: Path, method: str, options: dict[str, Any], replicates: 
         "retrieval": options["type"] == "ramer",
         "validation_selection": 0.5,
     }
-    trained, results = root / "models" / "methods" / method, root / "results" / "methods" / method
+    trained, results = project.method(method), project.method_results(method)
     trained.mkdir(parents=True)
     results.mkdir(parents=True)
     for name in replicates:
@@ -132,13 +133,12 @@ def _metrics(method: str) -> dict[str, float | None]:
     return metrics
 
 
-def _write_reports(root: Path, methods: dict[str, dict[str, Any]]) -> None:
-    results = root / "results"
-    write_json(results / "summary.json", {"reference": "zero_fill", "methods": {name: {} for name in methods}})
-    write_json(results / "headline.json", {name: {"avg6_weighted_f1": 0.5} for name in methods})
-    (results / "report.html").write_text("<!doctype html><title>Report</title>", "utf-8")
-    (results / "plots").mkdir()
-    (results / "plots" / "conditions.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+def _write_reports(project: Project, methods: dict[str, dict[str, Any]]) -> None:
+    write_json(project.summary, {"reference": "zero_fill", "methods": {name: {} for name in methods}})
+    write_json(project.headline, {name: {"avg6_weighted_f1": 0.5} for name in methods})
+    project.report.write_text("<!doctype html><title>Report</title>", "utf-8")
+    project.plots.mkdir()
+    (project.plots / "conditions.png").write_bytes(b"\x89PNG\r\n\x1a\n")
 
 
 def _history(replicates: list[str], score: str) -> pd.DataFrame:

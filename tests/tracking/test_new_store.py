@@ -15,6 +15,7 @@ import pytest
 
 from ramer.files import read_json
 from tests.support.disks import resize, small_disk
+from ramer.project import Project
 from tests.support.tracked import Workspace, start
 from tests.support.tree import METHODS
 
@@ -148,7 +149,7 @@ def test_a_file_that_may_hold_something_is_left_as_it_is(
     assert not list(workspace.root.glob("mlflow.db-*"))  # which would hold what the file does not
     damage(database)
     before = database.read_bytes()
-    (workspace.root / "results/report.html").write_text("<!doctype html><title>Another</title>", "utf-8")
+    Project(workspace.root).report.write_text("<!doctype html><title>Another</title>", "utf-8")
     with caplog.at_level(logging.WARNING):
         workspace.track()
     (line,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]

@@ -14,6 +14,7 @@ import pytest
 from ramer import Predictor
 from ramer.errors import RamerError
 from ramer.modalities import CONDITIONS, MODALITIES
+from ramer.project import Project
 from tests.support.registered import ask, client_of, probabilities, records, run_track, serving, versions
 from tests.support.served_project import corpus_of, prior_of, raw_features, rows_of
 from tests.support.tracked import runs
@@ -33,7 +34,7 @@ def test_the_served_method_is_a_version_called_candidate(tracked: Path) -> None:
     assert client_of(tracked).get_model_version_by_alias("ramer", "candidate").version == version.version
     assert version.tags["ramer.corpus_digest"] == corpus_of(tracked).info["digest"]
     assert version.tags["ramer.method"] == "ramer"
-    scores = json.loads((tracked / "results/methods/ramer/metrics.json").read_text("utf-8"))
+    scores = json.loads((Project(tracked).method_results("ramer") / "metrics.json").read_text("utf-8"))
     assert float(version.tags["ramer.avg6_weighted_f1"]) == scores["avg6/weighted_f1"]
     (run,) = [run for run in runs(client_of(tracked), "method") if run.info.run_id == version.run_id]
     assert run.data.tags["method"] == "ramer"

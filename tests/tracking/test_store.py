@@ -12,7 +12,9 @@ import pytest
 from mlflow import MlflowClient
 
 from ramer.files import read_json
-from ramer.tracking import experiment_link, track
+from ramer.pipeline.track import track
+from ramer.project import Project
+from ramer.tracking import experiment_link
 from ramer.tracking.provenance import dvc_remote
 from ramer.tracking.store import tracking_uri
 from tests.support.servers import free_port
@@ -83,9 +85,9 @@ def test_nothing_is_logged_or_imported_when_tracking_is_off(workspace: Workspace
     params.write_text(params.read_text("utf-8") + "tracking: {enabled: false}\n", "utf-8")
     shutil.rmtree(workspace.root / ".tracking", ignore_errors=True)
     code = (
-        "import os, sys; from pathlib import Path;"
-        "from ramer.config import load_config; from ramer.tracking import track;"
-        "track(load_config(), Path.cwd(), Path('.tracking/receipt.json'), environment=os.environ);"
+        "import os, sys;"
+        "from ramer.config import load_config; from ramer.pipeline.track import track;"
+        "from ramer.project import Project; track(load_config(), Project(), os.environ);"
         "sys.exit('mlflow' in sys.modules)"
     )
     process = start(workspace.root, {}, "-c", code)
@@ -205,5 +207,5 @@ def test_the_remote_is_named_without_its_password(tmp_path: Path, text: str, exp
 def test_results_outside_a_repository_are_tracked_all_the_same(workspace: Workspace) -> None:
     shutil.rmtree(workspace.root / ".git")
     shutil.rmtree(workspace.root / ".dvc")
-    track(workspace.config, workspace.root, workspace.receipt, environment={})
+    track(workspace.config, Project(workspace.root), {})
     assert workspace.run().info.status == "FINISHED"

@@ -15,6 +15,7 @@ import numpy as np
 from ramer.data.prepared import PreparedCorpus
 from ramer.errors import RamerError
 from ramer.modalities import MODALITIES
+from ramer.project import Project
 from ramer.serving.predictor import Predictor
 from ramer.serving.raw_clips import ClipReader
 
@@ -77,8 +78,8 @@ class Session:
             RamerError: no such model, or a manifest or preset was named that does not fit it.
         """
         predictor = Predictor.load(model, method)
-        prepared = Path(model, "data", "prepared")
-        corpus = PreparedCorpus.open(prepared) if (prepared / "corpus.json").is_file() else None
+        project = Project(Path(model))
+        corpus = PreparedCorpus.open(project.prepared) if project.corpus.is_file() else None
         try:
             reader, why = ClipReader(predictor, manifest=manifest, preset=preset), ""
         except RamerError as error:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
+from ramer.project import Project
 from tests.support.closure import ROOT
 
 METHODS = {"ramer": {"type": "ramer", "k": 5}, "prior": {"type": "prior"}}
@@ -40,11 +41,11 @@ class Ran:
         return set(_RUNNING.findall(self.output))
 
 
-class Project:
-    """One clone. Commands see an empty home, so that no setting of this machine helps or harms."""
+class Clone:
+    """One clone of this project. Commands see an empty home, so that no setting of this machine helps or harms."""
 
     def __init__(self, path: Path, home: Path) -> None:
-        self.path = path
+        self.path, self.project = path, Project(path)
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "DVC_", "GIT_"))}
         binaries = Path(sys.executable).parent
         self.environment = kept | {
@@ -55,7 +56,7 @@ class Project:
         }
 
     @classmethod
-    def create(cls, path: Path, home: Path) -> Project:
+    def create(cls, path: Path, home: Path) -> Clone:
         """Copy what git knows and what it would take, shrink the parameters, commit."""
         listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
         names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
@@ -63,16 +64,16 @@ class Project:
             if (ROOT / name).is_file() and name.split("/")[0] not in ("tests", "docs", "benchmarks", "dvc.lock"):
                 (path / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(ROOT / name, path / name)
-        project = cls(path, home)
-        project.change_params()
-        project.run("git", "init", "-q")
-        project.run("git", "config", "user.name", "Somebody")
-        project.run("git", "config", "user.email", "somebody@example.org")
-        project.commit("Start")
-        return project
+        clone = cls(path, home)
+        clone.change_params()
+        clone.run("git", "init", "-q")
+        clone.run("git", "config", "user.name", "Somebody")
+        clone.run("git", "config", "user.email", "somebody@example.org")
+        clone.commit("Start")
+        return clone
 
     def change_params(self) -> None:
-        file, editor = self.path / "params.yaml", YAML()
+        file, editor = self.project.params, YAML()
         params = editor.load(file.read_text("utf-8"))
         _merge(params, SMALL)
         params["methods"] = METHODS
