@@ -16,9 +16,10 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from benchmarks._run import parser, report
+from ramer.project import Project
 from ramer.yaml12 import read_yaml
 
-PARAMS = Path(__file__).resolve().parents[1] / "params.yaml"
+PARAMS = Project(Path(__file__).resolve().parents[1]).params
 
 
 def main() -> None:

@@ -13,12 +13,11 @@ import numpy as np
 import pytest
 
 from tests.support.media import require_extraction
+from tests.support.sentences import SENTENCES
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 require_extraction()
-
-SENTENCES = ("Kids are talking by the door.", "dogs sit", "the door, the door, the dogs are sitting by the door")
 
 
 @pytest.fixture(scope="session")

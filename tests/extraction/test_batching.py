@@ -16,7 +16,7 @@ from ramer.extraction.batching import Sharing, batches
 from ramer.extraction.extractor import Extractor
 from ramer.extraction.outcomes import Encoded, Outcome
 from ramer.extraction.settings import AudioSettings, ExtractionSettings, TextSettings, VideoSettings
-from tests.extraction.conftest import SENTENCES
+from tests.support.sentences import SENTENCES
 
 OPTIONS: dict[str, Any] = {"device": "cpu", "keep_frames": False, "trust_remote_code": False}
 SMALL: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 5, "num_attention_heads": 4, "intermediate_size": 64}
