@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from ramer.files import read_json
-from tests.support.disks import resize, small_disk
 from ramer.project import Project
+from tests.support.disks import resize, small_disk
 from tests.support.tracked import Workspace, start
 from tests.support.tree import METHODS
 
