@@ -37,7 +37,7 @@ from ramer.project import Project
 from ramer.retrieval.indexes import load_index
 from ramer.seeding import set_threads
 from ramer.training.adamw import AdamW
-from ramer.training.batches import TrainingBatch
+from ramer.training.labelled_rows import TrainingBatch
 from ramer.training.workspace import Workspace
 
 HIDDEN, K, LOOPED, HELD_OUT = 256, 5, 128, 0.05

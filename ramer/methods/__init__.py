@@ -16,7 +16,8 @@ from pydantic import ValidationError
 from ramer.config import Training, fault_lines
 from ramer.errors import ConfigError, ModelError
 from ramer.files import read_tensors
-from ramer.methods.shared.contract import Method, MethodOptions, ModelShape, RetrievalOptions
+from ramer.methods.shared.contract import Method, MethodOptions, RetrievalOptions
+from ramer.training.workspace import ModelShape
 
 __all__ = [
     "Method",
@@ -98,9 +99,8 @@ def load_method(path: str | Path, device: str = "cpu") -> Method:
         training = Training.model_validate(metadata["training"])
         labels = tuple(shape["label_names"])
         method = build_method(options, ModelShape(shape["feature_dims"], shape["state_dims"], labels), training, device)
-        method.prior_, method.temperatures_ = tensors.pop("prior_"), tensors.pop("temperatures_")
         method.description_ = metadata.get("description", {})
-        return method.restore(tensors)
+        return method.take_state(tensors)
     except (ConfigError, ModelError) as error:
         raise ModelError([f"{path}: {line}" for line in error.faults]) from None
     except Exception as error:

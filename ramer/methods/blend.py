@@ -9,50 +9,64 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 import numpy as np
 from jaxtyping import Float
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from scipy.special import softmax
 
 from ramer.config import Count, Training
 from ramer.inputs import FEATURES, POSTERIORS, STATES
-from ramer.methods.distil import Distil as _Distil
-from ramer.methods.late_product import LateProduct as _LateProduct
-from ramer.methods.modality_dropout import ModalityDropout as _ModalityDropout
-from ramer.methods.shared.contract import Method, MethodOptions, ModelShape
-from ramer.methods.unimodal_ensemble import UnimodalEnsemble as _UnimodalEnsemble
+from ramer.methods import distil, late_product, method_class, modality_dropout, unimodal_ensemble
+from ramer.methods.shared.contract import Method, MethodOptions
 from ramer.modalities import CONDITIONS
-from ramer.training.batches import Batch, LabelledRows, TrainingBatch
+from ramer.training.batches import Batch
+from ramer.training.labelled_rows import LabelledRows, TrainingBatch
 from ramer.training.loop import Fitted, History, selection
+from ramer.training.workspace import ModelShape
 
-_KINDS: dict[str, type[Method]] = {
-    "distil": _Distil,
-    "late_product": _LateProduct,
-    "modality_dropout": _ModalityDropout,
-    "unimodal_ensemble": _UnimodalEnsemble,
-}
-Kind = Literal["distil", "late_product", "modality_dropout", "unimodal_ensemble"]
+# Imported so that a change of a member is a change of every blend; their classes come from the registry.
+MEMBERS = tuple(
+    module.__name__.rpartition(".")[2] for module in (distil, late_product, modality_dropout, unimodal_ensemble)
+)
+
+
+def _known(member: str) -> str:
+    if member not in MEMBERS:
+        raise ValueError(f"expected one of {', '.join(MEMBERS)}")
+    return member
+
+
+Member = Annotated[str, AfterValidator(_known)]
 
 
 class BlendOptions(MethodOptions):
-    """members: types, each with its default options; one may come twice. steps: of a weight's grid from 0 to 1."""
+    """Which methods are blended.
 
-    members: Annotated[tuple[Kind, ...], Field(min_length=1, max_length=4, strict=False)] = ("late_product", "distil")
+    Attributes:
+        members: types, each with its default options; one may come twice.
+        steps: of a weight's grid from 0 to 1.
+    """
+
+    members: Annotated[
+        tuple[Annotated[str, AfterValidator(_known)], ...], Field(min_length=1, max_length=4, strict=False)
+    ] = ("late_product", "distil")
     steps: Count = 10
 
 
-class Blend(Method):
+class Blend(Method[BlendOptions]):
     """Sum of the members' weighted log probabilities; the weights sum to one."""
 
-    Options = BlendOptions
     inputs = frozenset({FEATURES, STATES, POSTERIORS})
 
-    def __init__(self, options: MethodOptions, shape: ModelShape, training: Training, device: str = "cpu") -> None:
+    def __init__(self, options: BlendOptions, shape: ModelShape, training: Training, device: str = "cpu") -> None:
         super().__init__(options, shape, training, device)
-        kinds = [(name, _KINDS[name]) for name in self.options.members]
-        self.members = [kind(kind.Options(type=name), shape, training, device) for name, kind in kinds]
+        kinds = [method_class(name) for name in options.members]
+        self.members = [
+            kind(kind.Options(type=name), shape, training, device)
+            for name, kind in zip(options.members, kinds, strict=True)
+        ]
         self.weights_ = np.full(len(kinds), 1.0 / len(kinds))
 
     def learn(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
@@ -78,17 +92,14 @@ class Blend(Method):
     def tensors(self) -> dict[str, np.ndarray]:
         learnt = {"weights_": self.weights_}
         for i, member in enumerate(self.members):
-            own = member.tensors() | {"prior_": member.prior_, "temperatures_": member.temperatures_}
-            learnt |= {f"member{i}.{name}": value for name, value in own.items()}
+            learnt |= {f"member{i}.{name}": value for name, value in member.state().items()}
         return learnt
 
     def restore(self, tensors: dict[str, np.ndarray]) -> Self:
         self.weights_ = tensors["weights_"]
         for i, member in enumerate(self.members):
             prefix = f"member{i}."
-            own = {n.removeprefix(prefix): v for n, v in tensors.items() if n.startswith(prefix)}
-            member.prior_, member.temperatures_ = own.pop("prior_"), own.pop("temperatures_")
-            member.restore(own)
+            member.take_state({n.removeprefix(prefix): v for n, v in tensors.items() if n.startswith(prefix)})
         return self
 
 

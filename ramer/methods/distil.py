@@ -17,10 +17,11 @@ from torch import Tensor, nn
 from ramer.config import Count, Dropout, Positive
 from ramer.inputs import FEATURES, STATES
 from ramer.methods.shared.contract import MethodOptions
-from ramer.methods.shared.neural import Course, NeuralMethod, choose, masked_inputs, stacked
+from ramer.methods.shared.masked_network import MaskedTraining, NeuralMethod, choose, masked_inputs, stacked
 from ramer.nn.losses import soft_cross_entropy
 from ramer.nn.masked import Masked, MaskedClassifier
-from ramer.training.batches import Batch, LabelledRows, TrainingBatch
+from ramer.training.batches import Batch
+from ramer.training.labelled_rows import LabelledRows, TrainingBatch
 from ramer.training.loop import Fitted, History
 
 
@@ -38,14 +39,13 @@ class DistilOptions(MethodOptions):
     pool_rows: Count = 2
 
 
-class Distil(NeuralMethod):
+class Distil(NeuralMethod[DistilOptions]):
     """The network of ``modality_dropout``, taught by its full-modality twin.
 
     With ``inputs: features`` it learns from the raw vectors to the classes, so that what would be encoder and head are
     taught together; with ``states`` the pretrained encoders stay as they are and the head alone is taught.
     """
 
-    Options = DistilOptions
     inputs = frozenset({FEATURES, STATES})
 
     def masked(self, batch: Batch) -> Masked:
@@ -59,7 +59,7 @@ class Distil(NeuralMethod):
         )
 
     def learn(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
-        course = Course(self, train, val, rng)
+        course = MaskedTraining(self, train, val, rng)
         rows, soft = self._soft_labels(course, train)
 
         def fit(input_dropout: float, history: History) -> tuple[Fitted, nn.Module]:
@@ -79,7 +79,7 @@ class Distil(NeuralMethod):
         _, fitted, self.network_ = choose(self.options.input_dropouts, fit, log)
         return fitted
 
-    def _soft_labels(self, course: Course, train: TrainingBatch) -> tuple[Masked, Tensor]:
+    def _soft_labels(self, course: MaskedTraining, train: TrainingBatch) -> tuple[Masked, Tensor]:
         """All training and pool rows that hold anything, and the teacher's probabilities for them."""
         teacher = self._teacher(course)
         rows = course.complete
@@ -90,7 +90,7 @@ class Distil(NeuralMethod):
             soft = (teacher(rows) / self.options.temperature).softmax(dim=1)
         return rows, soft.clone()
 
-    def _teacher(self, course: Course) -> nn.Module:
+    def _teacher(self, course: MaskedTraining) -> nn.Module:
         """Trained on rows with everything that they hold, chosen by its full rows."""
 
         def fit(input_dropout: float, history: History) -> tuple[Fitted, nn.Module]:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ramer.config import Count
 from ramer.methods.shared.imagining import ImaginingMethod, ImaginingOptions, Weight
-from ramer.methods.shared.neural import Course
+from ramer.methods.shared.masked_network import MaskedTraining
 from ramer.modalities import MODALITIES
 from ramer.nn.imagination import Imagined, Student, Taught, Teacher, teacher_embeddings
 from ramer.nn.losses import central_moment_discrepancy, masked_mse
@@ -36,10 +36,9 @@ class IfMminOptions(ImaginingOptions):
     moments: Count = 5
 
 
-class IfMmin(ImaginingMethod):
+class IfMmin(ImaginingMethod[IfMminOptions]):
     """Cascaded autoencoders guided by predicted invariant features."""
 
-    Options = IfMminOptions
     invariant = True
 
     def teacher_loss(self, taught: Taught, complete: Masked) -> Tensor:
@@ -48,7 +47,7 @@ class IfMmin(ImaginingMethod):
         distances = [central_moment_discrepancy(x, y, self.options.moments) for x, y in combinations(of, 2)]
         return self.options.discrepancy_weight * torch.stack(distances).mean()
 
-    def train_student(self, course: Course, teacher: Teacher, student: Student, log: History) -> Fitted:
+    def train_student(self, course: MaskedTraining, teacher: Teacher, student: Student, log: History) -> Fitted:
         def loss(positions: Tensor, keep: Tensor) -> Tensor:
             complete = course.complete.take(positions)
             imagined: Imagined = student(complete.under(keep))

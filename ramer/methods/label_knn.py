@@ -15,10 +15,13 @@ from scipy.special import softmax
 
 from ramer.config import Count, Positive
 from ramer.inputs import NEIGHBOURS, STATES
-from ramer.methods.shared.contract import Method, RetrievalOptions, check_tensors
+from ramer.methods.shared.contract import Method, RetrievalOptions
+from ramer.methods.shared.weights import check_tensors
 from ramer.modalities import MODALITIES
-from ramer.retrieval.aggregation import Rules, weigh
-from ramer.training.batches import Batch, LabelledRows, TrainingBatch
+from ramer.retrieval.aggregation import weigh
+from ramer.retrieval.types import Rules
+from ramer.training.batches import Batch
+from ramer.training.labelled_rows import LabelledRows, TrainingBatch
 from ramer.training.loop import Fitted, History, selection
 
 
@@ -44,10 +47,9 @@ class Choice(NamedTuple):
     smoothing: float
 
 
-class LabelKnn(Method):
+class LabelKnn(Method[LabelKnnOptions]):
     """Similarity-weighted votes of labelled neighbours, smoothed by the prior, per available modality."""
 
-    Options = LabelKnnOptions
     inputs = frozenset({STATES, NEIGHBOURS})
     retrieval = True
     choice_: Choice
@@ -77,14 +79,11 @@ class LabelKnn(Method):
 
     def _labels(self, batch: Batch, modality: str) -> np.ndarray:
         """Labels of one modality's list, int [n, width], -1 for none."""
-        assert batch.lists is not None
-        assert batch.database is not None
         rows = batch.database.contents(batch.lists.rows[modality][:, None].astype(np.int64), batch.rows)[:, 0]
         return np.where(rows >= 0, batch.database.labels[np.maximum(rows, 0)], -1)
 
     def _votes(self, batch: Batch, modality: str, prior: np.ndarray) -> np.ndarray:
         """Smoothed votes float64 [n, classes] of the nearest k that have a label; the prior where none has."""
-        assert batch.lists is not None
         labels = self._labels(batch, modality)
         voting = (labels >= 0) & (np.cumsum(labels >= 0, axis=1) <= self.choice_.k)
         scores = np.where(voting, batch.lists.scores[modality].astype(np.float64), np.nan)

@@ -19,7 +19,8 @@ from ramer.inputs import FEATURES
 from ramer.methods.shared.contract import Method, MethodOptions
 from ramer.modalities import MODALITIES
 from ramer.progress import track
-from ramer.training.batches import Batch, LabelledRows, TrainingBatch
+from ramer.training.batches import Batch
+from ramer.training.labelled_rows import LabelledRows, TrainingBatch
 from ramer.training.loop import Fitted, History, selection
 
 
@@ -30,10 +31,9 @@ class LateProductOptions(MethodOptions):
     max_iter: int = Field(default=1000, ge=1)
 
 
-class LateProduct(Method):
+class LateProduct(Method[LateProductOptions]):
     """Sum of unimodal log posteriors less the log prior of each extra modality."""
 
-    Options = LateProductOptions
     inputs = frozenset({FEATURES})
 
     def learn(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:

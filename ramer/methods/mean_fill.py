@@ -8,7 +8,8 @@ import numpy as np
 
 from ramer.methods.shared.imputing import Filled, ImputingMethod, normalised
 from ramer.modalities import MODALITIES
-from ramer.training.batches import Batch, TrainingBatch
+from ramer.training.batches import Batch
+from ramer.training.labelled_rows import TrainingBatch
 
 
 class MeanFill(ImputingMethod):

@@ -13,7 +13,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ramer.methods.shared.imagining import ImaginingMethod, ImaginingOptions, Weight
-from ramer.methods.shared.neural import Course
+from ramer.methods.shared.masked_network import MaskedTraining
 from ramer.nn.cascade import ResidualCascade
 from ramer.nn.imagination import Imagined, Student, Teacher, teacher_embeddings
 from ramer.nn.losses import masked_mse
@@ -27,12 +27,10 @@ class MminOptions(ImaginingOptions):
     cycle_weight: Weight = 2.0
 
 
-class Mmin(ImaginingMethod):
+class Mmin(ImaginingMethod[MminOptions]):
     """Cascaded residual autoencoders with imagination and cycle losses."""
 
-    Options = MminOptions
-
-    def train_student(self, course: Course, teacher: Teacher, student: Student, log: History) -> Fitted:
+    def train_student(self, course: MaskedTraining, teacher: Teacher, student: Student, log: History) -> Fitted:
         size = self.size
         cycle = ResidualCascade(size.concatenated, size.layers, size.blocks).to(self.device)
 

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from ramer.config import Count, Dropout
 from ramer.methods.shared.contract import MethodOptions
-from ramer.methods.shared.neural import Course, NeuralMethod, choose
+from ramer.methods.shared.masked_network import MaskedTraining, NeuralMethod, choose
 from ramer.nn.masked import MaskedClassifier
 from ramer.nn.tokens import TokenTransformer
-from ramer.training.batches import LabelledRows, TrainingBatch
+from ramer.training.labelled_rows import LabelledRows, TrainingBatch
 from ramer.training.loop import Fitted, History
 
 
@@ -42,10 +42,8 @@ class ModalityDropoutOptions(MethodOptions):
         return self
 
 
-class ModalityDropout(NeuralMethod):
+class ModalityDropout(NeuralMethod[ModalityDropoutOptions]):
     """Random masks in training, zeros (or learned tokens) and availability in the input."""
-
-    Options = ModalityDropoutOptions
 
     def new_network(self, input_dropout: float = 0.0) -> nn.Module:
         shape, options = self.shape, self.options
@@ -64,7 +62,7 @@ class ModalityDropout(NeuralMethod):
         ).to(self.device)
 
     def learn(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
-        course = Course(self, train, val, rng)
+        course = MaskedTraining(self, train, val, rng)
 
         def fit(input_dropout: float, history: History) -> tuple[Fitted, nn.Module]:
             course.seed("network")

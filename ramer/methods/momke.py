@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 from ramer.config import Count, Dropout
 from ramer.methods.shared.contract import MethodOptions
-from ramer.methods.shared.neural import Course, NeuralMethod
+from ramer.methods.shared.masked_network import MaskedTraining, NeuralMethod
 from ramer.modalities import MODALITIES
 from ramer.nn.experts import Mixed, ModalityExperts
 from ramer.nn.masked import Masked
-from ramer.training.batches import LabelledRows, TrainingBatch
+from ramer.training.labelled_rows import LabelledRows, TrainingBatch
 from ramer.training.loop import Fitted, History
 
 
@@ -31,10 +31,8 @@ class MomkeOptions(MethodOptions):
     dropout: Dropout = 0.5
 
 
-class Momke(NeuralMethod):
+class Momke(NeuralMethod[MomkeOptions]):
     """Experts trained on their own modality, then mixed by soft routers."""
-
-    Options = MomkeOptions
 
     def new_network(self) -> ModalityExperts:
         options = self.options
@@ -51,7 +49,7 @@ class Momke(NeuralMethod):
         return mixed.scores
 
     def learn(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
-        course = Course(self, train, val, rng)
+        course = MaskedTraining(self, train, val, rng)
         course.seed("network")
         self.network_ = network = self.new_network()
         self._train_experts(course, network)
@@ -61,7 +59,7 @@ class Momke(NeuralMethod):
 
         return course.run(network, loss, lambda inputs: network(inputs).scores, log)
 
-    def _train_experts(self, course: Course, network: ModalityExperts) -> None:
+    def _train_experts(self, course: MaskedTraining, network: ModalityExperts) -> None:
         """Stage one: each modality's expert and head on the rows that hold it, selected by the experts' mean."""
 
         def loss(positions: Tensor, _: Tensor) -> Tensor:

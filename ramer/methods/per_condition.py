@@ -11,12 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ramer.methods.shared.contract import take_weights, weights_of
+from ramer.methods.shared.heads import new_fusion
 from ramer.methods.shared.imputing import Filled, ImputingMethod
-from ramer.modalities import CONDITIONS, MODALITIES, condition_masks
+from ramer.methods.shared.weights import take_weights, weights_of
+from ramer.modalities import CONDITIONS, condition_masks
 from ramer.nn.fusion import FusionClassifier
 from ramer.seeding import seed_torch
-from ramer.training.batches import Batch, LabelledRows, TrainingBatch
+from ramer.training.batches import Batch
+from ramer.training.labelled_rows import LabelledRows, TrainingBatch
 from ramer.training.loop import Fitted, History, fit_epochs, selection
 
 
@@ -55,7 +57,7 @@ class PerCondition(ImputingMethod):
         labels = torch.from_numpy(train.labels).to(self.device)
         usable = torch.from_numpy(held)
         seed_torch(int(rng.integers(2**31)), "head", condition)
-        head = self._new_head(inputs.shape[1])
+        head = new_fusion(self.shape, self.training, self.device)
         elsewhere = np.tile(self.prior_, (len(val), 1))  # a constant: the other conditions do not choose this head
 
         def loss(positions: Tensor, _: Tensor) -> Tensor:
@@ -87,12 +89,13 @@ class PerCondition(ImputingMethod):
         return kept
 
     def restore(self, tensors: dict[str, np.ndarray]) -> Self:
-        width = sum(self.shape.state_dims.values()) + 2 * len(MODALITIES)
         self.heads_ = {}
         for condition in CONDITIONS:
             prefix = f"heads_.{condition}."
             if any(name.startswith(prefix) for name in tensors):
-                self.heads_[condition] = take_weights(self._new_head(width), tensors, prefix)
+                self.heads_[condition] = take_weights(
+                    new_fusion(self.shape, self.training, self.device), tensors, prefix
+                )
         return self
 
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from ramer.methods.shared.contract import Method
 from ramer.modalities import CONDITIONS
-from ramer.training.batches import Batch, LabelledRows, TrainingBatch
+from ramer.training.batches import Batch
+from ramer.training.labelled_rows import LabelledRows, TrainingBatch
 from ramer.training.loop import Fitted, History, selection
 
 

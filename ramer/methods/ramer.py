@@ -7,49 +7,48 @@ arXiv 2410.02804. The defaults do what the paper means; the rules of its publish
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
-from torch import nn
 
 from ramer.config import Positive, Whole
 from ramer.inputs import FEATURES, LIVE, NEIGHBOURS, STATES
-from ramer.methods.shared.attending import AttendingRows, attending_posterior, fit_attending, new_attending, seed_head
-from ramer.methods.shared.contract import MethodOptions, RetrievalOptions, take_weights, weights_of
-from ramer.methods.shared.finetuning import Tuned, Tuning
-from ramer.methods.shared.imputing import Filled, ImputingMethod
-from ramer.methods.shared.live import LiveEncoders, encode_mean
-from ramer.methods.shared.reranking import learn_scorer, new_scorer, score_with
-from ramer.modalities import CONDITIONS, MODALITIES
-from ramer.retrieval.aggregation import (
-    Candidates,
-    Database,
-    Queries,
-    Rules,
-    ScoreCalibration,
-    Selected,
-    aggregate,
-    combine,
-    find,
-    own_scores,
-)
-from ramer.retrieval.reranking import rerank
-from ramer.training.batches import Batch, LabelledRows, TrainingBatch
+from ramer.methods.shared.contract import Method, RetrievalOptions, StackedMethod
+from ramer.methods.shared.finding import Finder, RememberingFinder, RuleFinder
+from ramer.methods.shared.finetuning import TunedHead
+from ramer.methods.shared.fusing import EncodedMeanFeatures, FrozenHead, HeadSettings, MeanStates, StandIns
+from ramer.methods.shared.imputing import lacks_something
+from ramer.methods.shared.live import LiveEncoders
+from ramer.methods.shared.reranking import learn_scorer, new_scorer
+from ramer.methods.shared.stacked_heads import Member, StackedHeads
+from ramer.methods.shared.weights import take_weights, weights_of
+from ramer.modalities import FULL_CONDITION, MODALITIES
+from ramer.retrieval.candidates import ScoreCalibration
+from ramer.retrieval.types import Database, Rules, Selected
+from ramer.training.batches import Batch
+from ramer.training.labelled_rows import LabelledRows, TrainingBatch
 from ramer.training.loop import Fitted, History
+
+START_TAU = 0.1  # where a learned weighing starts
 
 
 class RamerOptions(RetrievalOptions):
-    """How lists become stand-ins; see ``ramer.retrieval.aggregation.Rules``.
+    """How lists become stand-ins; see ``ramer.retrieval.types.Rules``.
 
-    aggregate: ``attention`` learns the neighbours' weights with the head, from query, neighbours and scores.
-    rerank: ``learned`` orders the candidates by a learned score before the best k are taken (the figure's "Rerank and
-    Select"; ``ramer.retrieval.reranking``).
-    tau: temperature of ``similarity``; null chooses among ``taus`` on validation. ``attention`` starts there, or at .1.
-    normalize_available: False feeds raw states beside normalised retrieved ones (published).
-    retrieve: ``features`` averages the neighbours' features and encodes the mean, as the figure draws it.
-    encoder: ``finetune`` trains the encoders with the head at ``encoder_lr`` and searches with what they say
-    (``_finetuning``); keys are those of the stamped index, or made anew every ``rebuild_every`` epochs (0: never).
+    Attributes:
+        aggregate: ``attention`` learns the neighbours' weights with the head, from query, neighbours and scores.
+        rerank: ``learned`` orders the candidates by a learned score before the best k are taken (the figure's "Rerank
+            and Select"; ``ramer.retrieval.reranking``).
+        tau: temperature of ``similarity``; null chooses among ``taus`` on validation. ``attention`` starts there, or
+            at .1.
+        normalize_available: False feeds raw states beside normalised retrieved ones (published).
+        retrieve: ``features`` averages the neighbours' features and encodes the mean, as the figure draws it.
+        encoder: ``finetune`` trains the encoders with the head at ``encoder_lr`` and searches with what they say
+            (``ramer.methods.shared.finetuning``); keys are those of the stamped index, or made anew every
+            ``rebuild_every`` epochs (0: never).
     """
 
     aggregate: Literal["similarity", "mean", "sum", "attention"] = "similarity"
@@ -71,54 +70,54 @@ class RamerOptions(RetrievalOptions):
         """Whether the method holds encoders of its own."""
         return self.encoder == "finetune" or self.retrieve == "features"
 
+    @property
+    def extra_inputs(self) -> frozenset[str]:
+        return super().extra_inputs | ({FEATURES, LIVE} if self.encodes else set())
+
+    @property
+    def passed_over(self) -> int:
+        return int(self.drop_first)
+
     @model_validator(mode="after")
     def _check(self) -> RamerOptions:
         if self.retrieve == "features" and self.aggregate not in ("similarity", "mean"):
-            raise ValueError("retrieve: features needs aggregate: similarity or mean")
-        if self.encoder == "finetune" and (self.retrieve == "features" or self.rerank == "learned"):
-            raise ValueError("encoder: finetune needs retrieve: states and rerank: none")
-        if self.encoder == "finetune" and self.bimodal == "calibrated":
-            raise ValueError("encoder: finetune needs bimodal: pooled or kth_score")
+            raise ValueError(
+                "retrieve: features needs aggregate: similarity or mean (no encoder has seen a sum of features, and "
+                "attention weighs states)"
+            )
         if self.rebuild_every and self.encoder == "frozen":
-            raise ValueError("rebuild_every needs encoder: finetune")
+            raise ValueError("rebuild_every needs encoder: finetune (frozen keys do not change)")
         return self
 
 
-class Ramer(ImputingMethod):
-    """Retrieve, aggregate, then the head that all imputations share."""
+class Ramer(Method[RamerOptions]):
+    """A finder, what its neighbours become, and a head, on frozen states or with encoders that are fine-tuned.
 
-    Options = RamerOptions
+    Attributes:
+        tau_: temperature of the neighbours' weights.
+        finder_: finds neighbours in a batch's lists.
+        encoders_: of a method that encodes, else None.
+        head_: decides.
+    """
+
     inputs = frozenset({STATES, NEIGHBOURS})
     retrieval = True
-    tau_: float = 0.1
-    calibration_: ScoreCalibration | None = None
-    scorer_: nn.Sequential | None = None
+    lends = True
+    tau_: float = START_TAU
+    finder_: RuleFinder
     encoders_: LiveEncoders | None = None
-    tuning_: Tuning | None = None
-
-    @classmethod
-    def reads(cls, options: MethodOptions) -> frozenset[str]:
-        assert isinstance(options, RamerOptions)
-        return super().reads(options) | ({FEATURES, LIVE} if options.encodes else set())
+    head_: FrozenHead | TunedHead
 
     @property
     def tunes(self) -> bool:
-        return bool(self.options.encoder == "finetune")
-
-    @property
-    def attends(self) -> bool:
-        return bool(self.options.aggregate == "attention")
-
-    @property
-    def normalises_available(self) -> bool:  # type: ignore[override]
-        return bool(self.options.normalize_available)
+        return self.options.encoder == "finetune"
 
     @property
     def rules(self) -> Rules:
         o = self.options
         return Rules(
             k=o.k,
-            aggregate="similarity" if self.attends else o.aggregate,
+            aggregate="similarity" if o.aggregate == "attention" else o.aggregate,
             bimodal=o.bimodal,
             drop_first=o.drop_first,
             normalize_query=o.normalize_query,
@@ -127,107 +126,95 @@ class Ramer(ImputingMethod):
         )
 
     def learn(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
-        if self.options.bimodal == "calibrated":
-            whole = val.under("avt")
-            assert whole.lists is not None
-            self.calibration_ = ScoreCalibration.fit(own_scores(whole.lists, queries_of(whole), self.rules))
         if self.options.encodes:
             encoders, self.description_ = LiveEncoders.pretrained(train)
             self.encoders_ = encoders.to(self.device).eval()
-        fixed = self.options.aggregate != "similarity" or self.tunes
-        taus = (self.tau_,) if fixed else self.options.taus
-        if self.options.tau is not None:
-            taus = (self.options.tau,)
-        self._found: dict[int, Selected] = {}  # what is found does not depend on tau
-        seed = rng.integers(2**31)
+        self.finder_ = RuleFinder(self.rules).calibrated(val.under(FULL_CONDITION))
+        seed = int(rng.integers(2**31))
         if self.options.rerank == "learned":
-            self.scorer_ = learn_scorer(train, self.candidates, np.random.default_rng(seed), self.device)
-        best, kept, lines = Fitted(-1, -np.inf), {}, []
-        for tau in taus:
+            scorer = learn_scorer(train, self.finder_.candidates, np.random.default_rng(seed), self.device)
+            self.finder_ = replace(self.finder_, scorer=scorer)
+        if not self.tunes:
+            return self._choose_tau(train, val, seed, log)
+        self.tau_ = self._taus()[0]
+        self.head_ = head = self._tuned_head()
+        fitted = head.fit(train, val, np.random.default_rng(seed), log)
+        self.finder_ = head.finder
+        return fitted
+
+    def _choose_tau(self, train: TrainingBatch, val: LabelledRows, seed: int, log: History) -> Fitted:
+        """Fit a head for every temperature and keep the one that is best on validation."""
+        remembering = RememberingFinder(self.finder_)  # what is found does not depend on the temperature
+        best, chosen, lines = Fitted(-1, -np.inf), START_TAU, History().lines
+        for tau in self._taus():
             self.tau_ = tau
-            trial = History()
+            trial, head = History(), self._frozen_head(remembering)
             # Every temperature starts from the same weights and sees the same order of rows.
-            fitted = self.fit_head(train, val, np.random.default_rng(seed), trial)
+            fitted = head.fit(train, val, np.random.default_rng(seed), trial)
             if fitted.val_selection > best.val_selection:
-                best, kept, lines = fitted, self.tensors(), trial.lines
+                best, chosen, lines, self.head_ = fitted, tau, trial.lines, head
+        self.tau_, self.head_.finder = chosen, self.finder_
         log.lines += lines
-        del self._found
-        self.restore(kept)
         return best
 
-    def candidates(self, batch: Batch) -> Candidates:
-        """One list of candidates per row, from the lists of what it has."""
-        assert batch.lists is not None
-        assert batch.database is not None
-        return combine(batch.lists, queries_of(batch), batch.database, self.rules, self.calibration_)
+    def _taus(self) -> tuple[float, ...]:
+        if self.options.tau is not None:
+            return (self.options.tau,)
+        fixed = self.options.aggregate != "similarity" or self.tunes
+        return (START_TAU,) if fixed else self.options.taus
 
-    def prepare(self, database: Database) -> None:
-        """Make the keys of this database anew, if the method does that at all: no clip waits for them later."""
-        if self.tuning_ is not None:
-            _ = self.tuning_.keys(database).norms
+    def _settings(self) -> HeadSettings:
+        attends = self.options.aggregate == "attention"
+        return HeadSettings(
+            self.shape, self.training, self.device, self.rules, attends, self.options.normalize_available
+        )
 
-    def find(self, batch: Batch) -> Selected:
-        """The neighbours that stand in for each missing modality."""
-        return self.find_in(batch if self.tuning_ is None else self.tuning_.seen(batch))
+    def _stand_ins(self) -> StandIns:
+        if self.options.retrieve == "features" and self.encoders_ is not None:
+            return EncodedMeanFeatures(self.rules, self.encoders_, self.device)
+        return MeanStates(self.rules)
 
-    def find_in(self, batch: Batch) -> Selected:
-        """As ``find``, by the lists that the batch holds."""
-        if batch.found is not None:
-            return batch.found
-        assert batch.lists is not None
-        assert batch.database is not None
-        queries = queries_of(batch)
-        if self.scorer_ is None:
-            return find(batch.lists, queries, batch.database, self.rules, self.calibration_)
-        score = score_with(self.scorer_)
-        return rerank(self.candidates(batch), batch.lists, queries, batch.database, score, self.options.k)
+    def _frozen_head(self, finder: Finder) -> FrozenHead:
+        return FrozenHead(self._settings(), finder, self._stand_ins())
 
-    def _find_once(self, batch: Batch) -> Selected:
-        known = getattr(self, "_found", None)
-        if known is None:
-            return self.find_in(batch)
-        return known.get(id(batch)) or known.setdefault(id(batch), self.find_in(batch))
-
-    def fill(self, batch: Batch) -> Filled:
-        assert batch.database is not None
-        near = self._find_once(batch)
-        if self.encoders_ is not None:
-            return Filled(encode_mean(self.encoders_, near, batch.database, self.rules, self.device), near.retrieved)
-        found = aggregate(near, batch.database, self.rules)
-        return Filled(found.states, found.retrieved)
-
-    def fit_head(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
-        if not self.attends and not self.tunes:
-            return super().fit_head(train, val, rng, log)
-        seed_head(rng)
-        if self.tunes:
-            assert self.encoders_ is not None
-            self.tuning_ = Tuning(self, Tuned(self.encoders_, self._new_fusion(), self.options.rebuild_every > 0))
-            return self.tuning_.fit(train, val, rng, log)
-        self.attending_ = new_attending(self, self.tau_)
-        return fit_attending(self, self.attending_, self._attending(train), self._attending(val), train, val, rng, log)
-
-    def _new_fusion(self) -> nn.Module:
-        width = sum(self.shape.state_dims.values()) + 2 * len(MODALITIES)
-        return new_attending(self, self.tau_) if self.attends else self._new_head(width)
-
-    def _attending(self, rows: LabelledRows) -> AttendingRows:
-        own = {c: self.own(rows.under(c)) for c in CONDITIONS}
-        found = {c: self._find_once(rows.under(c)) for c in CONDITIONS}
-        return AttendingRows(rows, own, found, self.options.normalize_values, self.device)
+    def _tuned_head(self) -> TunedHead:
+        encoders = self.encoders_ or LiveEncoders()
+        options = self.options
+        return TunedHead(
+            self._settings(), self.finder_, self._stand_ins(), encoders, options.encoder_lr, options.rebuild_every
+        )
 
     def posterior(self, batch: Batch) -> np.ndarray:
-        if self.tuning_ is not None:
-            return self.tuning_.posterior(self.tuning_.seen(batch))
-        if not self.attends:
-            return super().posterior(batch)
-        near, normalize = self.find(batch), self.options.normalize_values
-        return attending_posterior(self.attending_, self.own(batch), batch, near, normalize, self.device)
+        return self.head_.posterior(batch)
+
+    def neighbours_of(self, batch: Batch) -> Selected:
+        return self.finder_.find(self.head_.see(batch))
+
+    def reads_lists(self, available: np.ndarray) -> np.ndarray:
+        """Of rows that lack something; none where the method searches with what its own encoders say."""
+        return np.zeros(len(available), dtype=bool) if self.tunes else lacks_something(available, self.shape)
+
+    @classmethod
+    def stack(
+        cls, methods: Sequence[Self], databases: Sequence[Database], states: Mapping[str, np.ndarray]
+    ) -> StackedMethod | None:
+        """Of frozen heads that do not attend and find by the same plain rules."""
+        members = [
+            Member(method.head_, method.prior_, method.temperatures_, database)
+            for method, database in zip(methods, databases, strict=True)
+            if isinstance(method.head_, FrozenHead) and method.finder_.plain and database.shuffle is None
+        ]
+        options, same = methods[0].options, {replace(method.rules, tau=START_TAU) for method in methods}
+        if len(members) < len(methods) or len(same) > 1 or options.encodes or options.aggregate == "attention":
+            return None
+        return StackedHeads(members, methods[0].rules, states)
+
+    def prepare(self, database: Database) -> None:
+        self.head_.prepare(database)
 
     def diagnose(self, batch: Batch, labels: np.ndarray) -> dict[str, float]:
         """Share of missing states retrieved, mean score, and share of labelled neighbours with the row's label."""
-        assert batch.database is not None
-        selected = self.find(batch)
+        selected = self.neighbours_of(batch)
         wanted = ~batch.available & batch.available.any(axis=1, keepdims=True)
         used = selected.rows >= 0
         near = np.where(used, batch.database.labels[np.where(used, selected.rows, 0)], -1)
@@ -240,40 +227,27 @@ class Ramer(ImputingMethod):
         }
 
     def tensors(self) -> dict[str, np.ndarray]:
-        learnt = {"tau_": np.array([self.tau_])}
-        if self.tuning_ is not None:
-            learnt |= weights_of(self.tuning_.tuned, "tuned_.")
-        elif self.attends:
-            learnt |= weights_of(self.attending_, "attending_.")
-        else:
-            learnt |= super().tensors()
+        learnt = {"tau_": np.array([self.tau_])} | self.head_.tensors()
         if self.encoders_ is not None and not self.tunes:
             learnt |= weights_of(self.encoders_, "encoders_.")
-        if self.calibration_ is not None:
-            learnt |= {f"calibration_.{m}": s for m, s in self.calibration_.sorted_scores.items()}
-        if self.scorer_ is not None:
-            learnt |= weights_of(self.scorer_, "scorer_.")
+        if self.finder_.calibration is not None:
+            learnt |= {f"calibration_.{m}": s for m, s in self.finder_.calibration.sorted_scores.items()}
+        if self.finder_.scorer is not None:
+            learnt |= weights_of(self.finder_.scorer, "scorer_.")
         return learnt
 
     def restore(self, tensors: dict[str, np.ndarray]) -> Self:
         self.tau_ = float(tensors["tau_"][0])
         scores = {m: tensors[f"calibration_.{m}"] for m in MODALITIES if f"calibration_.{m}" in tensors}
-        self.calibration_ = ScoreCalibration(scores) if scores else None
-        if self.options.rerank == "learned":
-            self.scorer_ = take_weights(new_scorer().to(self.device), tensors, "scorer_.")
+        learned = self.options.rerank == "learned"
+        self.finder_ = RuleFinder(
+            self.rules,
+            ScoreCalibration(scores) if scores else None,
+            take_weights(new_scorer().to(self.device), tensors, "scorer_.") if learned else None,
+        )
         if self.options.encodes:
             self.encoders_ = LiveEncoders.described(self.description_).to(self.device).eval()
-        if self.encoders_ is not None and self.tunes:
-            tuned = Tuned(self.encoders_, self._new_fusion(), self.options.rebuild_every > 0)
-            self.tuning_ = Tuning(self, take_weights(tuned, tensors, "tuned_."))
-            return self
-        if self.encoders_ is not None:
-            take_weights(self.encoders_, tensors, "encoders_.")
-        if not self.attends:
-            return super().restore(tensors)
-        self.attending_ = take_weights(new_attending(self, self.tau_), tensors, "attending_.")
+            if not self.tunes:
+                take_weights(self.encoders_, tensors, "encoders_.")
+        self.head_ = (self._tuned_head() if self.tunes else self._frozen_head(self.finder_)).restore(tensors)
         return self
-
-
-def queries_of(batch: Batch) -> Queries:
-    return Queries(batch.states, batch.available, batch.rows)

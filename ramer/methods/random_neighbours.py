@@ -32,14 +32,12 @@ class RandomNeighboursOptions(RetrievalOptions):
     database: Literal["real"] = "real"
 
 
-class RandomNeighbours(ImputingMethod):
+class RandomNeighbours(ImputingMethod[RandomNeighboursOptions]):
     """The mean of k rows drawn at random from the database, never the row itself."""
 
-    Options = RandomNeighboursOptions
     inputs = frozenset({STATES, NEIGHBOURS})
 
     def fill(self, batch: Batch) -> Filled:
-        assert batch.database is not None
         states, imputed = self.zeros(batch), np.zeros_like(batch.available)
         numbers = np.where(batch.rows >= 0, batch.rows, len(batch.database.available))
         k = self.options.k

@@ -16,7 +16,8 @@ from ramer.config import Positive
 from ramer.methods.shared.contract import MethodOptions
 from ramer.methods.shared.imputing import Filled, ImputingMethod, normalised
 from ramer.modalities import CONDITIONS, LETTERS, MODALITIES, condition_masks
-from ramer.training.batches import Batch, LabelledRows, TrainingBatch
+from ramer.training.batches import Batch
+from ramer.training.labelled_rows import LabelledRows, TrainingBatch
 from ramer.training.loop import Fitted, History
 
 
@@ -26,10 +27,8 @@ class RegressFillOptions(MethodOptions):
     penalties: Annotated[tuple[Positive, ...], Field(min_length=1, strict=False)] = (0.1, 1.0, 10.0, 100.0)
 
 
-class RegressFill(ImputingMethod):
+class RegressFill(ImputingMethod[RegressFillOptions]):
     """Ridge regression from available to missing states, its prediction brought to unit length."""
-
-    Options = RegressFillOptions
 
     def learn(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
         start = int(rng.integers(2**31))  # all penalties start from one head

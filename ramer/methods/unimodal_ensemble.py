@@ -9,7 +9,8 @@ import numpy as np
 from ramer.inputs import POSTERIORS
 from ramer.methods.shared.contract import Method
 from ramer.modalities import MODALITIES
-from ramer.training.batches import Batch, LabelledRows, TrainingBatch
+from ramer.training.batches import Batch
+from ramer.training.labelled_rows import LabelledRows, TrainingBatch
 from ramer.training.loop import Fitted, History, selection
 
 

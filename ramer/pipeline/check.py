@@ -6,7 +6,6 @@ from ramer.config import Config
 from ramer.data.kinds import check_kind
 from ramer.errors import ConfigError, RetrievalError
 from ramer.files import atomic_file
-from ramer.inputs import SHUFFLED
 from ramer.methods import MethodOptions, RetrievalOptions, method_class, method_options
 from ramer.project import Project
 from ramer.seeding import choose_device
@@ -70,6 +69,6 @@ def _served_faults(options: dict[str, MethodOptions], config: Config) -> list[st
     kind = method_class(served.type)
     if not kind.deployable:
         return [f"{SOURCE}: serve.method: {config.serve.method!r} cannot be deployed, it uses what is missing"]
-    if SHUFFLED in kind.reads(served):
+    if not kind.deployable_with(served):
         return [f"{SOURCE}: serve.method: {config.serve.method!r} is a control, its database is shuffled"]
     return []

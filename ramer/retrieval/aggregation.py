@@ -12,58 +12,20 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ramer.modalities import MODALITIES
-from ramer.retrieval.candidates import (
-    Candidates,
-    Database,
-    Lists,
-    Queries,
-    Rules,
-    ScoreCalibration,
-    check_k,
-    chunks,
-    combine,
-    own_scores,
-    pair_scores,
-)
+from ramer.retrieval.candidates import ScoreCalibration, chunks, combine
 from ramer.retrieval.states import l2_normalise
-
-__all__ = [
-    "Candidates",
-    "Database",
-    "Lists",
-    "Queries",
-    "Retrieved",
-    "Rules",
-    "ScoreCalibration",
-    "Selected",
-    "aggregate",
-    "check_k",
-    "combine",
-    "find",
-    "gather",
-    "own_scores",
-    "pair_scores",
-    "retrieve_states",
-    "select",
-    "weigh",
-]
-
-
-class Selected(NamedTuple):
-    """The neighbours used per target modality: rows int64 [n, 3, k] (-1 none), scores float64 [n, 3, k] (NaN none)."""
-
-    rows: np.ndarray
-    scores: np.ndarray
-
-    @property
-    def retrieved(self) -> np.ndarray:
-        """bool [n, 3]: at least one neighbour was found for that target."""
-        return np.asarray((self.rows >= 0).any(axis=2))
+from ramer.retrieval.types import Candidates, Database, Lists, Queries, Rules, Selected
 
 
 class Retrieved(NamedTuple):
-    """Stand-ins: states float32 [n, hidden] per modality (zeros where not retrieved), retrieved bool [n, 3],
-    the neighbours used and their weights float64 [n, 3, k] (0 for none)."""
+    """Stand-ins.
+
+    Attributes:
+        states: float32 [n, hidden] per modality, of length 1, zeros where not retrieved.
+        retrieved: bool [n, 3].
+        selected: the neighbours used.
+        weights: of the neighbours, float64 [n, 3, k], 0 for none.
+    """
 
     states: dict[str, np.ndarray]
     retrieved: np.ndarray
@@ -138,7 +100,7 @@ def weigh(scores: Float[np.ndarray, "*n k"], rules: Rules) -> Float[np.ndarray, 
 
 
 def aggregate(selected: Selected, database: Database, rules: Rules) -> Retrieved:
-    """Stand-ins from selected neighbours: their weighted states, of length 1 unless told otherwise."""
+    """Stand-ins from selected neighbours: their weighted states, of length 1."""
     weights = weigh(selected.scores, rules)
     retrieved = selected.retrieved
     states = {}
@@ -152,8 +114,7 @@ def aggregate(selected: Selected, database: Database, rules: Rules) -> Retrieved
         for part in chunks(members, selected.rows.shape[2] * hidden):
             values = gather(database, modality, selected.rows[part, target], rules.normalize_values)
             out[part] = np.einsum("nk,nkh->nh", weights[part, target], values)
-        if rules.normalize_output:
-            states[modality] = l2_normalise(out)
+        states[modality] = l2_normalise(out)
     return Retrieved(states, retrieved, selected, weights)
 
 

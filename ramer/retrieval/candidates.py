@@ -6,130 +6,27 @@ One available modality gives its own list; two give one list by ``bimodal``. The
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from ramer.errors import RetrievalError
-from ramer.modalities import MODALITIES
-from ramer.retrieval.indexes import DatabaseIndex
-from ramer.retrieval.shuffle import Shuffle
+from ramer.modalities import CONDITIONS, FULL_CONDITION, MODALITIES, condition_masks
 from ramer.retrieval.states import l2_normalise, row_norms
+from ramer.retrieval.types import Candidates, Database, Lists, Queries, Rules
 
 CHUNK_FLOATS = 8_000_000  # gathered states held at a time: 32 MB
 
 
 @dataclass(frozen=True)
-class Rules:
-    """How lists become stand-ins.
-
-    k: neighbours per missing modality. aggregate: similarity (softmax of score / tau), mean or sum.
-    bimodal: pooled, calibrated or kth_score. drop_first: the best candidate is thrown away (published).
-    normalize_query: False scores by inner product with the raw query (published).
-    normalize_values: False aggregates raw neighbour states (published). normalize_output: length 1 afterwards.
-    """
-
-    k: int = 5
-    aggregate: Literal["similarity", "mean", "sum"] = "similarity"
-    bimodal: Literal["pooled", "calibrated", "kth_score"] = "pooled"
-    drop_first: bool = False
-    normalize_query: bool = True
-    normalize_values: bool = True
-    normalize_output: bool = True
-    tau: float = 0.1
-
-
-@dataclass(frozen=True)
-class Live:
-    """What a method needs that encodes and searches for itself.
-
-    features: per modality, indexable by the database's rows: standardised float32 [n, dim]. indexes: per modality, of
-    the encoder that made the states. codes: exclusion codes [rows], read for queries that are rows themselves.
-    """
-
-    features: Mapping[str, Any]
-    indexes: Mapping[str, DatabaseIndex]
-    codes: np.ndarray
-
-
-@dataclass(frozen=True)
-class Database:
-    """What a neighbour can give, by row number.
-
-    states: per modality [rows, hidden], raw, may be memory-mapped. available: bool [rows, 3].
-    labels: int [rows], -1 for none. shuffle: whose states and labels a found row hands out, None for its own.
-    live: for methods that encode and search for themselves.
-    """
-
-    states: dict[str, np.ndarray]
-    available: np.ndarray
-    labels: np.ndarray
-    shuffle: Shuffle | None = None
-    live: Live | None = None
-
-    @cached_property
-    def norms(self) -> dict[str, np.ndarray]:
-        """Length of every state, float64 [rows] per modality."""
-        return {m: row_norms(self.states[m]) for m in self.states}
-
-    def contents(self, found: Int[np.ndarray, "n t k"], queries: Int[np.ndarray, " n"]) -> Int[np.ndarray, "n t k"]:
-        """The rows whose states and labels stand behind found rows: the same ones, unless the database is shuffled."""
-        return found if self.shuffle is None else self.shuffle.contents(found, queries)
-
-
-@dataclass(frozen=True)
-class Lists:
-    """Candidates of each modality's own space, best first.
-
-    rows: int [n, width] per modality, -1 for none. scores: cosine [n, width] per modality, NaN for none.
-    """
-
-    rows: dict[str, np.ndarray]
-    scores: dict[str, np.ndarray]
-
-    @property
-    def width(self) -> int:
-        return int(next(iter(self.rows.values())).shape[1])
-
-    def take(self, index: np.ndarray | slice) -> Lists:
-        return Lists({m: r[index] for m, r in self.rows.items()}, {m: s[index] for m, s in self.scores.items()})
-
-
-@dataclass(frozen=True)
-class Queries:
-    """states: raw [n, hidden] per modality, NaN where masked. available: bool [n, 3].
-
-    rows: int64 [n], corpus rows of the queries, -1 for a clip that is not in the corpus; None for such clips alone.
-    """
-
-    states: dict[str, np.ndarray]
-    available: np.ndarray
-    rows: np.ndarray | None = None
-
-    @property
-    def numbers(self) -> np.ndarray:
-        """``rows``, int64 [n]."""
-        return np.full(len(self.available), -1) if self.rows is None else self.rows
-
-    def take(self, index: np.ndarray | slice) -> Queries:
-        states = {m: s[index] for m, s in self.states.items()}
-        return Queries(states, self.available[index], self.numbers[index])
-
-
-class Candidates(NamedTuple):
-    """One list per query row, best first: rows int64 [n, c] (-1 none), scores float64 [n, c] (NaN none)."""
-
-    rows: np.ndarray
-    scores: np.ndarray
-
-
-@dataclass(frozen=True)
 class ScoreCalibration:
-    """Each space's score as its quantile among validation scores, so that two spaces compare."""
+    """Each space's score as its quantile among validation scores, so that two spaces compare.
+
+    Attributes:
+        sorted_scores: per modality the validation scores, ascending, float64.
+    """
 
     sorted_scores: dict[str, np.ndarray]
 
@@ -143,30 +40,6 @@ class ScoreCalibration:
         known = self.sorted_scores[modality]
         ranks = np.searchsorted(known, scores, side="right") / max(len(known), 1)
         return np.where(np.isnan(scores), np.nan, ranks)
-
-
-def check_k(k: int, drop_first: bool, database_rows: int, width: int, name: str) -> None:
-    """Refuse a k that the lists or the database cannot serve.
-
-    Args:
-        database_rows: that a training row may find, at the least.
-
-    Raises:
-        RetrievalError: naming ``methods.<name>.k``.
-    """
-    wanted = k + int(drop_first)
-    extra = " (one more is fetched and dropped: drop_first)" if drop_first else ""
-    key = f"params.yaml: methods.{name}.k: {k}"
-    faults = []
-    if wanted > width:
-        faults.append(f"{key} needs retrieval.width of at least {wanted}{extra}, got {width}")
-    if wanted > database_rows:
-        faults.append(
-            f"{key} needs a database of at least {wanted} rows{extra} beside a training row's own speaker, "
-            f"got {database_rows}; with retrieval.exclude: self they count too"
-        )
-    if faults:
-        raise RetrievalError(faults)
 
 
 def own_scores(lists: Lists, queries: Queries, rules: Rules) -> Lists:
@@ -193,19 +66,17 @@ def combine(
     n, width = next(iter(lists.rows.values())).shape
     rows = np.full((n, 2 * width), -1, dtype=np.int64)
     scores = np.full((n, 2 * width), np.nan)
-    patterns = queries.available @ np.array([1, 2, 4])
-    for pattern in sorted(set(patterns.tolist())):
-        names = [m for i, m in enumerate(MODALITIES) if pattern >> i & 1]
-        if len(names) not in (1, 2):
+    for condition, mask in zip(CONDITIONS, condition_masks(), strict=True):
+        names = CONDITIONS[condition]
+        members = np.flatnonzero((queries.available == mask).all(axis=1))
+        if condition == FULL_CONDITION or not len(members):
             continue
-        members = np.flatnonzero(patterns == pattern)
         part, asked = lists.take(members), queries.take(members)
         if len(names) == 1:
             found = Candidates(part.rows[names[0]], part.scores[names[0]])
         elif rules.bimodal == "kth_score":
             found = _larger_kth(part, names, rules)
-        elif rules.bimodal == "calibrated":
-            assert calibration is not None
+        elif rules.bimodal == "calibrated" and calibration is not None:
             found = _merge(part, {m: calibration.quantiles(m, part.scores[m]) for m in names}, names)
         else:
             found = _merge(part, _mean_scores(part, asked, database, names, rules), names)
@@ -221,7 +92,7 @@ def chunks(members: np.ndarray, floats_each: int) -> Iterator[np.ndarray]:
         yield members[start : start + size]
 
 
-def _larger_kth(lists: Lists, names: list[str], rules: Rules) -> Candidates:
+def _larger_kth(lists: Lists, names: tuple[str, ...], rules: Rules) -> Candidates:
     """The published rule: the space whose k-th score is larger is used alone, though the two do not compare."""
     place = rules.k + int(rules.drop_first) - 1
     first, second = names
@@ -241,7 +112,7 @@ def _larger_kth(lists: Lists, names: list[str], rules: Rules) -> Candidates:
 
 
 def _mean_scores(
-    lists: Lists, queries: Queries, database: Database, names: list[str], rules: Rules
+    lists: Lists, queries: Queries, database: Database, names: tuple[str, ...], rules: Rules
 ) -> dict[str, np.ndarray]:
     """Per list [n, width]: each candidate's mean score over the available modalities that it holds."""
     means = {}
@@ -276,7 +147,7 @@ def pair_scores(
     return scores
 
 
-def _merge(lists: Lists, scores: dict[str, np.ndarray], names: list[str]) -> Candidates:
+def _merge(lists: Lists, scores: dict[str, np.ndarray], names: tuple[str, ...]) -> Candidates:
     """Union of two lists by the given scores: each row once, with its best score; ties by row number."""
     rows = np.concatenate([lists.rows[m] for m in names], axis=1).astype(np.int64)
     merged = np.concatenate([scores[m] for m in names], axis=1)

@@ -7,10 +7,12 @@ row, so whatever a method still gains comes from its machinery and not from retr
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from jaxtyping import Bool, Int
 
+from ramer.modalities import MODALITIES
 from ramer.seeding import generator
 
 
@@ -18,8 +20,10 @@ from ramer.seeding import generator
 class Shuffle:
     """Whose contents a found row hands out.
 
-    successor: int64 [rows]; rows that hold the same modalities form one cycle, so nothing becomes or ceases to be
-    available. codes: exclusion codes [rows] (``exclusion_codes``), or None where no query is in the corpus.
+    Attributes:
+        successor: int64 [rows]; rows that hold the same modalities form one cycle, so nothing becomes or ceases to be
+            available.
+        codes: exclusion codes [rows] (``exclusion_codes``), or None where no query is in the corpus.
     """
 
     successor: np.ndarray
@@ -45,10 +49,12 @@ class Shuffle:
         """
         rng = generator(0, "shuffle", name)
         successor = np.arange(len(available))
-        kinds = available @ np.array([1, 2, 4]) * 2 + labelled
-        for kind in np.unique(kinds[available.any(axis=1)]):
-            order = rng.permutation(np.flatnonzero(kinds == kind))
-            successor[order] = np.roll(order, -1)
+        # The order of the kinds is a part of the draw.
+        for *pattern, has_label in product((False, True), repeat=len(MODALITIES) + 1):
+            alike = (available == pattern[::-1]).all(axis=1) & (labelled == has_label)
+            if any(pattern) and alike.any():
+                order = rng.permutation(np.flatnonzero(alike))
+                successor[order] = np.roll(order, -1)
         return cls(successor, codes)
 
     def contents(self, found: Int[np.ndarray, "n t k"], queries: Int[np.ndarray, " n"]) -> Int[np.ndarray, "n t k"]:

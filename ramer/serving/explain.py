@@ -35,7 +35,7 @@ def explain_clip(project: Path, clip: str, available: str, method: str | None = 
     Raises:
         RamerError: no such clip or project, a method that does not retrieve, or the clip was not a query.
     """
-    files = _retrieving(find_trained(project, method), project)
+    files = _lending(find_trained(project, method), project)
     workspace = Workspace(Project(project))
     corpus = workspace.corpus
     row = np.flatnonzero(corpus.ids == clip)
@@ -45,11 +45,11 @@ def explain_clip(project: Path, clip: str, available: str, method: str | None = 
     replicate = (tested or corpus.replicates)[0]
     mask = np.array([LETTERS[m] in available for m in MODALITIES])
     head = load_method(files.heads / f"{replicate.name}.safetensors")
-    batch = workspace.replicate(replicate, head.inputs).batch(row, mask, head.inputs)
-    assert batch.database is not None
+    batch = workspace.replicate(replicate, head.reads).batch(row, mask, head.reads)
     labels = np.array([*corpus.label_names, None], dtype=object)[batch.database.labels]
     held = tuple(m for m, has in zip(MODALITIES, batch.available[0], strict=True) if has)
-    return Explained(clip, held, name_neighbours(head, batch, corpus.ids, labels)[0])
+    selected = head.neighbours_of(batch)
+    return Explained(clip, held, () if selected is None else name_neighbours(selected, corpus.ids, labels)[0])
 
 
 def explain_features(path: Path, source: Path, available: str, method: str | None = None) -> list[Explained]:
@@ -59,7 +59,7 @@ def explain_features(path: Path, source: Path, available: str, method: str | Non
         RamerError: as ``Predictor.predict``, or a method that does not retrieve.
     """
     with open_model(path, method) as files:
-        predictor = Predictor(_retrieving(files, path))
+        predictor = Predictor(_lending(files, path))
     ids, features = read_features(source, {})
     dropped = "".join(letter for letter in LETTERS.values() if letter not in available)
     predicted = predictor.predict(drop_modalities(features, dropped), neighbours=True)
@@ -69,7 +69,8 @@ def explain_features(path: Path, source: Path, available: str, method: str | Non
     ]
 
 
-def _retrieving(files: ModelFiles, path: Path) -> ModelFiles:
-    if not hasattr(method_class(files.description.type), "find"):
+def _lending(files: ModelFiles, path: Path) -> ModelFiles:
+    """A model in which neighbours stand in for what is missing."""
+    if not method_class(files.description.type).lends:
         raise ModelError(f"{path}: method {files.description.method!r} retrieves nothing; name one with --method")
     return files

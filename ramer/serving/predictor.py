@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ramer.data.prepared import StandardisedRows
+from ramer.data.prepared import Scaler, StandardisedRows
 from ramer.errors import ModelError, RamerError
 from ramer.files import digest_file, read_json
-from ramer.inputs import SHUFFLED
+from ramer.inputs import LIVE, SHUFFLED
 from ramer.methods import Method, load_method
-from ramer.methods.ramer import Ramer
-from ramer.methods.shared.imputing import ImputingMethod
 from ramer.modalities import MODALITIES
-from ramer.retrieval.aggregation import Database, Lists, Selected
-from ramer.retrieval.candidates import Live
+from ramer.nn.encoder import UnimodalEncoder
 from ramer.retrieval.indexes import DatabaseIndex, load_index
-from ramer.retrieval.search import FEW
 from ramer.retrieval.shuffle import Shuffle
+from ramer.retrieval.types import Database, LiveSearch, Selected
 from ramer.serving.database import DatabaseTable
 from ramer.serving.features import mark_missing
+from ramer.serving.inference import choose_inference
 from ramer.serving.model import ModelFiles
 from ramer.serving.modelfiles import open_model
-from ramer.serving.nearest import StackedRamer, stack_indexes
-from ramer.serving.stacked_encoders import Encodings, StackedEncoders
+from ramer.serving.replicate_model import ReplicateModel, SearchSettings
 from ramer.serving.torn import check_finite, refuse_torn
-from ramer.training.batches import Arrays, Batch
+from ramer.training.batches import Arrays
 from ramer.training.checkpoints import load_encoder
 
 
@@ -72,13 +69,6 @@ class Prediction:
         return tuple(m for i, m in enumerate(MODALITIES) if not self.available[clip, i])
 
 
-@dataclass(frozen=True)
-class _Replicate:
-    indexes: dict[str, DatabaseIndex]
-    database: Database | None
-    method: Method
-
-
 class Predictor:
     """All replicates of one method; probabilities are their mean. Predicting changes nothing in it: thread-safe.
 
@@ -95,18 +85,8 @@ class Predictor:
         self.dims = files.description.dims
         self.feature_folders = files.description.feature_folders
         self._table = files.read_database() if files.retrieves else None
-        self._encoders = {m: _load_encoders(files, m) for m in MODALITIES if self.dims[m]}
-        self._replicates = [
-            _load_replicate(files, i, self._table, self._encoders) for i in range(len(files.replicates))
-        ]
-        databases = [r.database for r in self._replicates if r.database is not None]
-        methods = [r.method for r in self._replicates]
-        indexes = [r.indexes for r in self._replicates if r.database is not None]
-        self._indexes = stack_indexes(indexes, databases, self.description.retrieval.model_dump())
-        self._stack = None
-        self._searches_itself = isinstance(methods[0], Ramer) and methods[0].tunes  # with what its own encoders say
-        if self._table is not None and StackedRamer.fits(methods, databases):
-            self._stack = StackedRamer(methods, databases, self._table.states)
+        self.replicates = [_load_replicate(files, i, self._table) for i in range(len(files.replicates))]
+        self.inference = choose_inference(self.replicates, {} if self._table is None else self._table.states)
 
     @classmethod
     def load(cls, path: str | Path, method: str | None = None, verify: bool = True) -> Predictor:
@@ -134,32 +114,12 @@ class Predictor:
         Raises:
             RamerError: a matrix of another shape than the model's, or a row that is partly NaN or infinite.
         """
-        available, arrays = self._encode(features)
-        states = arrays[1]
-        lists = self._lists(states, available)
-        total: np.ndarray | None = None
-        found: Sequence[Selected | None] = [None] * len(lists)
-        known = [held for held in lists if held is not None]
-        if self._stack is not None and 0 < len(available) <= FEW and known:  # for many clips there is nothing to gain
-            selected = self._stack.find(states, available, known)
-            every = self._stack.predict_proba(states, available, selected)
-            total = None if every is None else every.sum(axis=0)
-            if total is None or neighbours:
-                found = self._stack.split(selected, len(available))
-
-        def batch(position: int) -> Batch:
-            """As that replicate's method sees the clips."""
-            nowhere = np.full(len(available), -1, dtype=np.int64)  # in the corpus
-            own, hidden, posteriors = ({m: a[position] for m, a in kind.items()} for kind in arrays)
-            near, base = lists[position], self._replicates[position].database
-            return Batch(nowhere, available, own, hidden, posteriors, near, base, found=found[position])
-
-        if total is None:
-            total = np.sum([r.method.predict_proba(batch(i)) for i, r in enumerate(self._replicates)], axis=0)
-        named = self._named(self._replicates[0].method, batch(0)) if neighbours else ()
-        proba = total / len(self._replicates)
+        raw = self.vectors(features)
+        available = self._available(raw)
+        proba, selected = self.inference.infer(raw, available, neighbours)
         check_finite(proba, "probabilities")
         labels = np.array(self.label_names, dtype=object)[proba.argmax(axis=1)]
+        named = self._named(selected, len(labels)) if neighbours else ()
         return Prediction(labels, proba, self.label_names, available, named)
 
     def encode(self, features: Mapping[str, Any]) -> tuple[np.ndarray, Arrays]:
@@ -169,28 +129,18 @@ class Predictor:
         Raises:
             RamerError: as ``predict``.
         """
-        available, (_, states, _) = self._encode(features)
-        return available, states
-
-    def _encode(self, features: Mapping[str, Any]) -> tuple[np.ndarray, list[Arrays]]:
         raw = self.vectors(features)
-        available = np.stack([np.isfinite(raw[m]).all(axis=1) & (self.dims[m] > 0) for m in MODALITIES], axis=1)
-        encoded = {
-            m: encoders.encode(raw[m][held])
-            for (m, encoders), held in zip(self._encoders.items(), self._held(available), strict=True)
-            if held.any()
-        }
-        for m, (_, states, _) in encoded.items():
-            check_finite(states, f"{m}: hidden states")  # some methods would take them for missing
-        return available, self._arrays(encoded, available)
+        available = self._available(raw)
+        each = [replicate.encode(raw, available)[1] for replicate in self.replicates]
+        return available, {m: np.stack([states[m] for states in each]) for m in MODALITIES}
 
-    def _held(self, available: np.ndarray) -> list[np.ndarray]:
-        return [available[:, MODALITIES.index(m)] for m in self._encoders]
+    def _available(self, raw: Arrays) -> np.ndarray:
+        return np.stack([np.isfinite(raw[m]).all(axis=1) & (self.dims[m] > 0) for m in MODALITIES], axis=1)
 
-    def _named(self, method: Method, batch: Batch) -> tuple[tuple[Neighbour, ...], ...]:
-        if self._table is None:
-            return ((),) * len(batch)
-        return name_neighbours(method, batch, self._table.ids, self._table.labels[0])
+    def _named(self, selected: Selected | None, clips: int) -> tuple[tuple[Neighbour, ...], ...]:
+        if self._table is None or selected is None:
+            return ((),) * clips
+        return name_neighbours(selected, self._table.ids, self._table.labels[0])
 
     def vectors(self, features: Mapping[str, Any]) -> Arrays:
         """Raw vectors float32 [n, dim] of every modality as ``predict`` understands them, NaN rows where missing.
@@ -229,55 +179,13 @@ class Predictor:
             raise RamerError(faults)
         return raw
 
-    def _arrays(self, encoded: Mapping[str, Encodings], available: np.ndarray) -> list[Arrays]:
-        """Features, states and posteriors [replicates, n, width], NaN where a clip lacks the modality."""
-        shape = self._replicates[0].method.shape
-        arrays: list[Arrays] = [{}, {}, {}]
-        for i, m in enumerate(MODALITIES):
-            for kind, width in enumerate((shape.feature_dims[m], shape.state_dims[m], shape.classes)):
-                if m in encoded and len(available) == encoded[m].states.shape[1]:
-                    arrays[kind][m] = encoded[m][kind]
-                    continue
-                size = (len(self._replicates), len(available), width)
-                arrays[kind][m] = np.full(size, np.nan, dtype=np.float32)
-                if m in encoded:
-                    arrays[kind][m][:, available[:, i]] = encoded[m][kind]
-        return arrays
 
-    def _lists(self, states: Arrays, available: np.ndarray) -> list[Lists | None]:
-        """Per replicate, neighbours in the space of every available modality, as the stage ``retrieve`` finds them."""
-        if not self._indexes:
-            return [None] * len(self._replicates)
-        shape = (len(self._replicates), len(available), self.description.retrieval.width)
-        rows = {m: np.full(shape, -1, dtype=np.int32) for m in MODALITIES}
-        scores = {m: np.full(shape, np.nan, dtype=np.float32) for m in MODALITIES}
-        wanted = np.ones(len(available), dtype=bool)
-        if isinstance(self._replicates[0].method, ImputingMethod):  # nothing stands in where nothing is missing
-            wanted = ~np.all(self._held(available), axis=0)
-        if self._searches_itself:
-            wanted[:] = False
-        for (m, index), held in zip(self._indexes.items(), self._held(available), strict=True):
-            asked = np.flatnonzero(held & wanted)
-            if len(asked):
-                rows[m][:, asked], scores[m][:, asked] = index.search(states[m][:, asked])
-        return [
-            Lists({m: rows[m][r] for m in MODALITIES}, {m: scores[m][r] for m in MODALITIES})
-            for r in range(len(self._replicates))
-        ]
-
-
-def name_neighbours(
-    method: Method, batch: Batch, ids: np.ndarray, labels: np.ndarray
-) -> tuple[tuple[Neighbour, ...], ...]:
-    """Per row the clips that stand in for what it lacks, best first; empty for a method without ``find``.
+def name_neighbours(selected: Selected, ids: np.ndarray, labels: np.ndarray) -> tuple[tuple[Neighbour, ...], ...]:
+    """Per row the clips that stand in for what it lacks, best first.
 
     Args:
         ids, labels: of the database rows [rows].
     """
-    find = getattr(method, "find", None)
-    if find is None:
-        return ((),) * len(batch)
-    selected = find(batch)
     return tuple(
         tuple(
             Neighbour(m, str(ids[row]), float(score), labels[row])
@@ -289,52 +197,67 @@ def name_neighbours(
     )
 
 
-def _load_encoders(files: ModelFiles, modality: str) -> StackedEncoders:
-    paths = [files.encoders / modality / f"{name}.safetensors" for name in files.replicates]
-    members = [load_encoder(path) for path in paths]
-    expected = files.description.dims[modality]
+def _load_encoders(files: ModelFiles, name: str) -> dict[str, tuple[UnimodalEncoder, Scaler]]:
+    """One replicate's encoders and scalers of the modalities that the corpus has."""
+    dims = files.description.dims
+    paths = {m: files.encoders / m / f"{name}.safetensors" for m in MODALITIES if dims[m]}
+    loaded = {m: load_encoder(path) for m, path in paths.items()}
     faults = [
-        f"{path}: expected an encoder of {expected} features, got {encoder.input_dim}"
-        for path, (encoder, _) in zip(paths, members, strict=True)
-        if encoder.input_dim != expected
+        f"{paths[m]}: expected an encoder of {dims[m]} features, got {encoder.input_dim}"
+        for m, (encoder, _) in loaded.items()
+        if encoder.input_dim != dims[m]
     ]
     if faults:
         raise ModelError(faults)
-    return StackedEncoders(members)
+    return loaded
 
 
-def _load_replicate(
-    files: ModelFiles, position: int, table: DatabaseTable | None, encoders: Mapping[str, StackedEncoders]
-) -> _Replicate:
-    name = files.replicates[position]
+def _load_replicate(files: ModelFiles, position: int, table: DatabaseTable | None) -> ReplicateModel:
+    name, description = files.replicates[position], files.description
     head = files.heads / f"{name}.safetensors"
     with refuse_torn(files.heads / "method.json"):
         trained = dict(read_json(files.heads / "method.json")["replicates"])
     if not head.is_file() or name not in trained or digest_file(head) != trained[name]["digest"]:
         raise ModelError(f"{head}: not the checkpoint that method.json describes; train again")
     method = load_method(head)
-    expected = (files.description.dims, files.description.label_names)
+    expected = (description.dims, description.label_names)
     if (method.shape.feature_dims, method.shape.label_names) != expected:
-        raise ModelError(f"{head}: was trained on other features or labels than {files.description.corpus.name}")
+        raise ModelError(f"{head}: was trained on other features or labels than {description.corpus.name}")
+    encoders = _load_encoders(files, name)
+    search = SearchSettings(description.retrieval.width, description.retrieval.rerank)
     if table is None:
-        return _Replicate({}, None, method)
-    indexes = {m: _load_index(files, m, name, table) for m in MODALITIES if files.description.dims[m]}
+        return ReplicateModel(encoders, {}, None, method, search)
+    indexes = {m: _load_index(files, m, name, table) for m in encoders}
+    database = _database(files, position, table, indexes, encoders, method)
+    _ = database.norms  # computed once and kept: no clip waits for it
+    method.prepare(database)
+    return ReplicateModel(encoders, indexes, database, method, search)
+
+
+def _database(
+    files: ModelFiles,
+    position: int,
+    table: DatabaseTable,
+    indexes: dict[str, DatabaseIndex],
+    encoders: dict[str, tuple[UnimodalEncoder, Scaler]],
+    method: Method,
+) -> Database:
+    """The table as one replicate's method retrieves from it."""
     available = np.zeros_like(table.available)
     for i, m in enumerate(MODALITIES):
         if m in indexes:
             available[indexes[m].rows, i] = True
     labels = {label: i for i, label in enumerate(files.description.label_names)}
     codes = np.array([labels.get(label, -1) for label in table.labels[position]], dtype=np.int64)
-    # Plain views of what is memory-mapped: taking rows of a memmap costs many times as much.
-    shuffle = Shuffle.draw(name, available, codes >= 0) if SHUFFLED in method.inputs else None
-    features = {m: StandardisedRows(np.asarray(v[0]), encoders[m].scalers[position]) for m, v in table.features.items()}
-    live = Live(features, indexes, np.arange(len(available))) if files.encodes else None
+    name = files.replicates[position]
+    shuffle = Shuffle.draw(name, available, codes >= 0) if SHUFFLED in method.reads else None
+    live = None
+    if LIVE in method.reads:
+        # Plain views of what is memory-mapped: taking rows of a memmap costs many times as much.
+        features = {m: StandardisedRows(np.asarray(v[0]), encoders[m][1]) for m, v in table.features.items()}
+        live = LiveSearch(features, indexes, np.arange(len(available)))
     states = {m: np.asarray(s[position]) for m, s in table.states.items()}
-    database = Database(states, available, codes, shuffle, live)
-    _ = database.norms  # computed once and kept: no clip waits for it
-    if isinstance(method, Ramer):
-        method.prepare(database)
-    return _Replicate(indexes, database, method)
+    return Database(states, available, codes, shuffle, live)
 
 
 def _load_index(files: ModelFiles, modality: str, name: str, table: DatabaseTable) -> DatabaseIndex:

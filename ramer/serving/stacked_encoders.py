@@ -17,22 +17,12 @@ from torch import Tensor, nn
 from ramer.data.prepared import CLIP, Scaler
 from ramer.errors import ModelError
 from ramer.nn.encoder import UnimodalEncoder
+from ramer.nn.stacked import stack_linear
 from ramer.nn.transformer import TwoTokenLayer
-
-BLOCK = 1024  # rows encoded at a time
-
-
-class Encodings(NamedTuple):
-    """Per replicate: features float32 [replicates, n, dim] (standardised), states [replicates, n, hidden] (not
-    normalised) and posteriors [replicates, n, classes]."""
-
-    features: np.ndarray
-    states: np.ndarray
-    posteriors: np.ndarray
 
 
 class StackedEncoders:
-    """Encoders of one modality, which differ in their weights only, with their scalers (``scalers``).
+    """Encoders of one modality, which differ in their weights only, each with its scaler.
 
     Raises:
         ModelError: they differ in their architecture.
@@ -40,7 +30,6 @@ class StackedEncoders:
 
     def __init__(self, members: Sequence[tuple[UnimodalEncoder, Scaler]]) -> None:
         encoders = [encoder for encoder, _ in members]
-        self.scalers = [scaler for _, scaler in members]
         self._mean = np.stack([scaler.mean for _, scaler in members])[:, None]
         self._std = np.stack([scaler.std for _, scaler in members])[:, None]
         shapes = {tuple((n, p.shape) for n, p in e.named_parameters()) for e in encoders}
@@ -54,57 +43,20 @@ class StackedEncoders:
             layers = [[*e.body, e.last] for e in encoders]
             self._layers = [_StackedLayer(same) for same in zip(*layers, strict=True)]
             self._to_hidden = stack_linear([e.to_hidden for e in encoders])
-            self._classifier = stack_perceptrons([e.classifier for e in encoders])
 
-    def encode(self, raw: Float[np.ndarray, "n dim"]) -> Encodings:
-        """Encode raw vectors that all are finite."""
+    def encode(self, raw: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, "replicates n hidden"]:
+        """Hidden states, not normalised, of raw vectors that all are finite."""
         features = (raw - self._mean) / self._std
         np.clip(features, -CLIP, CLIP, out=features)
-        if len(raw) <= BLOCK:
-            return Encodings(features, *self._forward(features))
-        blocks = [self._forward(features[:, start : start + BLOCK]) for start in range(0, len(raw), BLOCK)]
-        states, posteriors = (np.concatenate(parts, axis=1) for parts in zip(*blocks, strict=True))
-        return Encodings(features, states, posteriors)
+        with torch.inference_mode():
+            return self._forward(torch.from_numpy(features)).numpy()
 
-    @torch.inference_mode()
-    def _forward(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        x = torch.from_numpy(features)
+    def _forward(self, x: Tensor) -> Tensor:
         feature = (x if self._project is None else self._project(x)) + self._position
         cls = self._cls.expand(-1, x.shape[1], -1)
         for layer in self._layers[:-1]:
             cls, feature = layer(cls, feature)
-        hidden = self._to_hidden(self._layers[-1].read_cls(cls, feature))
-        return hidden.numpy(), apply_perceptrons(self._classifier, hidden).softmax(dim=-1).numpy()
-
-
-class StackedLinear(NamedTuple):
-    """Linear layers of all replicates: [replicates, n, in] to [replicates, n, out]."""
-
-    weight: Tensor  # [replicates, in, out]
-    bias: Tensor  # [replicates, 1, out]
-
-    def __call__(self, x: Tensor) -> Tensor:
-        return torch.baddbmm(self.bias, x, self.weight)
-
-
-def stack_linear(layers: Sequence[nn.Linear]) -> StackedLinear:
-    return StackedLinear(
-        torch.stack([layer.weight for layer in layers]).transpose(1, 2),
-        torch.stack([layer.bias for layer in layers])[:, None],
-    )
-
-
-def stack_perceptrons(networks: Sequence[nn.Sequential]) -> list[StackedLinear]:
-    """The linear layers of perceptrons with ReLUs between them; dropout does nothing when they predict."""
-    linear = [[part for part in network if isinstance(part, nn.Linear)] for network in networks]
-    return [stack_linear(same) for same in zip(*linear, strict=True)]
-
-
-def apply_perceptrons(layers: Sequence[StackedLinear], x: Tensor) -> Tensor:
-    """[replicates, n, in] through ``stack_perceptrons``' layers."""
-    for position, linear in enumerate(layers):
-        x = linear(x.relu() if position else x)
-    return x
+        return self._to_hidden(self._layers[-1].read_cls(cls, feature))
 
 
 class _Norm(NamedTuple):

@@ -14,7 +14,7 @@ from ramer.evaluation.metrics import selection_score
 from ramer.modalities import CONDITIONS
 from ramer.progress import track
 from ramer.training.adamw import AdamW
-from ramer.training.batches import LabelledRows, TrainingBatch
+from ramer.training.labelled_rows import LabelledRows, TrainingBatch
 
 
 @dataclass

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 TEMPERATURES = np.geomspace(0.25, 16.0, 61)
+PATTERNS = 8  # sets of modalities
 LEAST_ROWS = 30  # a set of modalities with fewer validation rows takes the temperature of all rows together
 _FLOOR = 1e-12
 
@@ -27,7 +28,7 @@ def fit_temperatures(proba: np.ndarray, labels: np.ndarray, codes: np.ndarray) -
     """
     logs = np.log(np.maximum(proba, _FLOOR))
     losses = np.stack([_losses(logs, labels, t) for t in TEMPERATURES])  # [temperatures, n]
-    chosen = np.full(8, TEMPERATURES[losses.mean(axis=1).argmin()] if len(labels) else 1.0)
+    chosen = np.full(PATTERNS, TEMPERATURES[losses.mean(axis=1).argmin()] if len(labels) else 1.0)
     for code in np.unique(codes):
         members = codes == code
         if members.sum() >= LEAST_ROWS:

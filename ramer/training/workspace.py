@@ -11,7 +11,7 @@ from ramer.modalities import MODALITIES
 from ramer.project import Project
 from ramer.retrieval.neighbours import NeighbourTable
 from ramer.retrieval.states import StatesTable
-from ramer.training.batches import ReplicateData
+from ramer.training.replicate_data import ReplicateData
 
 
 @dataclass(frozen=True)

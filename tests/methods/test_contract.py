@@ -17,9 +17,11 @@ from ramer.methods import Method, available_types, build_method, load_method, me
 from ramer.methods.shared.fitting import fit_replicate
 from ramer.modalities import CONDITIONS, MODALITIES
 from ramer.project import Project
-from ramer.retrieval.aggregation import Lists
-from ramer.training.batches import Batch, LabelledRows, ReplicateData
+from ramer.retrieval.types import Lists, Neighbours
+from ramer.training.batches import Batch
+from ramer.training.labelled_rows import LabelledRows
 from ramer.training.loop import History
+from ramer.training.replicate_data import ReplicateData
 from ramer.training.workspace import Workspace
 from tests.support.tiny_workspace import tiny_config
 
@@ -28,6 +30,14 @@ ENTRIES: dict[str, dict[str, Any]] = {kind: {"type": kind} for kind in available
     "ramer, attention": {"type": "ramer", "aggregate": "attention"},
     "ramer, rerank": {"type": "ramer", "rerank": "learned"},
     "ramer, features": {"type": "ramer", "retrieve": "features"},
+    "ramer, finetune, rerank, calibrated": {
+        "type": "ramer",
+        "encoder": "finetune",
+        "encoder_lr": 0.003,
+        "rerank": "learned",
+        "bimodal": "calibrated",
+    },
+    "ramer, finetune, features": {"type": "ramer", "encoder": "finetune", "encoder_lr": 0.003, "retrieve": "features"},
     "ramer, finetune": {"type": "ramer", "encoder": "finetune", "encoder_lr": 0.003},
     "ramer, finetune, rebuilt, shuffled": {
         "type": "ramer",
@@ -66,7 +76,7 @@ def fitted(kind: str, workspace: Workspace) -> Method:
 
 def held_out(kind: str, workspace: Workspace) -> LabelledRows:
     data, method = data_for(kind, workspace), fitted(kind, workspace)
-    return LabelledRows(data, data.corpus.rows_in(data.replicate, "test"), method.inputs, method.needs_complete)
+    return LabelledRows(data, data.corpus.rows_in(data.replicate, "test"), method.reads, method.needs_complete)
 
 
 def poisoned(batch: Batch, value: float) -> Batch:
@@ -77,16 +87,16 @@ def poisoned(batch: Batch, value: float) -> Batch:
             m: np.where(batch.available[:, MODALITIES.index(m), None], a, np.float32(value)) for m, a in arrays.items()
         }
 
-    lists = batch.lists
-    if lists is not None:
-        rows = {m: np.where(batch.available[:, i, None], lists.rows[m], 0) for i, m in enumerate(MODALITIES)}
-        lists = Lists(rows, spoil(lists.scores))
+    near = batch.neighbours
+    if near is not None:
+        rows = {m: np.where(batch.available[:, i, None], near.lists.rows[m], 0) for i, m in enumerate(MODALITIES)}
+        near = replace(near, lists=Lists(rows, spoil(near.lists.scores)))
     return replace(
         batch,
         features=spoil(batch.features),
         states=spoil(batch.states),
         posteriors=spoil(batch.posteriors),
-        lists=lists,
+        neighbours=near,
     )
 
 
@@ -200,9 +210,8 @@ def test_full_rows_are_left_alone_by_every_imputation(kind: str, workspace: Work
     whole = test.under("avt").take(np.flatnonzero(test.under("avt").available.all(axis=1)))
     assert len(whole) > 0
     method = fitted(kind, workspace)
-    assert whole.lists is not None
-    assert whole.database is not None
     emptied = Lists({m: np.full_like(r, -1) for m, r in whole.lists.rows.items()}, whole.lists.scores)
     other = replace(whole.database, states={m: np.ones_like(s) for m, s in whole.database.states.items()})
-    for changed in (replace(whole, lists=emptied), replace(whole, database=other)):
+    for near in (Neighbours(emptied, whole.database), Neighbours(whole.lists, other)):
+        changed = replace(whole, neighbours=near)
         np.testing.assert_array_equal(method.predict_proba(changed), method.predict_proba(whole))

@@ -14,7 +14,7 @@ from ramer.methods import method_options
 from ramer.methods.per_condition import PerCondition
 from ramer.methods.regress_fill import RegressFill, ridge
 from ramer.methods.shared.imputing import ImputingMethod, normalised
-from ramer.methods.shared.neural import Course, NeuralMethod
+from ramer.methods.shared.masked_network import MaskedTraining, NeuralMethod
 from ramer.modalities import MODALITIES
 from ramer.nn.masked import Masked
 from ramer.training.batches import Batch
@@ -123,7 +123,9 @@ def test_distillation_on_states(workspace: Workspace) -> None:
 def test_drawn_masks_leave_something(workspace: Workspace) -> None:
     method, data = build("distil", workspace), data_for("distil", workspace)
     assert isinstance(method, NeuralMethod)
-    course = Course(method, training_rows("distil", data), rows_of("distil", data, "val"), np.random.default_rng(0))
+    course = MaskedTraining(
+        method, training_rows("distil", data), rows_of("distil", data, "val"), np.random.default_rng(0)
+    )
     available = torch.eye(3, dtype=torch.bool).repeat(200, 1)
     rows = Masked({m: torch.zeros(600, 1) for m in MODALITIES}, available)
     keep = course.draw_masks(rows, torch.Generator().manual_seed(0))

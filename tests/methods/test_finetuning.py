@@ -14,12 +14,17 @@ from ramer.errors import ConfigError, ModelError, StaleError
 from ramer.files import read_json, write_json
 from ramer.methods import method_options
 from ramer.methods.ramer import Ramer
+from ramer.methods.shared.finetuning import TunedHead
+from ramer.methods.shared.fusing import FrozenHead
 from ramer.methods.shared.live import LiveEncoders, encode_batch, live_lists, masked_again, rebuilt
 from ramer.modalities import CONDITIONS, MODALITIES, condition_masks
 from ramer.project import Project
-from ramer.retrieval.aggregation import Lists, weigh
+from ramer.retrieval.aggregation import weigh
 from ramer.retrieval.states import l2_normalise
-from ramer.training.batches import Batch, LabelledRows, ReplicateData, TrainingBatch
+from ramer.retrieval.types import Lists
+from ramer.training.batches import Batch
+from ramer.training.labelled_rows import LabelledRows, TrainingBatch
+from ramer.training.replicate_data import ReplicateData
 from ramer.training.workspace import Workspace
 from tests.support.peers import build, data_for, fit, training
 
@@ -33,7 +38,7 @@ def make(workspace: Workspace, epochs: int = 3, **options: Any) -> tuple[Ramer, 
 
 
 def rows_of(method: Ramer, data: ReplicateData, *splits: str) -> LabelledRows:
-    return LabelledRows(data, data.corpus.rows_in(data.replicate, *splits), method.inputs)
+    return LabelledRows(data, data.corpus.rows_in(data.replicate, *splits), method.reads)
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +49,7 @@ def tuned(workspace: Workspace) -> tuple[Ramer, ReplicateData]:
 
 
 def seen(method: Ramer, batch: Batch) -> Batch:
-    assert method.tuning_ is not None
-    return method.tuning_.seen(batch)
+    return method.head_.see(batch)
 
 
 @pytest.mark.parametrize("split", ["train", "val", "test"])
@@ -56,7 +60,6 @@ def test_a_live_search_finds_neither_itself_nor_its_speaker_nor_held_out_rows(
     batch = seen(method, rows_of(method, data, split).under("avt"))
     held_out = data.corpus.rows_in(data.replicate, "val", "test")
     groups = data.corpus.groups
-    assert batch.lists is not None
     for i, m in enumerate(MODALITIES):
         near = batch.lists.rows[m]
         assert (near[batch.available[:, i], 0] >= 0).all()
@@ -96,10 +99,8 @@ def test_training_searches_with_the_same_exclusions(workspace: Workspace, monkey
 def test_untrained_encoders_find_what_the_stages_found(workspace: Workspace) -> None:
     """Before any step, live states and live lists are those that dump and retrieve wrote."""
     method, data = make(workspace, **TUNED)
-    encoders, _ = LiveEncoders.pretrained(TrainingBatch(data, method.inputs))
+    encoders, _ = LiveEncoders.pretrained(TrainingBatch(data, method.reads))
     batch = rows_of(method, data, "train", "test").under("avt")
-    assert batch.lists is not None
-    assert batch.database is not None
     states = encode_batch(encoders.eval(), batch, "cpu")
     lists = live_lists(batch.database, states, batch.available, batch.rows, batch.lists.width)
     anew = rebuilt(batch.database, encoders, "cpu")
@@ -115,14 +116,13 @@ def test_untrained_encoders_find_what_the_stages_found(workspace: Workspace) -> 
 def test_encoders_train_and_keys_follow_the_rule(rebuild_every: int, workspace: Workspace) -> None:
     method, data = make(workspace, rebuild_every=rebuild_every, **TUNED)
     fit(method, data)
-    assert method.tuning_ is not None
-    before, _ = LiveEncoders.pretrained(TrainingBatch(data, method.inputs))
-    after, keys = method.tuning_.tuned.encoders, method.tuning_.tuned.keys
+    assert isinstance(method.head_, TunedHead)
+    before, _ = LiveEncoders.pretrained(TrainingBatch(data, method.reads))
+    after, keys = method.head_.tuned.encoders, method.head_.tuned.keys
     for m in MODALITIES:
         first, last = before[m].state_dict(), after[m].state_dict()
         assert any(not torch.equal(first[n], last[n]) for n in first)
     batch = rows_of(method, data, "test").under("at")
-    assert batch.database is not None
     live = seen(method, batch).database
     assert live is not None
     if rebuild_every == 0:
@@ -140,11 +140,11 @@ def test_encoders_train_and_keys_follow_the_rule(rebuild_every: int, workspace: 
 def test_a_whole_batch_masked_again_predicts_as_a_masked_one(tuned: tuple[Ramer, ReplicateData]) -> None:
     """Validation sees every row once and masks the states: what it selects by is what prediction gives."""
     method, data = tuned
-    assert method.tuning_ is not None
+    assert isinstance(method.head_, TunedHead)
     test = rows_of(method, data, "test")
     whole = seen(method, test.under("avt"))
     for condition, mask in zip(CONDITIONS, condition_masks(), strict=True):
-        again = method.tuning_.posterior(masked_again(whole, mask))
+        again = method.head_.decide(masked_again(whole, mask))
         np.testing.assert_allclose(again, method.posterior(test.under(condition)), atol=1e-5, err_msg=condition)
 
 
@@ -153,9 +153,10 @@ def test_retrieved_features_go_through_the_encoder(workspace: Workspace) -> None
     fit(method, data)
     assert method.encoders_ is not None
     batch = rows_of(method, data, "test").under("v")
-    assert batch.database is not None
     assert batch.database.live is not None
-    near, filled = method.find(batch), method.fill(batch)
+    assert isinstance(method.head_, FrozenHead)
+    near = method.neighbours_of(batch)
+    filled = method.head_.stand_ins.fill(near, batch.database)
     weights = weigh(near.scores, method.rules)
     for i in (0, 2):
         m = MODALITIES[i]
@@ -194,9 +195,6 @@ def test_encoders_or_indexes_of_another_run_are_refused(
     [
         {"retrieve": "features", "aggregate": "sum"},
         {"retrieve": "features", "aggregate": "attention"},
-        {"encoder": "finetune", "rerank": "learned"},
-        {"encoder": "finetune", "retrieve": "features"},
-        {"encoder": "finetune", "bimodal": "calibrated"},
         {"rebuild_every": 3},
     ],
 )

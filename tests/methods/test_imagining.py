@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from ramer.methods.shared.imagining import ImaginingMethod
-from ramer.methods.shared.neural import Course
+from ramer.methods.shared.masked_network import MaskedTraining
 from ramer.nn.imagination import Student, Teacher, teacher_embeddings
 from ramer.nn.losses import central_moment_discrepancy, masked_mse
 from ramer.training.loop import Fitted, History
@@ -21,12 +21,12 @@ from tests.support.peers import build, data_for, fit, rows_of, training, trainin
 KINDS = ("mmin", "if_mmin")
 
 
-def course_of(kind: str, workspace: Workspace, **options: Any) -> tuple[ImaginingMethod, Course]:
+def course_of(kind: str, workspace: Workspace, **options: Any) -> tuple[ImaginingMethod, MaskedTraining]:
     method, data = build(kind, workspace, **options), data_for(kind, workspace)
     assert isinstance(method, ImaginingMethod)
     train = training_rows(kind, data)
     method.prior_ = train.prior
-    return method, Course(method, train, rows_of(kind, data, "val"), np.random.default_rng(0))
+    return method, MaskedTraining(method, train, rows_of(kind, data, "val"), np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -42,7 +42,7 @@ Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def student_loss(
-    method: ImaginingMethod, course: Course, teacher: Teacher, monkeypatch: pytest.MonkeyPatch
+    method: ImaginingMethod, course: MaskedTraining, teacher: Teacher, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Student, nn.Module | None, Loss]:
     """What ``train_student`` would minimise, with its networks in eval mode: no dropout."""
     taken: list[tuple[nn.Module, Loss]] = []
@@ -90,7 +90,7 @@ def test_the_students_loss_is_the_weighted_sum(
         torch.testing.assert_close(loss(positions, keep), expected)
 
 
-def imagination_error(student: Student, teacher: Teacher, course: Course) -> float:
+def imagination_error(student: Student, teacher: Teacher, course: MaskedTraining) -> float:
     """Of the missing modalities of complete rows of which only audio is shown."""
     keep = torch.tensor([[True, False, False]]).expand_as(course.complete.available)
     target = teacher_embeddings(teacher, course.complete, keep)

@@ -15,7 +15,8 @@ from ramer.files import read_json, read_table, write_json, write_table
 from ramer.methods import ModelShape, build_method, load_method, method_class, method_options
 from ramer.modalities import CONDITIONS, MODALITIES
 from ramer.project import Project
-from ramer.training.batches import LabelledRows, ReplicateData
+from ramer.training.labelled_rows import LabelledRows
+from ramer.training.replicate_data import ReplicateData
 from ramer.training.workspace import Workspace
 from tests.support.peers import SMALL, build, data_for, fit, rows_of, training
 

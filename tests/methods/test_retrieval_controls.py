@@ -13,8 +13,10 @@ from ramer.methods import Method, available_types, load_method, method_class, me
 from ramer.methods.label_knn import Choice, LabelKnn
 from ramer.methods.ramer import Ramer
 from ramer.modalities import CONDITIONS, MODALITIES
-from ramer.retrieval.aggregation import Lists
-from ramer.training.batches import Batch, LabelledRows, ReplicateData
+from ramer.retrieval.types import Lists, Neighbours
+from ramer.training.batches import Batch
+from ramer.training.labelled_rows import LabelledRows
+from ramer.training.replicate_data import ReplicateData
 from ramer.training.workspace import Workspace
 from tests.support.peers import build, data_for, fit, rows_of, training
 
@@ -23,8 +25,6 @@ RETRIEVING = [kind for kind in available_types() if method_class(kind).retrieval
 
 def vote(batch: Batch, n: np.integer, modality: str, choice: Choice, prior: np.ndarray) -> np.ndarray:
     """One row's smoothed vote in one modality, neighbour by neighbour."""
-    assert batch.lists is not None
-    assert batch.database is not None
     near: list[tuple[int, float]] = []
     for row, score in zip(batch.lists.rows[modality][n], batch.lists.scores[modality][n], strict=True):
         if row >= 0 and batch.database.labels[row] >= 0 and len(near) < choice.k:
@@ -67,7 +67,6 @@ def test_a_row_without_labelled_neighbours_gets_the_prior(workspace: Workspace) 
     fit(method, data)
     method.temperatures_[:] = 1.0
     batch = rows_of("label_knn", data, "test").under("at")
-    assert batch.database is not None
     batch.database.labels[:] = -1
     np.testing.assert_allclose(method.predict_proba(batch), np.tile(method.prior_, (len(batch), 1)), atol=1e-12)
     del data.__dict__["database"]
@@ -76,7 +75,7 @@ def test_a_row_without_labelled_neighbours_gets_the_prior(workspace: Workspace) 
 def shuffled(kind: str, workspace: Workspace, **options: object) -> tuple[Method, ReplicateData, LabelledRows]:
     method = build(kind, workspace, training(epochs=3), database="shuffled", **options)
     data = data_for(kind, workspace)
-    return method, data, LabelledRows(data, data.corpus.rows_in(data.replicate, "test"), method.inputs)
+    return method, data, LabelledRows(data, data.corpus.rows_in(data.replicate, "test"), method.reads)
 
 
 @pytest.mark.parametrize("kind", RETRIEVING)
@@ -100,8 +99,6 @@ def test_every_retrieval_method_takes_a_shuffled_database(kind: str, workspace: 
 
 def with_pure_lists(batch: Batch, labels: np.ndarray) -> Batch:
     """The batch with lists of rows that all share the query's label."""
-    assert batch.lists is not None
-    assert batch.database is not None
     rows = {m: np.full_like(r, -1) for m, r in batch.lists.rows.items()}
     scores = {m: np.full_like(s, np.nan) for m, s in batch.lists.scores.items()}
     for i, m in enumerate(MODALITIES):
@@ -109,7 +106,7 @@ def with_pure_lists(batch: Batch, labels: np.ndarray) -> Batch:
             same = (batch.database.labels == labels[n]) & batch.database.available[:, i]
             near = np.setdiff1d(np.flatnonzero(same), batch.rows[n])[: rows[m].shape[1]]
             rows[m][n, : len(near)], scores[m][n, : len(near)] = near, np.linspace(0.9, 0.1, len(near))
-    return replace(batch, lists=Lists(rows, scores))
+    return replace(batch, neighbours=Neighbours(Lists(rows, scores), batch.database))
 
 
 @pytest.mark.parametrize("kind", ["ramer", "label_knn"])
@@ -118,9 +115,10 @@ def test_a_shuffled_database_is_label_blind(kind: str, workspace: Workspace) -> 
     purity = {}
     for database in ("real", "shuffled"):
         method, data = build(kind, workspace, database=database), data_for(kind, workspace)
+        fit(method, data)
         if isinstance(method, LabelKnn):
             method.choice_ = Choice(10, 0.1, 1.0)
-        rows = LabelledRows(data, data.corpus.rows_in(data.replicate, "train"), method.inputs)
+        rows = LabelledRows(data, data.corpus.rows_in(data.replicate, "train"), method.reads)
         shares = [
             method.diagnose(with_pure_lists(rows.under(c), rows.labels), rows.labels)["label_purity"]
             for c in ("a", "v", "t", "av", "at", "vt")
@@ -134,9 +132,10 @@ def test_a_shuffled_database_is_label_blind(kind: str, workspace: Workspace) -> 
 def test_what_is_available_stays_so(workspace: Workspace) -> None:
     method, data, test = shuffled("ramer", workspace)
     assert isinstance(method, Ramer)
+    fit(method, data)
     real = LabelledRows(data, test.rows, Ramer.inputs)
     for condition in CONDITIONS:
-        found, other = method.find(real.under(condition)), method.find(test.under(condition))
+        found, other = method.neighbours_of(real.under(condition)), method.neighbours_of(test.under(condition))
         np.testing.assert_array_equal(found.retrieved, other.retrieved)
         np.testing.assert_array_equal(found.scores, other.scores)
 

@@ -14,17 +14,9 @@ from hypothesis import strategies as st
 from ramer.errors import RetrievalError
 from ramer.modalities import MODALITIES
 from ramer.retrieval import candidates as candidates_module
-from ramer.retrieval.aggregation import (
-    Database,
-    Lists,
-    Queries,
-    Rules,
-    ScoreCalibration,
-    combine,
-    find,
-    own_scores,
-    retrieve_states,
-)
+from ramer.retrieval.aggregation import find, retrieve_states
+from ramer.retrieval.candidates import ScoreCalibration, combine, own_scores
+from ramer.retrieval.types import Database, Lists, Queries, Rules
 from tests.support.neighbour_cases import HIDDEN, Case, cosine, make_case
 
 
@@ -74,7 +66,7 @@ def one_row(case: Case, q: int, rules: Rules, calibration: ScoreCalibration) -> 
         for (row, _), weight in zip(near, weights, strict=True):
             value = database.states[m][row].astype(np.float64)
             state += weight * (value / np.linalg.norm(value) if rules.normalize_values else value)
-        if rules.normalize_output and near:
+        if near:
             state = state / np.linalg.norm(state)
         out.append(([r for r, _ in near], weights, state))
     return tuple(out)
@@ -94,16 +86,15 @@ def assert_equals_loop(case: Case, rules: Rules) -> None:
 
 
 ALL_RULES = [
-    Rules(3, aggregate, bimodal, drop, query, values, output)  # type: ignore[arg-type]
-    for aggregate, bimodal, drop, query, values, output in product(
+    Rules(3, aggregate, bimodal, drop, query, values)  # type: ignore[arg-type]
+    for aggregate, bimodal, drop, query, values in product(
         ("similarity", "mean", "sum"),
         ("pooled", "kth_score", "calibrated"),
         (False, True),
         (True, False),
         (True, False),
-        (True,),
     )
-] + [Rules(3, normalize_output=False), Rules(3, "sum", normalize_values=False, normalize_output=False)]
+]
 
 
 @pytest.mark.parametrize("rules", ALL_RULES, ids=str)

@@ -9,12 +9,14 @@ import pytest
 
 from ramer.errors import RetrievalError, StaleError
 from ramer.files import read_json, write_json
+from ramer.methods.ramer import RamerOptions
 from ramer.modalities import MODALITIES
-from ramer.retrieval.aggregation import Database, check_k, gather, select
-from ramer.retrieval.candidates import Candidates, pair_scores
+from ramer.retrieval.aggregation import gather, select
+from ramer.retrieval.candidates import pair_scores
 from ramer.retrieval.indexes import load_index
 from ramer.retrieval.neighbours import NeighbourTable
 from ramer.retrieval.states import StatesTable
+from ramer.retrieval.types import Candidates, Database
 from tests.support.tiny_states import Tiny, build, run, search
 
 
@@ -149,12 +151,12 @@ def test_a_k_beyond_width_or_database_is_refused(
     k: int, drop_first: bool, database: int, width: int, fault: str
 ) -> None:
     with pytest.raises(RetrievalError, match=fault):
-        check_k(k, drop_first, database, width, "mine")
+        RamerOptions(type="ramer", k=k, drop_first=drop_first).check_k("mine", width, database)
 
 
 def test_a_k_that_just_fits_is_taken() -> None:
-    check_k(5, False, 5, 5, "mine")
-    check_k(4, True, 5, 5, "mine")
+    RamerOptions(type="ramer", k=5).check_k("mine", 5, 5)
+    RamerOptions(type="ramer", k=4, drop_first=True).check_k("mine", 5, 5)
 
 
 def test_minus_one_never_gathers_the_last_row() -> None:

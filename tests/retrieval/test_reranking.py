@@ -7,8 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from ramer.modalities import MODALITIES
-from ramer.retrieval.aggregation import Rules, combine, find
+from ramer.retrieval.aggregation import find
+from ramer.retrieval.candidates import combine
 from ramer.retrieval.reranking import FEATURES, describe, rerank, true_cosines
+from ramer.retrieval.types import Rules
 from tests.support.neighbour_cases import Case, cosine, make_case
 
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from ramer.modalities import MODALITIES
-from ramer.retrieval.aggregation import Rules, aggregate, find
+from ramer.retrieval.aggregation import aggregate, find
 from ramer.retrieval.shuffle import Shuffle
+from ramer.retrieval.types import Rules
 from tests.support.neighbour_cases import Case, make_case
 
 

@@ -14,10 +14,12 @@ import pytest
 from ramer.data.prepared import PreparedCorpus
 from ramer.errors import RamerError
 from ramer.files import read_json, read_table, write_json
+from ramer.methods.shared.stacked_heads import join_databases
 from ramer.modalities import CONDITIONS, MODALITIES
 from ramer.project import Project
 from ramer.retrieval.states import l2_normalise
-from ramer.serving.modelfiles import export_model
+from ramer.retrieval.types import Database
+from ramer.serving.modelfiles import export_model, open_model
 from ramer.serving.predictor import Predictor
 from tests.support.exported import as_format_1
 from tests.support.served_project import METHODS, build_project, corpus_of, prior_of, raw_features, rows_of
@@ -294,11 +296,15 @@ def test_a_stacked_table_of_states_stays_where_it_is(served: Path, tmp_path: Pat
     """What is memory-mapped is not copied, however many replicates there are."""
     export_model(served, tmp_path / "model")
     for model in (served, tmp_path / "model"):
-        predictor = Predictor.load(model)
-        assert predictor._stack is not None
-        assert predictor._table is not None
-        for m, states in predictor._stack._database.states.items():
-            assert np.shares_memory(states, predictor._table.states[m])
+        with open_model(model) as files:
+            table = files.read_database()
+        databases = [
+            Database({m: s[r] for m, s in table.states.items()}, table.available, np.zeros(len(table.rows), np.int64))
+            for r in range(len(files.replicates))
+        ]
+        joined = join_databases(databases, table.states)
+        for m, states in joined.states.items():
+            assert np.shares_memory(states, table.states[m])
 
 
 TORN = (

@@ -9,7 +9,7 @@ import torch
 from ramer.data.prepared import Scaler
 from ramer.errors import ModelError
 from ramer.nn.encoder import UnimodalEncoder
-from ramer.serving.stacked_encoders import BLOCK, StackedEncoders
+from ramer.serving.stacked_encoders import StackedEncoders
 from ramer.training.encoding import encode
 
 Member = tuple[UnimodalEncoder, Scaler]
@@ -41,7 +41,7 @@ def members(
     return made
 
 
-@pytest.mark.parametrize("rows", [0, 1, 5, BLOCK + 3])
+@pytest.mark.parametrize("rows", [0, 1, 5, 1027])
 @pytest.mark.parametrize(
     "options", [{}, {"model_dim": None, "heads": 3}, {"layers": 1}, {"layers": 3, "classifier": ()}]
 )
@@ -50,10 +50,8 @@ def test_the_stack_encodes_as_each_encoder_does(options: dict, rows: int) -> Non
     raw = np.random.default_rng(1).normal(0, 30, size=(rows, 12)).astype(np.float32)
     got = StackedEncoders(encoders).encode(raw)
     for position, (encoder, scaler) in enumerate(encoders):
-        states, posteriors = encode(encoder, scaler, raw)
-        np.testing.assert_array_equal(got.features[position], scaler.apply(raw))
-        np.testing.assert_allclose(got.states[position], states, rtol=1e-5, atol=2e-5)
-        np.testing.assert_allclose(got.posteriors[position], posteriors, atol=1e-5)
+        states, _ = encode(encoder, scaler, raw)
+        np.testing.assert_allclose(got[position], states, rtol=1e-5, atol=2e-5)
 
 
 def test_encoders_of_several_architectures_are_refused() -> None:

@@ -10,9 +10,10 @@ import pytest
 from ramer.config import MissingRates
 from ramer.data.prepared import SPLITS
 from ramer.errors import StaleError
-from ramer.inputs import NEIGHBOURS, STATES
+from ramer.inputs import NEIGHBOURS, SHUFFLED, STATES
 from ramer.modalities import CONDITIONS, FULL_CONDITION, condition_probabilities
-from ramer.training.batches import ReplicateData, TrainingBatch, draw_conditions
+from ramer.training.labelled_rows import TrainingBatch, draw_conditions
+from ramer.training.replicate_data import ReplicateData
 from ramer.training.workspace import Workspace
 
 
@@ -37,6 +38,17 @@ def test_pool_rows_of_the_database_carry_no_label(workspace: Workspace) -> None:
     codes = workspace.corpus.split_codes[0]
     assert (labels[codes == SPLITS.index("train")] >= 0).all()
     assert (labels[codes != SPLITS.index("train")] == -1).all()
+
+
+@pytest.mark.parametrize("key", ["scope", "exclude"])
+def test_lists_by_different_rules_are_refused(workspace: Workspace, key: str) -> None:
+    """The laxer of two exclusions would let a speaker through."""
+    tables = dict(workspace.neighbours)
+    other = {"scope": "pool", "exclude": "self"}[key]
+    tables["video"] = replace(tables["video"], info={**tables["video"].info, key: other})
+    data = ReplicateData(workspace.corpus, workspace.corpus.replicates[0], workspace.states, tables)
+    with pytest.raises(StaleError, match=rf"lists of {key} .* and .*, expected one"):
+        data.database_for(frozenset({NEIGHBOURS, SHUFFLED}))
 
 
 def test_a_list_that_leaves_the_scope_is_refused(workspace: Workspace) -> None:

@@ -1,94 +1,181 @@
 """The one contract of a missing-modality method.
 
-A method is one file in this package, named for its ``type``; ``fit`` sees training rows, ``posterior``
-sees what a mask left. Rows with nothing available never reach a method: they get the training prior.
+A method is one file in ``ramer.methods``, named for its ``type``; ``fit`` sees training rows, ``posterior`` sees what a
+mask left. Rows with nothing available never reach a method: they get the training prior. Who serves, explains,
+evaluates or exports a method asks what is here, and never what class it is.
 """
 
 from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, TypeVar
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, Protocol, Self, get_args, runtime_checkable
 
 import numpy as np
-import torch
 from pydantic import Field
-from torch import nn
+from typing_extensions import TypeVar
 
 from ramer.config import Section, Training
-from ramer.errors import ModelError
+from ramer.errors import RetrievalError
 from ramer.files import write_tensors
-from ramer.inputs import SHUFFLED
+from ramer.inputs import NEIGHBOURS, SHUFFLED
 from ramer.modalities import CONDITIONS
-from ramer.retrieval.candidates import check_k
-from ramer.training.batches import Batch, LabelledRows, TrainingBatch
+from ramer.retrieval.types import Database, Lists, Selected
+from ramer.training.batches import Arrays, Batch
+from ramer.training.labelled_rows import LabelledRows, TrainingBatch
 from ramer.training.loop import Fitted, History
-from ramer.training.temperature import fit_temperatures, pattern_codes, scale
+from ramer.training.temperature import PATTERNS, fit_temperatures, pattern_codes, scale
 from ramer.training.workspace import ModelShape
 
-Network = TypeVar("Network", bound=nn.Module)
+
+class StackedPrediction(NamedTuple):
+    """What all replicates say of n clips.
+
+    Attributes:
+        probabilities: float64 [replicates, n, classes], calibrated.
+        selected: the neighbours of the first replicate, in rows of its own database.
+    """
+
+    probabilities: np.ndarray
+    selected: Selected
+
+
+@runtime_checkable
+class StackedMethod(Protocol):
+    """All replicates of a method for a few clips."""
+
+    def predict(self, states: Arrays, available: np.ndarray, lists: Sequence[Lists]) -> StackedPrediction:
+        """Probabilities of n clips.
+
+        Args:
+            states: raw, NaN where missing, [replicates, n, hidden] per modality.
+            available: bool [n, 3].
+            lists: per replicate.
+        """
+        ...
 
 
 class MethodOptions(Section):
-    """Options of a method; ``type`` chooses the method."""
+    """Options of a method.
+
+    Attributes:
+        type: the method.
+    """
 
     type: str
 
+    @property
+    def extra_inputs(self) -> frozenset[str]:
+        """What these options make a method read beside what it always reads."""
+        return frozenset()
+
 
 class RetrievalOptions(MethodOptions):
-    """k: neighbours used per missing modality.
+    """Options of a method that reads neighbours.
 
-    database: ``shuffled`` hands out another row's states and labels for each row found, a control
-    (``ramer.retrieval.shuffle``).
+    Attributes:
+        k: neighbours used per missing modality.
+        database: ``shuffled`` hands out another row's states and labels for each row found, a control
+            (``ramer.retrieval.shuffle``).
     """
 
     k: int = Field(default=5, ge=1)
     database: Literal["real", "shuffled"] = "real"
 
+    @property
+    def extra_inputs(self) -> frozenset[str]:
+        return frozenset({SHUFFLED} if self.database == "shuffled" else ())
+
+    @property
+    def passed_over(self) -> int:
+        """Neighbours at the head of a list that are fetched and not used."""
+        return 0
+
     def check_k(self, name: str, width: int, findable_rows: int = sys.maxsize) -> None:
         """Refuse a k that lists of this width, or databases with so few rows to find, cannot serve.
+
+        Args:
+            name: the entry under ``methods``.
+            findable_rows: that a training row may find, at the least.
 
         Raises:
             RetrievalError: naming ``methods.<name>.k``.
         """
-        check_k(self.k, bool(getattr(self, "drop_first", False)), findable_rows, width, name)
+        wanted = self.k + self.passed_over
+        extra = " (one more is fetched and dropped: drop_first)" if self.passed_over else ""
+        key = f"params.yaml: methods.{name}.k: {self.k}"
+        faults = []
+        if wanted > width:
+            faults.append(f"{key} needs retrieval.width of at least {wanted}{extra}, got {width}")
+        if wanted > findable_rows:
+            faults.append(
+                f"{key} needs a database of at least {wanted} rows{extra} beside a training row's own speaker, "
+                f"got {findable_rows}; with retrieval.exclude: self they count too"
+            )
+        if faults:
+            raise RetrievalError(faults)
 
 
-class Method(ABC):
+OptionsT = TypeVar("OptionsT", bound=MethodOptions, default=MethodOptions, covariant=True)
+
+
+class Method(ABC, Generic[OptionsT]):
     """One missing-modality model of one replicate.
 
-    Class attributes:
-        Options: pydantic model of the entry under ``methods``.
-        inputs: which of features, states, posteriors, neighbours the method reads; those of an instance are what
-            ``reads`` says of its options.
+    ``class Mine(Method[MineOptions])`` has options of its own, ``class Mine(Method)`` none but its ``type``.
+
+    Attributes:
+        Options: pydantic model of the entry under ``methods``, taken from the type parameter.
+        inputs: which of features, states, posteriors, neighbours every such method reads; ``inputs_of`` says all.
         retrieval: whether the method retrieves (it cannot be the reference baseline then).
-        deployable: False for a method that uses what is not there at prediction.
+        lends: whether database rows stand in for what a row lacks; ``neighbours_of`` then names them.
+        deployable: False for a method that uses what is not there at prediction; ``deployable_with`` says all.
         needs_complete: whether ``Batch.complete`` is attached (``oracle`` alone).
+        description_: what else ``restore`` must know, saved beside the options.
+        prior_: class frequencies of the training rows, float64 [classes].
+        temperatures_: of the calibration per set of available modalities, float64 [8].
     """
 
     Options: ClassVar[type[MethodOptions]] = MethodOptions
-    inputs: frozenset[str] = frozenset()
+    inputs: ClassVar[frozenset[str]] = frozenset()
     retrieval: ClassVar[bool] = False
+    lends: ClassVar[bool] = False
     deployable: ClassVar[bool] = True
     needs_complete: ClassVar[bool] = False
 
-    def __init__(self, options: MethodOptions, shape: ModelShape, training: Training, device: str = "cpu") -> None:
-        self.options: Any = options
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        for base in cls.__dict__.get("__orig_bases__", ()):
+            for given in get_args(base):
+                if isinstance(given, type) and issubclass(given, MethodOptions):
+                    cls.Options = given
+
+    def __init__(self, options: OptionsT, shape: ModelShape, training: Training, device: str = "cpu") -> None:
+        self.options = options
         self.shape = shape
         self.training = training
         self.device = device
-        self.inputs = self.reads(options)
-        self.description_: dict[str, Any] = {}  # saved beside the options; what else ``restore`` must know
+        self.description_: dict[str, Any] = {}
         self.prior_ = np.full(shape.classes, 1.0 / max(shape.classes, 1))
-        self.temperatures_ = np.ones(8)
+        self.temperatures_ = np.ones(PATTERNS)
 
     @classmethod
-    def reads(cls, options: MethodOptions) -> frozenset[str]:
-        """``inputs`` of a method with these options."""
-        shuffled = isinstance(options, RetrievalOptions) and options.database == "shuffled"
-        return cls.inputs | {SHUFFLED} if shuffled else cls.inputs
+    def inputs_of(cls, options: MethodOptions) -> frozenset[str]:
+        """All that a method with these options reads: what ``ramer.inputs`` names."""
+        return cls.inputs | options.extra_inputs
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """``inputs_of`` this method's options."""
+        return self.inputs_of(self.options)
+
+    @classmethod
+    def deployable_with(cls, options: MethodOptions) -> bool:
+        """Whether a method with these options may be deployed: not one that uses what is missing, and no control."""
+        return cls.deployable and SHUFFLED not in cls.inputs_of(options)
 
     def fit(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
         """Learn from the training rows; selection reads validation rows only.
@@ -102,7 +189,7 @@ class Method(ABC):
         return fitted
 
     def _calibrate(self, val: LabelledRows) -> None:
-        self.temperatures_ = np.ones(8)
+        self.temperatures_ = np.ones(PATTERNS)
         proba, labels, codes = [], [], []
         for condition in CONDITIONS:
             batch = val.under(condition)
@@ -132,6 +219,34 @@ class Method(ABC):
     def posterior(self, batch: Batch) -> np.ndarray:
         """Class probabilities [n, classes] of rows that each hold at least one modality."""
 
+    def neighbours_of(self, batch: Batch) -> Selected | None:
+        """The database rows that stand in for what each row lacks; None of a method in which nothing does."""
+        return None
+
+    def reads_lists(self, available: np.ndarray) -> np.ndarray:
+        """Which of n rows' neighbour lists are read, bool [n]: nobody need search those of the others.
+
+        Args:
+            available: what the rows hold, bool [n, 3].
+        """
+        return np.full(len(available), NEIGHBOURS in self.inputs)
+
+    @classmethod
+    def stack(
+        cls, methods: Sequence[Self], databases: Sequence[Database], states: Mapping[str, np.ndarray]
+    ) -> StackedMethod | None:
+        """All replicates at once for a few clips, where the method has a way that is much faster; else None.
+
+        Args:
+            methods: fitted, one per replicate.
+            databases: one per replicate, over the same rows.
+            states: of all databases, [replicates, rows, hidden] per modality, may be memory-mapped.
+        """
+        return None
+
+    def prepare(self, database: Database) -> None:
+        """Do once what else the first batch with this database would wait for; nothing by default."""
+
     def diagnose(self, batch: Batch, labels: np.ndarray) -> dict[str, float]:
         """What a retrieving method retrieved for rows with these labels; empty for the others."""
         return {}
@@ -144,6 +259,16 @@ class Method(ABC):
     def restore(self, tensors: dict[str, np.ndarray]) -> Self:
         """Take back what ``tensors`` gave; returns self."""
 
+    def state(self) -> dict[str, np.ndarray]:
+        """``tensors`` and what ``fit`` learns for every method: all that a checkpoint holds."""
+        return {**self.tensors(), "prior_": self.prior_, "temperatures_": self.temperatures_}
+
+    def take_state(self, state: Mapping[str, np.ndarray]) -> Self:
+        """Take back what ``state`` gave; returns self."""
+        learnt = dict(state)
+        self.prior_, self.temperatures_ = learnt.pop("prior_"), learnt.pop("temperatures_")
+        return self.restore(learnt)
+
     def save(self, path: str | Path) -> None:
         """Write the model as safetensors with its options and shape as metadata."""
         metadata: dict[str, Any] = {
@@ -153,23 +278,4 @@ class Method(ABC):
         }
         if self.description_:
             metadata["description"] = self.description_
-        write_tensors(path, {**self.tensors(), "prior_": self.prior_, "temperatures_": self.temperatures_}, metadata)
-
-
-def weights_of(module: nn.Module, prefix: str) -> dict[str, np.ndarray]:
-    """A module's weights as arrays, their names behind a prefix."""
-    return {prefix + n: v.detach().cpu().numpy() for n, v in module.state_dict().items()}
-
-
-def take_weights(module: Network, tensors: dict[str, np.ndarray], prefix: str) -> Network:
-    """The module with what ``weights_of`` gave, in eval mode."""
-    state = {n.removeprefix(prefix): torch.from_numpy(v) for n, v in tensors.items() if n.startswith(prefix)}
-    module.load_state_dict(state)
-    return module.eval()
-
-
-def check_tensors(tensors: dict[str, np.ndarray], *names: str) -> None:
-    """Refuse a checkpoint that lacks a tensor."""
-    lacking = [n for n in names if n not in tensors]
-    if lacking:
-        raise ModelError(f"checkpoint lacks {', '.join(lacking)}; it holds {', '.join(sorted(tensors))}")
+        write_tensors(path, self.state(), metadata)

@@ -21,9 +21,10 @@ from ramer.methods import (
 )
 from ramer.modalities import MODALITIES
 from ramer.seeding import choose_device, generator
-from ramer.training.batches import LabelledRows, ReplicateData, TrainingBatch
+from ramer.training.labelled_rows import LabelledRows, TrainingBatch
 from ramer.training.loop import Fitted, History
 from ramer.training.parallel import map_replicates
+from ramer.training.replicate_data import ReplicateData
 from ramer.training.workspace import Workspace
 
 _log = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ def fit_method(
     kind = method_class(options.type)
     device = choose_device(runtime.device)
     shape, replicates = workspace.shape(), workspace.corpus.replicates
-    if isinstance(options, RetrievalOptions) and NEIGHBOURS in kind.inputs:
+    if isinstance(options, RetrievalOptions) and NEIGHBOURS in kind.inputs_of(options):
         for replicate in replicates:
             _check_k(name, options, workspace, replicate)
     with sealed_directory(out) as temporary:
@@ -57,7 +58,7 @@ def fit_method(
         def fit(replicate: Replicate) -> tuple[Fitted, list[dict[str, float]], str]:
             method = build_method(options, shape, training, device)
             history = History()
-            fitted = fit_replicate(method, workspace.replicate(replicate, method.inputs), history)
+            fitted = fit_replicate(method, workspace.replicate(replicate, method.reads), history)
             path = temporary / f"{replicate.name}.safetensors"
             method.save(path)
             _log.info("%s %s: selection on validation %.4f", name, replicate.name, fitted.val_selection)
@@ -80,8 +81,8 @@ def fit_method(
 def fit_replicate(method: Method, data: ReplicateData, history: History) -> Fitted:
     """Fit a method on one replicate's rows with that replicate's own stream."""
     replicate = data.replicate
-    train = TrainingBatch(data, method.inputs, method.needs_complete, method.training.missing_rates)
-    val = LabelledRows(data, data.corpus.rows_in(replicate, "val"), method.inputs, method.needs_complete)
+    train = TrainingBatch(data, method.reads, method.needs_complete, method.training.missing_rates)
+    val = LabelledRows(data, data.corpus.rows_in(replicate, "val"), method.reads, method.needs_complete)
     # The method's name is no part of the stream: an entry that differs in one option starts from the same weights.
     rng = generator(replicate.seed, "fit", replicate.fold)
     return method.fit(train, val, rng, history)
@@ -101,9 +102,8 @@ def _description(name: str, kind: type[Method], options: MethodOptions, chosen: 
         "name": name,
         "type": options.type,
         "options": options.model_dump(mode="json"),
-        "inputs": sorted(kind.reads(options)),
-        # A shuffled database is a control: as useful as it may look, nobody should serve it.
-        "deployable": kind.deployable and getattr(options, "database", "real") == "real",
+        "inputs": sorted(kind.inputs_of(options)),
+        "deployable": kind.deployable_with(options),
         "retrieval": kind.retrieval,
         "validation_selection": sum(scores) / len(scores),
         "replicates": chosen,

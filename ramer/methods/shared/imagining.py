@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from typing_extensions import TypeVar
 
 from ramer.config import Count
 from ramer.methods.shared.contract import MethodOptions
-from ramer.methods.shared.neural import Course, NeuralMethod
+from ramer.methods.shared.masked_network import MaskedTraining, NeuralMethod
 from ramer.nn.imagination import ImaginationSize, Imagined, Student, Taught, Teacher
 from ramer.nn.masked import Masked
-from ramer.training.batches import LabelledRows, TrainingBatch
+from ramer.training.labelled_rows import LabelledRows, TrainingBatch
 from ramer.training.loop import Fitted, History
 
 Weight = Annotated[float, Field(ge=0.0)]
@@ -31,7 +32,10 @@ class ImaginingOptions(MethodOptions):
     classifier: Widths = (128, 128)
 
 
-class ImaginingMethod(NeuralMethod):
+ImaginingT = TypeVar("ImaginingT", bound=ImaginingOptions, default=ImaginingOptions, covariant=True)
+
+
+class ImaginingMethod(NeuralMethod[ImaginingT]):
     """Teacher first, then the student; only the student is saved.
 
     Class attributes:
@@ -62,14 +66,14 @@ class ImaginingMethod(NeuralMethod):
         return imagined.scores
 
     def learn(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
-        course = Course(self, train, val, rng)
+        course = MaskedTraining(self, train, val, rng)
         teacher = self.train_teacher(course)
         course.seed("student")
         self.network_ = student = self.new_network()
         student.start_from(teacher)
         return self.train_student(course, teacher, student, log)
 
-    def train_teacher(self, course: Course) -> Teacher:
+    def train_teacher(self, course: MaskedTraining) -> Teacher:
         """The full-modality network, trained on the rows that hold every modality of the corpus (all, if none does)."""
         course.seed("teacher")
         teacher = Teacher(self.size, self.invariant).to(self.device)
@@ -93,5 +97,5 @@ class ImaginingMethod(NeuralMethod):
         return taught.scores.new_zeros(())
 
     @abstractmethod
-    def train_student(self, course: Course, teacher: Teacher, student: Student, log: History) -> Fitted:
+    def train_student(self, course: MaskedTraining, teacher: Teacher, student: Student, log: History) -> Fitted:
         """Train the student on masked rows."""

@@ -1,7 +1,7 @@
 """What all methods share that fill missing states and then classify the concatenation.
 
-The only difference between zero-fill, mean-fill, retrieval and the oracle is ``fill``: same states, same masks,
-same head, same budget. That is what makes their comparison one of imputation.
+The only difference between zero-fill, mean-fill, regression and the oracle is ``fill``: same states, same masks, same
+head, same budget. That is what makes their comparison one of imputation.
 """
 
 from __future__ import annotations
@@ -13,18 +13,26 @@ import numpy as np
 import torch
 
 from ramer.inputs import STATES
-from ramer.methods.shared.contract import Method, take_weights, weights_of
+from ramer.methods.shared.contract import Method, OptionsT
+from ramer.methods.shared.heads import FusedInputs, fit_head, new_fusion, probabilities
+from ramer.methods.shared.weights import take_weights, weights_of
 from ramer.modalities import CONDITIONS, MODALITIES
-from ramer.nn.fusion import FusionClassifier
 from ramer.seeding import seed_torch
-from ramer.training.batches import Batch, LabelledRows, TrainingBatch
-from ramer.training.loop import Fitted, History, fit_epochs, selection
+from ramer.training.batches import Arrays, Batch
+from ramer.training.labelled_rows import LabelledRows, TrainingBatch
+from ramer.training.loop import Fitted, History
+from ramer.training.workspace import ModelShape
 
 
 class Filled(NamedTuple):
-    """states: float32 [n, hidden] per modality, zeros where nothing stands in. imputed: bool [n, 3]."""
+    """What stands in for missing states.
 
-    states: dict[str, np.ndarray]
+    Attributes:
+        states: float32 [n, hidden] per modality, zeros where nothing stands in.
+        imputed: bool [n, 3].
+    """
+
+    states: Arrays
     imputed: np.ndarray
 
 
@@ -35,11 +43,32 @@ def normalised(states: np.ndarray) -> np.ndarray:
     return states / np.maximum(length, 1e-12)
 
 
-class ImputingMethod(Method):
+def own_states(batch: Batch, normalize: bool = True) -> Arrays:
+    """The rows' own states, float32 [n, hidden] per modality, zeros where unavailable."""
+    states = {}
+    for i, m in enumerate(MODALITIES):
+        own = np.where(batch.available[:, i, None], batch.states[m], np.float32(0))
+        states[m] = normalised(own) if normalize else own
+    return states
+
+
+def fuse(batch: Batch, own: Arrays, filled: Filled) -> np.ndarray:
+    """A fusion head's input, float32 [n, sum of hidden + 6]: own states, others where they are missing, and bits."""
+    columns = [np.where(batch.available[:, i, None], own[m], filled.states[m]) for i, m in enumerate(MODALITIES)]
+    bits = np.concatenate([batch.available, filled.imputed & ~batch.available], axis=1)
+    return np.concatenate([*columns, bits], axis=1, dtype=np.float32)
+
+
+def lacks_something(available: np.ndarray, shape: ModelShape) -> np.ndarray:
+    """Which rows lack a modality that the corpus has; bool [n, 3] to bool [n]."""
+    present = np.array([shape.feature_dims[m] > 0 for m in MODALITIES])
+    return np.asarray((~available & present).any(axis=1))
+
+
+class ImputingMethod(Method[OptionsT]):
     """Fill what is missing, then classify [h_a, h_v, h_t, available bits, imputed bits]."""
 
     inputs = frozenset({STATES})
-    normalises_available = True
 
     def learn_fill(self, train: TrainingBatch) -> None:
         """Learn what ``fill`` needs from the training rows; nothing by default."""
@@ -48,59 +77,37 @@ class ImputingMethod(Method):
     def fill(self, batch: Batch) -> Filled:
         """States that stand in for missing modalities; available ones are ignored."""
 
-    def own(self, batch: Batch) -> dict[str, np.ndarray]:
-        """The rows' own states, float32 [n, hidden] per modality, zeros where unavailable."""
-        states = {}
-        for i, m in enumerate(MODALITIES):
-            own = np.where(batch.available[:, i, None], batch.states[m], np.float32(0))
-            states[m] = normalised(own) if self.normalises_available else own
-        return states
-
     def fused(self, batch: Batch) -> np.ndarray:
         """The head's input, float32 [n, sum of hidden + 6]."""
-        filled, own = self.fill(batch), self.own(batch)
-        columns = [np.where(batch.available[:, i, None], own[m], filled.states[m]) for i, m in enumerate(MODALITIES)]
-        bits = np.concatenate([batch.available, filled.imputed & ~batch.available], axis=1)
-        return np.concatenate([*columns, bits], axis=1, dtype=np.float32)
+        return fuse(batch, own_states(batch), self.fill(batch))
 
     def learn(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
         self.learn_fill(train)
         return self.fit_head(train, val, rng, log)
 
     def fit_head(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
-        """Train the head on inputs that are computed once: states and neighbours are constants."""
-        inputs = torch.from_numpy(np.stack([self.fused(train.under(c)) for c in CONDITIONS])).to(self.device)
-        held_out = torch.from_numpy(np.stack([self.fused(val.under(c)) for c in CONDITIONS])).to(self.device)
-        labels = torch.from_numpy(train.labels).to(self.device)
+        """Train the head on inputs that are computed once: states and what fills them are constants."""
+        inputs, held_out = (
+            FusedInputs(np.stack([self.fused(rows.under(c)) for c in CONDITIONS]), self.device) for rows in (train, val)
+        )
         seed_torch(int(rng.integers(2**31)), "head")
-        self.head_ = self._new_head(inputs.shape[-1])
-
-        def loss(positions: torch.Tensor, conditions: torch.Tensor) -> torch.Tensor:
-            scores = self.head_(inputs[conditions, positions])
-            return torch.nn.functional.cross_entropy(scores, labels[positions])
-
-        def validate() -> float:
-            scores = dict(zip(CONDITIONS, self.head_(held_out).cpu().numpy(), strict=True))
-            return selection(scores.__getitem__, val, self.prior_)
-
-        return fit_epochs(self.head_, loss, validate, train, self.training, rng, log)
+        self.head_ = new_fusion(self.shape, self.training, self.device)
+        return fit_head(self.head_, inputs, held_out, train, val, self.training, rng, log)
 
     def posterior(self, batch: Batch) -> np.ndarray:
         with torch.inference_mode():
-            scores = self.head_(torch.from_numpy(self.fused(batch)).to(self.device))
-            return scores.double().softmax(dim=1).cpu().numpy()
+            return probabilities(self.head_(torch.from_numpy(self.fused(batch)).to(self.device)))
+
+    def reads_lists(self, available: np.ndarray) -> np.ndarray:
+        """Nothing stands in where nothing is missing."""
+        return super().reads_lists(available) & lacks_something(available, self.shape)
 
     def tensors(self) -> dict[str, np.ndarray]:
         return weights_of(self.head_, "head_.")
 
     def restore(self, tensors: dict[str, np.ndarray]) -> Self:
-        width = sum(self.shape.state_dims.values()) + 2 * len(MODALITIES)
-        self.head_ = take_weights(self._new_head(width), tensors, "head_.")
+        self.head_ = take_weights(new_fusion(self.shape, self.training, self.device), tensors, "head_.")
         return self
 
-    def _new_head(self, width: int) -> FusionClassifier:
-        head = FusionClassifier(width, self.training.hidden, self.shape.classes, self.training.dropout)
-        return head.to(self.device)
-
-    def zeros(self, batch: Batch) -> dict[str, np.ndarray]:
+    def zeros(self, batch: Batch) -> Arrays:
         return {m: np.zeros((len(batch), self.shape.state_dims[m]), dtype=np.float32) for m in MODALITIES}

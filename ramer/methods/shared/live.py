@@ -13,13 +13,14 @@ from torch import Tensor, nn
 
 from ramer.modalities import MODALITIES
 from ramer.nn.encoder import UnimodalEncoder
-from ramer.retrieval.aggregation import Rules, Selected, weigh
-from ramer.retrieval.candidates import Database, Lists
+from ramer.retrieval.aggregation import weigh
 from ramer.retrieval.indexes import DatabaseIndex
-from ramer.retrieval.search import NEW_CLIP, search
+from ramer.retrieval.listing import search_lists
 from ramer.retrieval.states import l2_normalise
-from ramer.training.batches import Batch, TrainingBatch
+from ramer.retrieval.types import Database, Lists, Neighbours, Queries, Rules, Selected
+from ramer.training.batches import Batch
 from ramer.training.checkpoints import build_encoder, load_described_encoder
+from ramer.training.labelled_rows import TrainingBatch
 
 BLOCK = 4096  # rows encoded at a time
 
@@ -81,33 +82,15 @@ def live_lists(
         states: raw [n, hidden] per modality. available: bool [n, 3].
         rows: corpus rows of the queries, -1 for a clip that is not in the corpus, which excludes nothing.
     """
-    found = {m: np.full((len(rows), width), -1, dtype=np.int32) for m in MODALITIES}
-    scores = {m: np.full((len(rows), width), np.nan, dtype=np.float32) for m in MODALITIES}
-    live = database.live
-    assert live is not None
+    live = database.live_search
     known = bool((rows >= 0).any())  # else there is nothing to exclude, and nobody to look for
-    own = np.where(rows >= 0, live.codes[np.maximum(rows, 0)], NEW_CLIP)
-    for i, m in enumerate(MODALITIES):
-        asked = np.flatnonzero(available[:, i])
-        if m in live.indexes and len(asked):
-            hits = search(
-                live.indexes[m],
-                database.states[m],
-                states[m][asked],
-                width,
-                codes=live.codes if known else None,
-                query_codes=own[asked] if known else None,
-                ids=rows[asked] if known else None,
-                norms=database.norms[m],
-            )
-            found[m][asked], scores[m][asked] = hits
-    return Lists(found, scores)
+    queries = Queries(dict(states), available, rows if known else None)
+    return search_lists(live.indexes, database, queries, width, codes=live.codes if known else None)
 
 
 def rebuilt(database: Database, encoders: LiveEncoders, device: str) -> Database:
     """The database with states and keys from these encoders, searched exactly."""
-    live = database.live
-    assert live is not None
+    live = database.live_search
     states: dict[str, np.ndarray] = {}
     indexes: dict[str, DatabaseIndex] = {}
     for i, m in enumerate(MODALITIES):
@@ -121,15 +104,14 @@ def rebuilt(database: Database, encoders: LiveEncoders, device: str) -> Database
         index = faiss.IndexFlatIP(states[m].shape[1])
         index.add(l2_normalise(states[m][rows], refuse="key of row", ids=rows))
         indexes[m] = DatabaseIndex(index, rows, {"dimension": states[m].shape[1], "kind": "flat", "settings": {}})
-    return replace(database, states=states, live=replace(live, indexes=indexes))
+    return replace(database, states=states, live=replace(live, indexes=indexes), known_norms=None)
 
 
 def encode_mean(
     encoders: LiveEncoders, near: Selected, database: Database, rules: Rules, device: str
 ) -> dict[str, np.ndarray]:
     """Stand-ins of length 1 from encoded means of the neighbours' features; zeros where nothing was found."""
-    live, weights, states = database.live, weigh(near.scores, rules), {}
-    assert live is not None
+    live, weights, states = database.live_search, weigh(near.scores, rules), {}
     for i, m in enumerate(MODALITIES):
         found = np.flatnonzero(near.retrieved[:, i])
         states[m] = np.zeros((len(near.rows), database.states[m].shape[1]), dtype=np.float32)
@@ -145,11 +127,6 @@ def encode_mean(
 def masked_again(batch: Batch, mask: np.ndarray) -> Batch:
     """A batch that was seen whole as it is under a mask [3]: states and lists of what is masked are gone."""
     available = batch.available & mask
-    held = {m: available[:, i, None] for i, m in enumerate(MODALITIES)}
-    assert batch.lists is not None
-    lists = Lists(
-        {m: np.where(held[m], rows, -1) for m, rows in batch.lists.rows.items()},
-        {m: np.where(held[m], scores, np.float32(np.nan)) for m, scores in batch.lists.scores.items()},
-    )
-    states = {m: np.where(held[m], s, np.float32(np.nan)) for m, s in batch.states.items()}
-    return replace(batch, available=available, states=states, lists=lists, features={}, found=None)
+    states = {m: np.where(available[:, i, None], batch.states[m], np.float32(np.nan)) for i, m in enumerate(MODALITIES)}
+    neighbours = Neighbours(batch.lists.masked(available), batch.database)
+    return replace(batch, available=available, states=states, neighbours=neighbours, features={})

@@ -9,11 +9,12 @@ import torch
 from torch import nn
 
 from ramer.modalities import MISSING_CONDITIONS, MODALITIES
-from ramer.retrieval.candidates import Candidates, Queries
 from ramer.retrieval.reranking import FEATURES, describe, true_cosines
+from ramer.retrieval.types import Candidates
 from ramer.seeding import seed_torch
 from ramer.training.adamw import AdamW
-from ramer.training.batches import Batch, TrainingBatch
+from ramer.training.batches import Batch
+from ramer.training.labelled_rows import TrainingBatch
 
 HIDDEN = 32
 STEPS = 400
@@ -42,11 +43,9 @@ def learn_scorer(
     figures, cosines = [], []
     for condition in MISSING_CONDITIONS:
         batch = train.under(condition).take(rows)
-        assert batch.lists is not None
-        assert batch.database is not None
-        queries, candidates = Queries(batch.states, batch.available, batch.rows), combine(batch)
+        candidates = combine(batch)
         for i, m in enumerate(MODALITIES):
-            pairs = describe(candidates, batch.lists, queries, batch.database, i)
+            pairs = describe(candidates, batch.lists, batch.queries, batch.database, i)
             found = true_cosines(pairs, complete.states[m], complete.available[:, i], batch.database, m)
             figures.append(found[0])
             cosines.append(found[1])

@@ -14,7 +14,8 @@ from ramer.evaluation.scenarios import scenarios
 from ramer.files import atomic_directory, digest_file, read_json, write_json, write_table
 from ramer.methods import Method, load_method
 from ramer.modalities import CONDITIONS
-from ramer.training.batches import LabelledRows, ReplicateData
+from ramer.training.labelled_rows import LabelledRows
+from ramer.training.replicate_data import ReplicateData
 from ramer.training.workspace import Workspace
 
 
@@ -41,7 +42,7 @@ def score_method(workspace: Workspace, trained: Path, settings: Evaluate, device
         if not path.exists() or digest_file(path) != description["replicates"][replicate.name]["digest"]:
             raise StaleError(f"{path}: not the checkpoint that {about.name} describes", trained)
         method = load_method(path, device)
-        test = held_out_rows(method, workspace.replicate(replicate, method.inputs))
+        test = held_out_rows(method, workspace.replicate(replicate, method.reads))
         tables.append(predict_rows(method, test))
         diagnostics += retrieval_diagnostics(method, test)
     predictions = pd.concat(tables, ignore_index=True)
@@ -59,7 +60,7 @@ def score_method(workspace: Workspace, trained: Path, settings: Evaluate, device
 def held_out_rows(method: Method, data: ReplicateData) -> LabelledRows:
     """A replicate's test rows as the method reads them; each condition's batch is built once."""
     rows = data.corpus.rows_in(data.replicate, "test")
-    return LabelledRows(data, rows, method.inputs, method.needs_complete)
+    return LabelledRows(data, rows, method.reads, method.needs_complete)
 
 
 def predict_rows(method: Method, test: LabelledRows) -> pd.DataFrame:

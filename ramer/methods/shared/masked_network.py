@@ -11,12 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from ramer.inputs import FEATURES, STATES
-from ramer.methods.shared.contract import Method, take_weights, weights_of
+from ramer.methods.shared.contract import Method, OptionsT
 from ramer.methods.shared.imputing import normalised
+from ramer.methods.shared.weights import take_weights, weights_of
 from ramer.modalities import CONDITIONS, FULL_CONDITION, MODALITIES, condition_masks, condition_probabilities
 from ramer.nn.masked import Masked
 from ramer.seeding import seed_torch
-from ramer.training.batches import Batch, LabelledRows, TrainingBatch
+from ramer.training.batches import Batch
+from ramer.training.labelled_rows import LabelledRows, TrainingBatch
 from ramer.training.loop import Fitted, History, fit_epochs, selection
 
 Choice = TypeVar("Choice")
@@ -46,7 +48,7 @@ def stacked(parts: Sequence[Masked]) -> Masked:
     return Masked(values, torch.cat([part.available for part in parts]))
 
 
-class NeuralMethod(Method):
+class NeuralMethod(Method[OptionsT]):
     """A network from masked inputs to scores, in ``network_``."""
 
     inputs = frozenset({FEATURES})
@@ -78,7 +80,7 @@ class NeuralMethod(Method):
         return self
 
 
-class Course:
+class MaskedTraining:
     """One replicate's rows as tensors, and the training of one network on them.
 
     Attributes:

@@ -1,0 +1,96 @@
+"""Labelled rows under any condition, and the conditions that training draws."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ramer.config import MissingRates
+from ramer.data.prepared import Replicate
+from ramer.inputs import NEIGHBOURS
+from ramer.modalities import CONDITIONS, FULL_CONDITION, condition_masks, condition_probabilities
+from ramer.seeding import generator
+from ramer.training.batches import Batch
+from ramer.training.replicate_data import ReplicateData
+
+
+class LabelledRows:
+    """Labelled rows under any condition.
+
+    Attributes:
+        labels: int64 [n].
+        rows: corpus row numbers [n].
+    """
+
+    def __init__(self, data: ReplicateData, rows: np.ndarray, inputs: frozenset[str], complete: bool = False) -> None:
+        self.data = data
+        self.rows = rows
+        self.labels = data.corpus.labels(data.replicate)[rows]
+        self.classes = data.corpus.classes
+        self.inputs = inputs
+        self._with_complete = complete
+        self._cache: dict[str, Batch] = {}
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def under(self, condition: str) -> Batch:
+        """All rows under one condition, masked."""
+        if condition not in self._cache:
+            mask = condition_masks()[list(CONDITIONS).index(condition)]
+            self._cache[condition] = self.data.batch(self.rows, mask, self.inputs, self._with_complete)
+        return self._cache[condition]
+
+
+class TrainingBatch(LabelledRows):
+    """A replicate's labelled training rows that hold at least one modality; exists only inside ``fit``.
+
+    Attributes:
+        prior: class frequencies of the labelled training rows, float64 [classes].
+        pool_rows: corpus row numbers of the unlabelled pool.
+        missing_rates: of the modalities in the drawn masks; None draws the seven conditions alike.
+    """
+
+    def __init__(
+        self,
+        data: ReplicateData,
+        inputs: frozenset[str],
+        complete: bool = False,
+        missing_rates: MissingRates | None = None,
+    ) -> None:
+        train = data.corpus.rows_in(data.replicate, "train")
+        labels = data.corpus.labels(data.replicate)[train]
+        self.prior = np.bincount(labels, minlength=data.corpus.classes) / len(labels)
+        super().__init__(data, train[data.corpus.available[train].any(axis=1)], inputs, complete)
+        self.pool_rows = data.corpus.rows_in(data.replicate, "pool")
+        self.missing_rates = missing_rates
+
+    @property
+    def complete(self) -> Batch:
+        """The rows with everything that they naturally hold."""
+        return self.under(FULL_CONDITION)
+
+    def pool(self, rows: np.ndarray | None = None, condition: str = FULL_CONDITION) -> Batch:
+        """Unlabelled pool rows (all, or some of ``pool_rows``) under a condition."""
+        mask = condition_masks()[list(CONDITIONS).index(condition)]
+        return self.data.batch(self.pool_rows if rows is None else rows, mask, self.inputs - {NEIGHBOURS})
+
+    def conditions_at(self, epoch: int) -> np.ndarray:
+        """The drawn condition of every row in an epoch, int64 [n]; the same for every method (protocol rule 2).
+
+        A draw that leaves a row with nothing is replaced by everything the row holds.
+        """
+        return draw_conditions(self.data.corpus.available[self.rows], self.data.replicate, epoch, self.missing_rates)
+
+
+def draw_conditions(
+    available: np.ndarray, replicate: Replicate, epoch: int, missing_rates: MissingRates | None = None
+) -> np.ndarray:
+    """Draw one condition per row from the replicate's own stream, uniformly over the seven or by missing rates."""
+    rng = generator(replicate.seed, "conditions", replicate.fold, epoch)
+    if missing_rates is None:
+        drawn = rng.integers(len(CONDITIONS), size=len(available))
+    else:
+        drawn = rng.choice(len(CONDITIONS), size=len(available), p=condition_probabilities(missing_rates.values))
+    nothing = ~(available & condition_masks()[drawn]).any(axis=1)
+    drawn[nothing] = list(CONDITIONS).index(FULL_CONDITION)
+    return drawn
