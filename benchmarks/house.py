@@ -21,7 +21,7 @@ import yaml
 from benchmarks._source import Checkout, Module, read_folder, read_revision
 
 ROOT = Path(__file__).resolve().parents[1]
-LONG_FILE = 250  # lines
+LONG_FILE, LONG_FUNCTION = 250, 40  # lines
 OWNER = "ramer.project"  # the one module that may spell the layout
 
 Place = tuple[str, int]  # module, line
@@ -34,14 +34,21 @@ def long_files(code: Checkout) -> list[Place]:
     return [(name, lines) for name, lines in lengths if lines > LONG_FILE]
 
 
-def function_lines(code: Checkout) -> list[int]:
-    """Lines of every function and method, decorators and docstring included, ascending."""
-    return sorted(
-        (node.end_lineno or node.lineno) - min([node.lineno, *(d.lineno for d in node.decorator_list)]) + 1
+def function_lines(code: Checkout) -> dict[Place, int]:
+    """Lines of every function and method, decorators and docstring included."""
+    return {
+        (module.name, node.lineno): (node.end_lineno or node.lineno)
+        - min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+        + 1
         for module in code.modules.values()
         for node in ast.walk(module.tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    )
+    }
+
+
+def long_functions(code: Checkout) -> list[Place]:
+    """Functions above ``LONG_FUNCTION`` lines."""
+    return [place for place, lines in function_lines(code).items() if lines > LONG_FUNCTION]
 
 
 def without_layer(code: Checkout) -> list[Place]:
@@ -154,6 +161,7 @@ def _called(node: ast.Call) -> str:
 
 LISTS: dict[str, tuple[str, Callable[[Checkout], list[Place]]]] = {
     "long": (f"files above {LONG_FILE} lines", long_files),
+    "functions": (f"functions above {LONG_FUNCTION} lines", long_functions),
     "layers": ("modules without a layer", without_layer),
     "paths": ("path literals outside `project.py`", layout_paths),
     "any": ("`Any`", any_types),
@@ -167,7 +175,7 @@ LISTS: dict[str, tuple[str, Callable[[Checkout], list[Place]]]] = {
 def figures(code: Checkout) -> dict[str, int]:
     """Every figure of a checkout by its words."""
     modules = code.modules.values()
-    lengths = function_lines(code)
+    lengths = sorted(function_lines(code).values())
     return {
         "files": len(modules),
         "lines": sum(len(module.text.splitlines()) for module in modules),

@@ -72,6 +72,7 @@ def test_each_figure_names_its_places(tree: Path) -> None:
     found = {name: find(code) for name, (_, find) in LISTS.items()}
     assert found == {
         "long": [("ramer.stray", 261)],
+        "functions": [],
         "layers": [("ramer.project", 1), ("ramer.stray", 1)],
         "paths": [("ramer.serving.predictor", 17), ("stages.dump", 3)],
         "any": [("ramer.serving.predictor", 8)] * 2,
