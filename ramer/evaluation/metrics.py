@@ -1,4 +1,4 @@
-"""Scores of predictions: the field's metrics, the score that selects, the keys of ``metrics.json``.
+"""Scores of predictions: the field's metrics, and the score that selects.
 
 Class numbers are positions in ``label_names``. A class that is neither true nor predicted
 in the scored rows is left out of macro averages, as in ``sklearn.metrics``, which the tests compare with. It is not
@@ -8,19 +8,16 @@ that trains a small head as much time as torch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from ramer.errors import RamerError
-from ramer.evaluation.scenarios import Scenario
-from ramer.modalities import AVERAGE, CONDITIONS, FULL_CONDITION, MISSING_CONDITIONS
+from ramer.modalities import CONDITIONS, FULL_CONDITION, MISSING_CONDITIONS
 
 SELECTION_METRIC = "weighted_f1"
-PROBABILITY_PREFIX = "p/"
 
 Labels = Int[np.ndarray, " rows"]
 
@@ -42,7 +39,7 @@ def uar(labels: Labels, predicted: Labels) -> float:
         >>> uar(np.array([0, 0, 0, 1]), np.array([0, 0, 0, 0]))  # one class found, one not
         0.5
     """
-    return float(uar_of_counts(*_counts(labels, predicted)))
+    return float(uar_of_counts(*class_counts(labels, predicted)))
 
 
 def weighted_f1(labels: Labels, predicted: Labels) -> float:
@@ -52,7 +49,7 @@ def weighted_f1(labels: Labels, predicted: Labels) -> float:
         >>> round(weighted_f1(np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1])), 3)
         0.767
     """
-    return float(weighted_f1_of_counts(*_counts(labels, predicted)))
+    return float(weighted_f1_of_counts(*class_counts(labels, predicted)))
 
 
 def macro_f1(labels: Labels, predicted: Labels) -> float:
@@ -62,7 +59,7 @@ def macro_f1(labels: Labels, predicted: Labels) -> float:
         >>> round(macro_f1(np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1])), 3)
         0.733
     """
-    hits, guessed, support = _counts(labels, predicted)
+    hits, guessed, support = class_counts(labels, predicted)
     seen = guessed + support > 0
     return float((2.0 * hits[seen] / (guessed + support)[seen]).mean())
 
@@ -74,7 +71,7 @@ def f1_per_class(labels: Labels, predicted: Labels, classes: int) -> Float[np.nd
         >>> f1_per_class(np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1]), 3).round(3).tolist()
         [0.8, 0.667, 0.0]
     """
-    hits, guessed, support = _counts(labels, predicted, classes)
+    hits, guessed, support = class_counts(labels, predicted, classes)
     return 2.0 * hits / np.maximum(guessed + support, 1.0)
 
 
@@ -89,7 +86,9 @@ def confusion(labels: Labels, predicted: Labels, classes: int) -> Int[np.ndarray
     return np.bincount(flat, minlength=classes**2).reshape(classes, classes).astype(np.int64)
 
 
-def _counts(labels: Labels, predicted: Labels, classes: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def class_counts(
+    labels: Labels, predicted: Labels, classes: int | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Per class: hits, times predicted, times true."""
     classes = classes or int(max(np.max(labels), np.max(predicted))) + 1
     table = confusion(labels, predicted, classes).astype(np.float64)
@@ -241,100 +240,3 @@ def retained(values: dict[str, float]) -> float:
     """
     full = values[FULL_CONDITION]
     return avg6(values) / full if full else float("nan")
-
-
-def score_predictions(
-    table: pd.DataFrame, label_names: Sequence[str], ece_bins: int, scenarios: Sequence[Scenario] = ()
-) -> dict[str, float]:
-    """The content of ``metrics.json``: ``<condition or avg6 or scenario>/<metric>`` and ``.../<metric>_std``.
-
-    Per seed a metric is taken over all out-of-fold rows of that seed; then mean and spread over seeds
-    (ddof 1; 0 for one seed). ``avg6`` and ``retained`` are formed per seed. A scenario has the metrics that follow
-    from counts.
-
-    Args:
-        table: rows of ``predictions.parquet`` (id, replicate, fold, seed, condition, label, predicted, p/<label>...).
-
-    Raises:
-        RamerError: a column is absent, a name unknown, a probability not finite, or a condition has no rows in a seed.
-    """
-    check_predictions(table, label_names)
-    per_seed = [_score_seed(rows, label_names, ece_bins, scenarios) for _, rows in table.groupby("seed", sort=True)]
-    scores: dict[str, float] = {}
-    for key in per_seed[0]:
-        values = np.array([scored[key] for scored in per_seed])
-        scores[key] = float(values.mean())
-        scores[f"{key}_std"] = float(values.std(ddof=1)) if len(values) > 1 else 0.0
-    return dict(sorted(scores.items()))
-
-
-def confusion_by_condition(table: pd.DataFrame, label_names: Sequence[str]) -> dict[str, list]:
-    """The content of ``confusion.json``: counts [true][predicted] per condition summed over seeds, and ``labels``."""
-    check_predictions(table, label_names)
-    matrices: dict[str, list] = {"labels": list(label_names)}
-    for condition, labels, predicted, _ in _by_condition(table, label_names):
-        matrices[condition] = confusion(labels, predicted, len(label_names)).tolist()
-    return matrices
-
-
-def check_predictions(table: pd.DataFrame, label_names: Sequence[str], source: str = "predictions") -> None:
-    """Refuse a predictions table that cannot be scored; one line per fault, ``source`` names the file."""
-    probabilities = [PROBABILITY_PREFIX + name for name in label_names]
-    wanted = ["id", "fold", "seed", "condition", "label", "predicted", *probabilities]
-    absent = [name for name in wanted if name not in table.columns]
-    if absent:
-        raise RamerError(
-            f"{source}: expected the columns {', '.join(absent)}, got {', '.join(map(str, table.columns))}"
-        )
-    if table.empty:
-        raise RamerError(f"{source}: expected test rows, got none")
-    faults = []
-    for column, allowed in (("condition", list(CONDITIONS)), ("label", label_names), ("predicted", label_names)):
-        wrong = ~table[column].isin(list(allowed)).to_numpy()
-        if wrong.any():
-            row = int(wrong.argmax())
-            shown = f"row {row}: {column}: expected one of {', '.join(allowed)}, got {table[column].iloc[row]!r}"
-            faults.append(f"{source}: {shown}")
-    finite = np.isfinite(table[probabilities].to_numpy(dtype=np.float64)).all(axis=1)
-    if not finite.all():
-        faults.append(
-            f"{source}: row {int((~finite).argmax())}: expected finite probabilities, got a NaN or an infinity"
-        )
-    held = table.groupby("seed")["condition"].nunique()
-    if not faults and (held < len(CONDITIONS)).any():
-        faults.append(f"{source}: seed {held.idxmin()}: expected rows under all seven conditions, got {held.min()}")
-    if faults:
-        raise RamerError(faults)
-
-
-def _score_seed(
-    rows: pd.DataFrame, label_names: Sequence[str], ece_bins: int, scenarios: Sequence[Scenario]
-) -> dict[str, float]:
-    by_metric: dict[str, dict[str, float]] = {}
-    counts = []
-    for condition, labels, predicted, probabilities in _by_condition(rows, label_names):
-        scored = Scored(labels, predicted, probabilities, ece_bins)
-        values = {name: metric(scored) for name, metric in METRICS.items()}
-        for name, score in zip(label_names, f1_per_class(labels, predicted, len(label_names)), strict=True):
-            values[f"f1_{name}"] = float(score)
-        for metric, value in values.items():
-            by_metric.setdefault(metric, {})[condition] = value
-        counts.append(_counts(labels, predicted, len(label_names)))
-    scores = {f"{c}/{metric}": value for metric, values in by_metric.items() for c, value in values.items()}
-    scores |= {f"{AVERAGE}/{metric}": avg6(values) for metric, values in by_metric.items()}
-    scores[f"retained/{SELECTION_METRIC}"] = retained(by_metric[SELECTION_METRIC])
-    tables = [np.stack(parts) for parts in zip(*counts, strict=True)]
-    for scenario in scenarios:
-        scores |= {f"{scenario.name}/{m}": float(scenario.score(f, *tables)) for m, f in COUNT_METRICS.items()}
-    return scores
-
-
-def _by_condition(
-    table: pd.DataFrame, label_names: Sequence[str]
-) -> Iterator[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
-    index = pd.Index(list(label_names))
-    columns = [PROBABILITY_PREFIX + name for name in label_names]
-    for condition in CONDITIONS:
-        rows = table[table["condition"].to_numpy() == condition]
-        labels, predicted = (index.get_indexer(pd.Index(rows[c])) for c in ("label", "predicted"))
-        yield condition, labels, predicted, rows[columns].to_numpy(dtype=np.float64)

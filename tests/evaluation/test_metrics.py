@@ -13,6 +13,7 @@ from sklearn.metrics import (
 
 from ramer.errors import RamerError
 from ramer.evaluation import metrics
+from ramer.evaluation.predictions import confusion_by_condition, score_predictions
 from ramer.modalities import CONDITIONS, MISSING_CONDITIONS
 
 NAMES = ("angry", "happy", "sad")
@@ -114,7 +115,7 @@ def test_selection_score_refuses_an_absent_and_an_unknown_condition() -> None:
 
 def test_score_predictions_scores_all_out_of_fold_rows_of_a_seed_then_means_over_seeds() -> None:
     table = predictions()
-    scores = metrics.score_predictions(table, NAMES, 15)
+    scores = score_predictions(table, NAMES, 15)
     per_seed = []
     for seed in (0, 1):
         by_condition = {}
@@ -137,13 +138,13 @@ def test_score_predictions_scores_all_out_of_fold_rows_of_a_seed_then_means_over
 
 
 def test_spread_of_one_seed_is_zero() -> None:
-    scores = metrics.score_predictions(predictions(seeds=1), NAMES, 15)
+    scores = score_predictions(predictions(seeds=1), NAMES, 15)
     assert scores["avt/accuracy_std"] == 0.0
 
 
 def test_confusion_sums_over_seeds_and_folds() -> None:
     table = predictions(seeds=2, folds=2, rows=30)
-    matrices = metrics.confusion_by_condition(table, NAMES)
+    matrices = confusion_by_condition(table, NAMES)
     assert matrices["labels"] == list(NAMES)
     for condition in CONDITIONS:
         assert np.sum(matrices[condition]) == 120
@@ -165,7 +166,7 @@ def test_confusion_sums_over_seeds_and_folds() -> None:
 )
 def test_a_table_that_cannot_be_scored_is_refused_in_one_line(change, message: str) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(RamerError) as caught:
-        metrics.score_predictions(change(predictions()), NAMES, 15)
+        score_predictions(change(predictions()), NAMES, 15)
     assert message in caught.value.faults[0]
     assert "\n" not in caught.value.faults[0]
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ramer.config import Config, Evaluate, parse_config
-from ramer.evaluation.metrics import confusion_by_condition, score_predictions
+from ramer.evaluation.predictions import confusion_by_condition, score_predictions
 from ramer.evaluation.scenarios import scenarios
 from ramer.files import write_json, write_table
 from ramer.modalities import CONDITIONS, MODALITIES

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ramer.config import Evaluate
 from ramer.errors import ModelError, StaleError
-from ramer.evaluation.metrics import confusion_by_condition, score_predictions
+from ramer.evaluation.predictions import confusion_by_condition, score_predictions
 from ramer.evaluation.scenarios import scenarios
 from ramer.files import atomic_directory, digest_file, read_json, write_json, write_table
 from ramer.methods import Method, load_method
