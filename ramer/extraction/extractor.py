@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -195,14 +196,17 @@ class Extractor:
         """
         wanted = [set(m) for m in modalities] if modalities else [set(self.settings.modalities) for _ in clips]
         found: list[dict[str, Outcome]] = [{} for _ in clips]
-        self._extract_sound(clips, wanted, found)
         videos = [n for n, clip in enumerate(clips) if "video" in wanted[n]]
         self._fill(found, "video", [n for n in videos if clips[n].video is None], clips)
         present = [n for n in videos if clips[n].video is not None]
-        if present:
-            made = self.video.encode([path for n in present if (path := clips[n].video) is not None])
-            for n, outcome in zip(present, made, strict=True):
-                found[n]["video"] = outcome
+        encoder = self.video if present else None
+        with ThreadPoolExecutor(1, "sound") as beside:  # pictures and sound need one another's results nowhere
+            sound = beside.submit(self._extract_sound, clips, wanted, found)
+            if encoder is not None:
+                made = encoder.encode([path for n in present if (path := clips[n].video) is not None])
+                for n, outcome in zip(present, made, strict=True):
+                    found[n]["video"] = outcome
+            sound.result()
         return found
 
     def _extract_sound(self, clips: Sequence[Clip], wanted: list[set[str]], found: list[dict[str, Outcome]]) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
 from ramer.extraction.pictures import Image
+
+_SAME_PLACE = 0.5  # overlap of two faces that are taken for one
 
 Choice = Literal["largest", "central"]
 
@@ -37,10 +39,15 @@ class FaceDetector(Protocol):
 
 
 class Crop(NamedTuple):
-    """A face and the square picture of it."""
+    """What is taken of a picture.
+
+    Attributes:
+        image: a square around the face, or the whole picture.
+        face: None where none was sought.
+    """
 
     image: Image
-    face: Face
+    face: Face | None
 
 
 class FaceCropper:
@@ -64,19 +71,66 @@ class FaceCropper:
             faces = self.detector.detect(image)
         return chosen(faces, image.shape[1], image.shape[0], self.choice) if faces else None
 
-    def crop(self, image: Image) -> Crop | None:
-        """The face with its margin, edge pixels repeated beyond the picture; None where there is no face."""
-        face = self.find(image)
-        if face is None:
-            return None
-        side = max(1, round(face.side * (1.0 + 2.0 * self.margin)))
-        left, top = round(face.x - side / 2), round(face.y - side / 2)
-        height, width = image.shape[:2]
-        beyond = (max(0, -top), max(0, top + side - height)), (max(0, -left), max(0, left + side - width))
-        inside = image[max(0, top) : min(height, top + side), max(0, left) : min(width, left + side)]
-        if not inside.size:  # its centre lies outside the picture
-            return None
-        return Crop(np.ascontiguousarray(np.pad(inside, (*beyond, (0, 0)), mode="edge")), face)
+    def crops(self, images: Iterable[Image], stride: int = 1) -> Iterator[Crop | None]:
+        """The face of every picture of a clip, None where there is none.
+
+        Args:
+            images: in the order of time.
+            stride: faces are sought on every so manieth picture. On those between, the face is taken to move evenly
+                where both of these show it in about one place, and to be away where neither shows one; else they are
+                searched too.
+        """
+        before: Face | None = None
+        between: list[Image] = []
+        for number, image in enumerate(images):
+            if number % stride:
+                between.append(image)
+                continue
+            face = self.find(image)
+            yield from self._between(before, face, between)
+            yield cut(image, face, self.margin)
+            before, between = face, []
+        for image in between:
+            yield cut(image, self.find(image), self.margin)
+
+    def _between(self, before: Face | None, after: Face | None, images: list[Image]) -> Iterator[Crop | None]:
+        for number, image in enumerate(images, start=1):
+            if before is not None and after is not None and _overlap(before, after) >= _SAME_PLACE:
+                yield cut(image, _moved(before, after, number / (len(images) + 1)), self.margin)
+            elif before is None and after is None:
+                yield None
+            else:
+                yield cut(image, self.find(image), self.margin)
+
+
+def cut(image: Image, face: Face | None, margin: float) -> Crop | None:
+    """A face with its margin, edge pixels repeated beyond the picture; None where there is no face."""
+    if face is None:
+        return None
+    side = max(1, round(face.side * (1.0 + 2.0 * margin)))
+    left, top = round(face.x - side / 2), round(face.y - side / 2)
+    height, width = image.shape[:2]
+    beyond = (max(0, -top), max(0, top + side - height)), (max(0, -left), max(0, left + side - width))
+    inside = image[max(0, top) : min(height, top + side), max(0, left) : min(width, left + side)]
+    if not inside.size:  # its centre lies outside the picture
+        return None
+    return Crop(np.ascontiguousarray(np.pad(inside, (*beyond, (0, 0)), mode="edge")), face)
+
+
+def _moved(before: Face, after: Face, share: float) -> Face:
+    def mean(a: float, b: float) -> float:
+        return (1.0 - share) * a + share * b
+
+    sure = None if before.confidence is None or after.confidence is None else mean(before.confidence, after.confidence)
+    return Face(mean(before.x, after.x), mean(before.y, after.y), mean(before.side, after.side), sure)
+
+
+def _overlap(one: Face, other: Face) -> float:
+    """Intersection over union of two faces' squares."""
+    reach = (one.side + other.side) / 2
+    wide, tall = (min(one.side, other.side, reach - abs(a - b)) for a, b in ((one.x, other.x), (one.y, other.y)))
+    shared = max(0.0, wide) * max(0.0, tall)
+    return shared / (one.side**2 + other.side**2 - shared)
 
 
 def chosen(faces: Sequence[Face], width: int, height: int, choice: Choice) -> Face:

@@ -128,9 +128,10 @@ class Manifest:
 
 
 def _completed(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings of an older version, which knew one face detector and did not name it."""
+    """Settings of an older version, which knew one face detector, searched every frame, and named neither."""
     video = settings.get("video")
-    return settings if video is None else settings | {"video": {"detector": HAAR} | video}
+    before = {"detector": HAAR, "detections_per_second": None}
+    return settings if video is None else settings | {"video": before | video}
 
 
 def digest_json(value: Any) -> str:

@@ -82,6 +82,8 @@ class VideoSettings(Model):
         frames_per_second: sampled.
         crop: face, or the whole frame.
         detector: of faces: centerface, haar, or the path of a YuNet model (ONNX).
+        detections_per_second: how often faces are sought; between two that agree, the face is taken to move evenly.
+            None seeks them on every sampled frame.
         face: which one of several is taken.
         margin: share of the face's side that is added on each side.
         min_face_share: of the sampled frames must show a face, else the detections are taken for errors.
@@ -91,13 +93,14 @@ class VideoSettings(Model):
     frames_per_second: Annotated[float, Field(gt=0.0)] = 5.0
     crop: Literal["face", "frame"] = "face"
     detector: str = CENTERFACE
+    detections_per_second: Annotated[float, Field(gt=0.0)] | None = 2.5
     face: Literal["largest", "central"] = "largest"
     margin: Annotated[float, Field(ge=0.0, le=2.0)] = 0.2
     min_face_share: Share = 0.1
 
     def _idle(self) -> set[str]:
         return ({"dtype"} if self.extractor == "face_hog_lbp" else set()) | (
-            {"detector", "face", "margin", "min_face_share"} if self.crop == "frame" else set()
+            {"detector", "detections_per_second", "face", "margin", "min_face_share"} if self.crop == "frame" else set()
         )
 
 

@@ -14,7 +14,7 @@ from jaxtyping import Float32
 from ramer.errors import ModelError
 from ramer.extraction.batching import Sharing, checked_sharing, tried
 from ramer.extraction.detectors import build_detector, detector_record
-from ramer.extraction.faces import Face, FaceCropper
+from ramer.extraction.faces import Crop, Face, FaceCropper
 from ramer.extraction.huggingface import Source, inference
 from ramer.extraction.outcomes import Encoded, FacesSeen, Missing, Outcome, one_line, pooled
 from ramer.extraction.pictures import FrameSampler, Image
@@ -156,14 +156,10 @@ class VideoEncoder:
             sampled = 0
             faces: list[Face] = []
             try:
-                for frame in sampler:
+                for crop in self._cropped(sampler):
                     sampled += 1
-                    if self.cropper is None:
-                        yield clip, _shrunk(frame)
-                        continue
-                    crop = self.cropper.crop(frame)
                     if crop is not None:
-                        faces.append(crop.face)
+                        faces += [crop.face] if crop.face is not None else []
                         yield clip, crop.image
             except Missing as missing:
                 shown.append(missing)
@@ -171,6 +167,13 @@ class VideoEncoder:
                 shown.append(Missing(f"frames cannot be read: {one_line(error)}", failed=True))
             else:
                 shown.append(_Shown(sampled, faces, sampler.notes))
+
+    def _cropped(self, images: Iterable[Image]) -> Iterator[Crop | None]:
+        if self.cropper is None:
+            return (Crop(_shrunk(image), None) for image in images)
+        sought = self.settings.detections_per_second
+        stride = 1 if sought is None else max(1, int(self.settings.frames_per_second / sought))
+        return self.cropper.crops(images, stride)
 
     def _outcome(self, shown: _Shown | Missing, vectors: list[np.ndarray] | None) -> Outcome:
         if isinstance(shown, Missing):

@@ -32,6 +32,7 @@ from ramer.extraction.settings import (
 MakeWav = Callable[..., Path]
 MakeTone = Callable[..., np.ndarray]
 
+SEEKING = {"detector", "detections_per_second", "face", "margin", "min_face_share"}
 SOUND_AND_TEXT = ExtractionSettings(video=None)
 
 
@@ -501,7 +502,7 @@ def test_an_option_that_an_extractor_does_not_use_makes_nothing_again(media: Pat
         (AudioSettings(), {"layers", "chunk_seconds", "dtype"}),
         (AudioSettings(extractor="huggingface", model="x"), set()),
         (VideoSettings(), {"dtype"}),
-        (VideoSettings(crop="frame"), {"dtype", "detector", "face", "margin", "min_face_share"}),
+        (VideoSettings(crop="frame"), {"dtype", *SEEKING}),
         (VideoSettings(extractor="huggingface", model="x"), set()),
         (TextSettings(), set()),
     ],
@@ -514,6 +515,7 @@ def test_what_decides_features_is_everything_that_an_extractor_uses(base: Model,
         "silence_dbfs": -9.0,
         "frames_per_second": 2.0,
         "detector": "haar",
+        "detections_per_second": None,
         "face": "central",
         "margin": 0.5,
         "min_face_share": 0.3,

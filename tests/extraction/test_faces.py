@@ -16,7 +16,7 @@ from ramer.extraction import detectors
 from ramer.extraction.corpus_features import extract_corpus
 from ramer.extraction.detectors import build_detector, detector_record
 from ramer.extraction.extractor import Extractor
-from ramer.extraction.faces import Face, FaceCropper, FaceDetector, chosen
+from ramer.extraction.faces import Face, FaceCropper, FaceDetector, chosen, cut
 from ramer.extraction.manifest import Manifest
 from ramer.extraction.pictures import FrameSampler
 from ramer.extraction.settings import ExtractionSettings, VideoSettings
@@ -110,15 +110,16 @@ def test_a_face_in_the_corner_is_cropped_square(detector: FaceDetector, frames: 
     assert face is not None
     x, y, side = (round(value) for value in face[:3])
     corner = np.ascontiguousarray(frames[0][y - side // 2 - 8 :, x - side // 2 - 8 :])
-    crop = cropper.crop(corner)
+    crop = cut(corner, cropper.find(corner), 0.5)
     assert crop is not None
     assert crop.image.shape[0] == crop.image.shape[1] > side
 
 
 def test_the_crop_has_the_full_resolution(detector: FaceDetector, frames: list[np.ndarray]) -> None:
     """Faces are sought on a small picture and cut out of the large one."""
-    crop = FaceCropper(detector, margin=0.0).crop(frames[0])
+    (crop,) = FaceCropper(detector, margin=0.0).crops([frames[0]])
     assert crop is not None
+    assert crop.face is not None
     half = crop.image.shape[0] // 2
     x, y = round(crop.face.x), round(crop.face.y)
     inner = crop.image[half - 20 : half + 20, half - 20 : half + 20]
@@ -153,6 +154,62 @@ def test_of_two_faces_in_a_picture_the_wish_decides(detector: FaceDetector, fram
     np.testing.assert_allclose(central.side, 0.6 * alone.side, atol=25)
 
 
+class Counting:
+    """Finds what it is told, and counts how often it is asked."""
+
+    def __init__(self, faces: dict[int, list[Face]]) -> None:
+        self.faces = faces
+        self.asked: list[int] = []
+
+    def detect(self, image: np.ndarray) -> list[Face]:
+        self.asked.append(int(image[0, 0, 0]))
+        return self.faces.get(self.asked[-1], [])
+
+
+def numbered(count: int) -> list[np.ndarray]:
+    return [np.full((100, 100, 3), n, dtype=np.uint8) for n in range(count)]
+
+
+def test_between_two_searches_that_agree_the_face_moves_evenly() -> None:
+    detector = Counting({0: [Face(40, 40, 20, 0.8)], 2: [Face(44, 42, 24, 0.6)], 4: [Face(44, 42, 24, 0.6)]})
+    crops = list(FaceCropper(detector, 0.0).crops(numbered(5), stride=2))
+    assert detector.asked == [0, 2, 4]
+    assert [crop.face for crop in crops if crop is not None][1] == pytest.approx(Face(42, 41, 22, 0.7))
+    assert [int(crop.image.mean()) for crop in crops if crop is not None] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("faces", "asked", "found"),
+    [
+        ({0: [Face(20, 20, 20)], 1: [Face(50, 50, 20)], 2: [Face(80, 80, 20)]}, [0, 2, 1], [0, 1, 2]),  # too far apart
+        ({0: [Face(20, 20, 20)], 1: [Face(20, 20, 20)]}, [0, 2, 1], [0, 1]),  # went away
+        ({}, [0, 2], []),  # both show none
+        ({2: [Face(20, 20, 20)], 3: [Face(20, 20, 20)]}, [0, 2, 1, 3], [2, 3]),  # the last is searched
+    ],
+)
+def test_where_searches_differ_the_pictures_between_are_searched(
+    faces: dict[int, list[Face]], asked: list[int], found: list[int]
+) -> None:
+    detector = Counting(faces)
+    images = numbered(max([2, *faces]) + 1)
+    crops = list(FaceCropper(detector, 0.0).crops(images, stride=2))
+    assert detector.asked == asked
+    assert len(crops) == len(images)
+    assert [n for n, crop in enumerate(crops) if crop is not None] == found
+
+
+def test_seeking_less_often_finds_the_same_faces(speech_clip: Path) -> None:
+    images = list(FrameSampler(speech_clip, 5.0))
+    cropper = FaceCropper(build_detector("centerface"), 0.2)
+    often, seldom = (list(cropper.crops(images, stride)) for stride in (1, 2))
+    for one, other in zip(often, seldom, strict=True):
+        assert one is not None
+        assert other is not None
+        assert one.face is not None
+        assert other.face is not None
+        np.testing.assert_allclose(one.face[:3], other.face[:3], atol=12)  # of 370 pixels
+
+
 def test_the_manifest_tells_how_well_the_face_is_seen(speech_clip: Path, tmp_path: Path) -> None:
     media = tmp_path / "media"
     media.mkdir()
@@ -168,11 +225,12 @@ def test_the_manifest_tells_how_well_the_face_is_seen(speech_clip: Path, tmp_pat
 
 
 def test_a_manifest_of_before_is_followed_with_its_own_detector(speech_clip: Path, tmp_path: Path) -> None:
-    haar = Extractor(ExtractionSettings(audio=None, text=None, video=VideoSettings(detector="haar")), device="cpu")
+    video = VideoSettings(detector="haar", detections_per_second=None)
+    haar = Extractor(ExtractionSettings(audio=None, text=None, video=video), device="cpu")
     Manifest(haar.settings, haar.records, {"video": 1060}).write(tmp_path / "manifest.json")
     raw = json.loads((tmp_path / "manifest.json").read_text("utf-8"))
     assert haar.records["video"]["face_detector"]["name"] == "haarcascade_frontalface_alt2"
-    for name in ("detector", "face"):
+    for name in ("detector", "detections_per_second", "face"):
         del raw["settings"]["video"][name]
     (tmp_path / "manifest.json").write_text(json.dumps(raw), "utf-8")
     followed = Extractor.from_manifest(tmp_path, device="cpu")

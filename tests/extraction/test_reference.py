@@ -142,7 +142,9 @@ def plain_pixels(image: np.ndarray) -> np.ndarray:
 def test_clip_model_of_the_real_clip(clip_vision: Path, speech_clip: Path) -> None:
     from transformers import CLIPModel
 
-    settings = VideoSettings(extractor="huggingface", model=str(clip_vision), detector="haar")
+    settings = VideoSettings(
+        extractor="huggingface", model=str(clip_vision), detector="haar", detections_per_second=None
+    )
     made = Extractor(ExtractionSettings(audio=None, video=settings, text=None), device="cpu").extract_clip(speech_clip)
     crops = plain_face_crops(speech_clip)
     assert len(crops) == 17  # 3.3 s
