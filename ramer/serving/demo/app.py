@@ -13,16 +13,13 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 
 from ramer.errors import RamerError
 from ramer.extraction.formats import MEDIA_SUFFIXES
+from ramer.serving.demo.headers import OwnPagesOnly
 from ramer.serving.demo.session import Session
 
 PAGE = Path(__file__).with_name("page")
 FILES = {"": "index.html", "demo.css": "demo.css", "demo.js": "demo.js"}
 MOST_BYTES = 500_000_000  # of a dropped clip
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-# Nothing is loaded from anywhere else; a dropped clip is played from memory.
-_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; media-src blob:"
-)
 
 
 def build_app(session: Session, host: str = "127.0.0.1") -> FastAPI:
@@ -35,6 +32,8 @@ def build_app(session: Session, host: str = "127.0.0.1") -> FastAPI:
     app = FastAPI(title="ramer demo", openapi_url=None)
     if host in LOOPBACK:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"])
+
+    app.add_middleware(OwnPagesOnly)
 
     @app.exception_handler(RamerError)
     def refused(request: Request, error: RamerError) -> JSONResponse:
@@ -62,8 +61,7 @@ def build_app(session: Session, host: str = "127.0.0.1") -> FastAPI:
     def page(name: str) -> Response:
         if name not in FILES:
             return JSONResponse({"error": f"{name}: nothing here"}, status_code=404)
-        headers = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"}
-        return FileResponse(PAGE / FILES[name], headers=headers)
+        return FileResponse(PAGE / FILES[name], headers={"Cache-Control": "no-cache"})
 
     return app
 

@@ -118,6 +118,30 @@ def test_other_sites_can_neither_send_a_clip_nor_read_an_answer(plain: str) -> N
         assert answer.headers["content-security-policy"].startswith("default-src 'none'")
 
 
+def test_a_page_elsewhere_may_not_write(plain: str) -> None:
+    asked = {"token": "nobody", "available": []}
+    for origin in ("https://attacker.example", "null", "http://127.0.0.1:1", "http://localhost"):
+        code, said = refused(f"{plain}/api/predict", asked, Origin=origin)
+        assert (code, json.loads(said)["error"]) == (403, f"{origin}: another site may not write here")
+    assert refused(f"{plain}/api/predict", asked, Origin=plain)[0] == 400  # its own page is heard: no such clip
+    assert refused(f"{plain}/api/predict", asked)[0] == 400
+
+
+@pytest.mark.parametrize("path", ["/", "/demo.js", "/api/model", "/nothing", "/api/corpus?clip=nobody"])
+def test_every_answer_says_what_the_browser_must_not_do_with_it(plain: str, path: str) -> None:
+    try:
+        with urllib.request.urlopen(f"{plain}{path}", timeout=30) as answer:
+            headers = answer.headers
+    except urllib.error.HTTPError as error:
+        headers = error.headers
+        error.close()
+    policy = headers["content-security-policy"]
+    for part in ("default-src 'none'", "script-src 'self'", "base-uri 'none'", "frame-ancestors 'none'"):
+        assert part in policy
+    assert "unsafe" not in policy
+    assert headers["x-content-type-options"] == "nosniff"
+
+
 def test_an_exported_model_offers_no_clips_of_its_corpus(light: Path, tmp_path: Path) -> None:
     export_model(light, tmp_path / "model", "late_product")
     with demo("--model", tmp_path / "model") as address:
