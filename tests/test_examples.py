@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +38,18 @@ def test_the_examples_of_a_module_hold(name: str, request: pytest.FixtureRequest
     tried = runner.summarize()
     assert tried.attempted
     assert tried.failed == 0
+
+
+def test_the_python_of_the_readme_runs_and_passes_the_linter(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    ruff = [sys.executable, "-m", "ruff", "check", "--quiet", "--config", str(ROOT / "pyproject.toml"), "-"]
+    checked = subprocess.run(ruff, input=code, text=True, capture_output=True, check=False)
+    assert (checked.returncode, checked.stdout) == (0, "")
+    monkeypatch.chdir(project)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    assert names["emotion"] in names["said"].label_names
+    assert {target for target, _, _ in names["stood_in"]} == {"audio", "video"}
 
 
 def test_what_users_touch_is_shown_in_use() -> None:
