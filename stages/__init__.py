@@ -1,0 +1,1 @@
+"""What DVC calls: python -m stages.<name> [item], each one function of ramer.pipeline."""

@@ -1,1 +1,1 @@
-
+"""Corpora, their replicates and their features, checked and standardised."""

@@ -1,1 +1,1 @@
-
+"""Torch modules: encoders, heads and what papers stack of them; nothing here knows data."""

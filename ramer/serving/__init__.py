@@ -1,1 +1,1 @@
-
+"""Predicting new clips: models on disk, the predictor, a database that grows, the demo."""
