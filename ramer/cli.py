@@ -15,6 +15,7 @@ from ramer.commands import database
 from ramer.commands.demo import demo
 from ramer.commands.export import export
 from ramer.commands.extract import extract
+from ramer.commands.labels import labels
 from ramer.commands.neighbours import neighbours
 from ramer.commands.predict import predict
 from ramer.commands.promote import promote
@@ -77,7 +78,7 @@ def _advised(error: RamerError) -> list[str]:
     return [f"{line}; run `dvc repro`" if line in ours else line for line in error.faults]
 
 
-for _command in (predict, neighbours, report, export, promote, demo, extract):
+for _command in (predict, neighbours, report, export, promote, demo, labels, extract):
     app.command()(plain_errors(_command))
 
 _database = typer.Typer(help="The clips that a model retrieves from.", no_args_is_help=True)

@@ -41,12 +41,33 @@ def read_clip_table(path: Path, required: tuple[str, ...], optional: tuple[str, 
         CorpusError: not there, not UTF-8, not these columns, damaged quoting, or a row that is too long, too short or
             without a clip; one line per fault.
     """
+    return _table(path, _decoded(path, _content(path, required)), required, optional)
+
+
+def read_official_table(path: Path, required: tuple[str, ...]) -> tuple[tuple[int, dict[str, str]], ...]:
+    """Rows of a table that a corpus' owners hand out, with their numbers; what is not UTF-8 is read as Windows-1252.
+
+    Raises:
+        CorpusError: as ``read_clip_table``.
+    """
+    content = _content(path, required)
     try:
-        text = _decoded(path, read_regular(path, _MOST_BYTES))
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = content.decode("cp1252", "replace")
+    return _table(path, text, required, ()).rows
+
+
+def _content(path: Path, required: tuple[str, ...]) -> bytes:
+    try:
+        return read_regular(path, _MOST_BYTES)
     except FileNotFoundError:
         raise CorpusError(f"{path}: no such file, expected a CSV with {', '.join(required)}") from None
     except OSError as error:
         raise CorpusError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _table(path: Path, text: str, required: tuple[str, ...], optional: tuple[str, ...]) -> ClipTable:
     records = _records(path, text)
     header = records[0][1] if records else []
     columns = _columns(path, header, (*required, *optional), required)

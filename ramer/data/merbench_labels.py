@@ -17,7 +17,7 @@ from ramer.data.names import name_problem
 from ramer.data.unpickle import read_objects
 from ramer.errors import CorpusError
 
-_EMOTIONS: dict[str, tuple[str, ...]] = {
+EMOTIONS: dict[str, tuple[str, ...]] = {
     "mer": ("neutral", "angry", "happy", "sad", "worried", "surprise"),
     "iemocap4": ("happy", "sad", "neutral", "angry"),
     "iemocap6": ("happy", "sad", "neutral", "angry", "excited", "frustrated"),
@@ -174,12 +174,12 @@ def _label_reader(settings: Merbench) -> Callable[[dict[str, Any]], Any]:
         return lambda entry: _sentiment(entry.get("val"), negative, other, settings.task == "sentiment_nonzero")
     if settings.dataset == _OTHER:
         return lambda entry: _own_name(entry.get("emo"))
-    if settings.dataset not in _EMOTIONS:
+    if settings.dataset not in EMOTIONS:
         tasks = " or ".join(_SENTIMENTS)
         raise CorpusError(
             f"params.yaml: corpus.merbench.task: {settings.dataset} has no emotions, expected {tasks}, got emotion"
         )
-    known = _EMOTIONS[settings.dataset]
+    known = EMOTIONS[settings.dataset]
     return lambda entry: _emotion(entry.get("emo"), known)
 
 
@@ -225,4 +225,4 @@ def _names(labels: list[str | None], settings: Merbench) -> tuple[str, ...]:
     if settings.task != "emotion":
         return _SENTIMENTS[settings.task]
     held = {label for label in labels if label is not None}
-    return tuple(name for name in _EMOTIONS.get(settings.dataset, sorted(held)) if name in held)
+    return tuple(name for name in EMOTIONS.get(settings.dataset, sorted(held)) if name in held)
