@@ -11,6 +11,7 @@ from ramer.data.releases.release import Release
 # A reader gets the folder of the release and the folder that is extracted, None for the usual one of that release.
 RELEASES: dict[str, Callable[[Path, Path | None], Release]] = {
     "cremad": cremad.read,
+    "iemocap": iemocap.read_four,
     "iemocap4": iemocap.read_four,
     "iemocap6": iemocap.read_six,
     "meld": meld.read,
