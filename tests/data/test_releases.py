@@ -289,7 +289,7 @@ def test_the_command_writes_what_the_extraction_reads(meld: Path, tmp_path: Path
     assert ran.output.startswith("error: labels.csv: is there already")
     ran = CliRunner().invoke(app, ["labels", "medl", str(meld)])
     assert ran.exit_code == 2
-    assert "labels: unknown corpus 'medl', expected one of cremad, iemocap4" in ran.output
+    assert "labels: unknown corpus 'medl', expected one of cremad, iemocap, iemocap4" in ran.output
 
 
 def test_the_real_clip_has_a_name_of_ravdess(tmp_path: Path) -> None:
