@@ -13,7 +13,7 @@ from ramer.errors import ConfigError
 if TYPE_CHECKING:
     from ramer.data.releases.release import Release
 
-_NAMES = "cremad, iemocap (four classes), iemocap6, meld, mer, mosei, mosi, ravdess, sims or simsv2; see docs/corpora.md"
+_NAMES = "cremad, iemocap (four classes), iemocap6, meld, mer, mosei, mosi, ravdess, sims, simsv2."
 
 
 def labels(
