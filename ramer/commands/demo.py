@@ -22,12 +22,13 @@ def demo(
     """Serve a page: drop a clip or pick one, switch modalities off, see emotions and neighbours change."""
     import socket
 
-    import uvicorn
-
     from ramer.serving.demo.app import LOOPBACK, build_app
+    from ramer.serving.demo.bounds import Bounds
+    from ramer.serving.demo.server import serve
     from ramer.serving.demo.session import Session
 
-    app = build_app(Session.open(model, method, manifest=manifest, preset=preset), host)
+    bounds = Bounds()
+    app = build_app(Session.open(model, method, manifest=manifest, preset=preset), host, bounds)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -40,4 +41,4 @@ def demo(
             typer.echo(f"warning: whoever reaches {host} can use this page", err=True)
         if open_page:
             typer.launch(address)
-        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
+        serve(app, listening, bounds)

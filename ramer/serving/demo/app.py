@@ -2,60 +2,68 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import Body, FastAPI, Request
-from fastapi.concurrency import run_in_threadpool
+from fastapi import FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.trustedhost import TrustedHostMiddleware
 from fastapi.responses import FileResponse, JSONResponse, Response
+from pydantic import Field
+from starlette.exceptions import HTTPException
 
-from ramer.errors import RamerError
+from ramer.config import Section
+from ramer.errors import RamerError, in_one_line
 from ramer.extraction.formats import MEDIA_SUFFIXES
+from ramer.serving.demo.bounds import CLIP_PATH, BoundedRequests, Bounds, Places, check_media
 from ramer.serving.demo.headers import OwnPagesOnly
 from ramer.serving.demo.session import Session
 
 PAGE = Path(__file__).with_name("page")
 FILES = {"": "index.html", "demo.css": "demo.css", "demo.js": "demo.js"}
-MOST_BYTES = 500_000_000  # of a dropped clip
+MOST_NAMED = 5  # faults of one request that are told
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+Text = Annotated[str, Field(max_length=10_000)]
 
 
-def build_app(session: Session, host: str = "127.0.0.1") -> FastAPI:
+class Asked(Section):
+    """A question of the page: a clip, and which of its modalities count."""
+
+    token: Text
+    available: list[Text]
+
+
+def build_app(session: Session, host: str = "127.0.0.1", bounds: Bounds | None = None) -> FastAPI:
     """The application for one session.
 
     Args:
+        bounds: of what it takes; the usual ones if None.
         host: it is served on. Requests that name another host are refused, so that a page elsewhere, whose name was
             made to lead here, learns nothing.
     """
+    bounds = bounds or Bounds()
     app = FastAPI(title="ramer demo", openapi_url=None)
     if host in LOOPBACK:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"])
-
+    app.add_middleware(BoundedRequests, bounds=bounds)
     app.add_middleware(OwnPagesOnly)
-
-    @app.exception_handler(RamerError)
-    def refused(request: Request, error: RamerError) -> JSONResponse:
-        return JSONResponse({"error": "; ".join(error.faults)}, status_code=400)
+    _answer_faults(app)
+    _take_clips(app, session, bounds)
 
     @app.get("/api/model")
     def model() -> dict[str, Any]:
-        return session.describe()
+        return session.describe() | {"most_bytes": bounds.clip_bytes}
 
     @app.get("/api/corpus")
     def pick(clip: str) -> dict[str, Any]:
         return session.pick(clip)
 
     @app.post("/api/predict")
-    def predict(token: Annotated[str, Body()], available: Annotated[list[str], Body()]) -> dict[str, Any]:
-        return session.predict(token, available)
-
-    @app.post("/api/clip")
-    async def read(request: Request, name: str = "", transcript: str | None = None) -> dict[str, Any]:
-        with tempfile.TemporaryDirectory(prefix="ramer-demo-") as folder:
-            path = await _receive(request, Path(folder), name)
-            return await run_in_threadpool(session.read, path, transcript)
+    def predict(asked: Asked) -> dict[str, Any]:
+        return session.predict(asked.token, asked.available)
 
     @app.get("/{name:path}")
     def page(name: str) -> Response:
@@ -66,20 +74,76 @@ def build_app(session: Session, host: str = "127.0.0.1") -> FastAPI:
     return app
 
 
-async def _receive(request: Request, folder: Path, name: str) -> Path | None:
-    """Write the body of a request into a file that has nothing but the ending of its name; None if it is empty."""
+def _take_clips(app: FastAPI, session: Session, bounds: Bounds) -> None:
+    """The address that dropped files go to."""
+    places, readers = Places(bounds.clips), ThreadPoolExecutor(bounds.clips)
+
+    def read(path: Path | None, transcript: str | None) -> dict[str, Any]:
+        if path is not None:
+            check_media(path, bounds)
+        return session.read(path, transcript)
+
+    @app.post(CLIP_PATH)
+    async def take(
+        request: Request,
+        name: Annotated[str, Query(max_length=1000)] = "",
+        transcript: Annotated[str | None, Query(max_length=10_000)] = None,
+    ) -> dict[str, Any]:
+        suffix = _check_clip(request, name)
+        session.check_takes_files()
+        places.take()
+        working = None
+        try:
+            # What takes too long goes on in its thread, and keeps its place, although its file is gone.
+            with tempfile.TemporaryDirectory(prefix="ramer-demo-", ignore_cleanup_errors=True) as folder:
+                path = await _receive(request, Path(folder, f"clip{suffix}")) if suffix else None
+                working = readers.submit(read, path, transcript)
+                working.add_done_callback(lambda _: places.leave())
+                return await asyncio.wait_for(asyncio.wrap_future(working), bounds.reading_seconds)
+        except TimeoutError:
+            raise HTTPException(504, f"{name}: not read within {bounds.reading_seconds:g} s") from None
+        finally:
+            if working is None:
+                places.leave()
+
+
+def _answer_faults(app: FastAPI) -> None:
+    """Every fault is a status and one line under ``error``."""
+
+    def say(status: int, text: str, headers: dict[str, str] | None = None) -> JSONResponse:
+        return JSONResponse({"error": text}, status, headers=headers)
+
+    @app.exception_handler(RamerError)
+    def refused(request: Request, error: RamerError) -> JSONResponse:
+        return say(400, "; ".join(error.faults))
+
+    @app.exception_handler(RequestValidationError)
+    def malformed(request: Request, error: RequestValidationError) -> JSONResponse:
+        # Without the input itself, which may hold what JSON has no word for.
+        return say(422, "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:MOST_NAMED]))
+
+    @app.exception_handler(HTTPException)
+    def no_answer(request: Request, error: HTTPException) -> JSONResponse:
+        return say(error.status_code, str(error.detail), dict(error.headers or {}))
+
+    @app.exception_handler(OSError)
+    def no_room(request: Request, error: OSError) -> JSONResponse:
+        return say(500, in_one_line(error))
+
+
+def _check_clip(request: Request, name: str) -> str:
+    """The ending of a dropped file's name, of which nothing else is kept; empty for a transcript alone."""
     if request.headers.get("content-type") != "application/octet-stream":  # what other sites' pages cannot send
         raise RamerError("expected a clip as application/octet-stream")
-    if not name:
-        return None
     suffix = Path(name).suffix.lower()
-    if suffix not in MEDIA_SUFFIXES:
+    if name and suffix not in MEDIA_SUFFIXES:
         raise RamerError(f"{name}: unknown kind of file, expected {', '.join(MEDIA_SUFFIXES)}")
-    path, size = folder / f"clip{suffix}", 0
+    return suffix
+
+
+async def _receive(request: Request, path: Path) -> Path:
+    """Write the body of a request into a file."""
     with path.open("wb") as file:
         async for block in request.stream():
-            size += len(block)
-            if size > MOST_BYTES:
-                raise RamerError(f"{name}: larger than {MOST_BYTES // 1_000_000} MB")
             file.write(block)
     return path

@@ -103,16 +103,25 @@ class Session:
             "why_no_files": self._why,
         }
 
+    def check_takes_files(self) -> ClipReader:
+        """What makes features of dropped clips.
+
+        Raises:
+            RamerError: nothing does.
+        """
+        if self._reader is None:
+            raise RamerError(self._why)
+        return self._reader
+
     def read(self, path: Path | None, transcript: str | None) -> dict[str, Any]:
         """Take in a media file, or a transcript alone.
 
         Raises:
             RamerError: it cannot be read, or raw clips cannot be taken at all.
         """
-        if self._reader is None:
-            raise RamerError(self._why)
+        reader = self.check_takes_files()
         with self._reading:
-            made = self._reader.read(path, transcript)
+            made = reader.read(path, transcript)
         held = Held(made.vectors, made.missing, made.transcript)
         token = uuid.uuid4().hex
         with self._keeping:

@@ -152,6 +152,10 @@ function drawNear(said) {
 function send() {
   const words = at("transcript").value.trim();
   if (!file && !words) return;
+  if (file && file.size > model.most_bytes) {
+    tell(`${file.name} has ${Math.ceil(file.size / 1e6)} MB; at most ${model.most_bytes / 1e6} MB are read`, true);
+    return;
+  }
   const query = new URLSearchParams();
   if (file) query.set("name", file.name);
   if (words) query.set("transcript", words);

@@ -1,0 +1,137 @@
+"""What one page may cost: bytes, seconds and work at once. Whoever asks for more is refused in one line."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ramer.errors import RamerError
+
+CLIP_PATH = "/api/clip"
+_MEGABYTE = 1_000_000
+_PICTURE = 1920 * 1080 * 30  # pixels a second of an ordinary film
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The most that is taken.
+
+    Attributes:
+        clip_bytes: of a dropped file.
+        clip_seconds: of sound or film in it.
+        clip_pixels: of all its pictures together.
+        other_bytes: of any other request.
+        upload_seconds: until a dropped file is here.
+        other_seconds: until any other request is here.
+        reading_seconds: until a dropped file is features.
+        clips: dropped files on their way at once; features are made of one at a time.
+        connections: open at once.
+    """
+
+    clip_bytes: int = 200 * _MEGABYTE
+    clip_seconds: int = 600
+    clip_pixels: int = 600 * _PICTURE
+    other_bytes: int = 64_000
+    upload_seconds: float = 120.0
+    other_seconds: float = 10.0
+    reading_seconds: float = 180.0
+    clips: int = 4
+    connections: int = 64
+
+
+class Places:
+    """So many at once; whoever comes then is told to come again."""
+
+    def __init__(self, many: int) -> None:
+        self._free = threading.BoundedSemaphore(many)
+
+    def take(self) -> None:
+        """Take a place, which ``leave`` gives back.
+
+        Raises:
+            HTTPException: 503, none is free.
+        """
+        if not self._free.acquire(blocking=False):
+            raise HTTPException(503, "other clips are being read; try again in a moment", {"Retry-After": "5"})
+
+    def leave(self) -> None:
+        self._free.release()
+
+
+class BoundedRequests:
+    """ASGI middleware: a request that is too large is refused with 413, one that does not arrive in time with 408."""
+
+    def __init__(self, app: ASGIApp, bounds: Bounds) -> None:
+        self.app = app
+        self.bounds = bounds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        clip = scope["path"] == CLIP_PATH
+        most = self.bounds.clip_bytes if clip else self.bounds.other_bytes
+        seconds = self.bounds.upload_seconds if clip else self.bounds.other_seconds
+        deadline = asyncio.get_running_loop().time() + seconds
+        announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        came = int(announced) if announced.isdigit() and int(announced) > most else 0
+
+        async def bounded() -> Message:
+            nonlocal came
+            if came <= most:
+                try:
+                    async with asyncio.timeout_at(deadline):
+                        message = await receive()
+                except TimeoutError:
+                    raise HTTPException(408, f"the request did not arrive within {seconds:g} s") from None
+                came += len(message.get("body", b""))
+            if came > most:
+                raise HTTPException(413, f"larger than {_told(most)}")
+            return message
+
+        await self.app(scope, bounded, send)
+
+
+def check_media(path: Path, bounds: Bounds) -> None:
+    """Refuse a file that says of itself that it is longer, or holds more pictures, than is read.
+
+    Raises:
+        RamerError: naming what there is too much of.
+    """
+    for seconds, pixels in _extents(path):
+        if seconds > bounds.clip_seconds:
+            raise RamerError(f"the clip is {seconds:.0f} s long, expected at most {bounds.clip_seconds}")
+        if pixels > bounds.clip_pixels:
+            most = bounds.clip_pixels / _PICTURE
+            raise RamerError(
+                f"the clip holds {pixels / bounds.clip_pixels:.1f} times the pictures of {most:.0f} s of full HD"
+            )
+
+
+def _extents(path: Path) -> Iterator[tuple[float, float]]:
+    """Seconds and pixels of every track whose header tells them; a file that is no media file has none."""
+    import av
+
+    with (
+        contextlib.suppress(av.FFmpegError, ValueError),
+        av.open(f"file:{path}", metadata_errors="replace") as container,
+    ):
+        whole = (container.duration or 0) / 1e6
+        for stream in (*container.streams.audio, *container.streams.video):
+            seconds = max(
+                whole, float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
+            )
+            yield seconds, 0.0
+        for film in container.streams.video:
+            yield 0.0, seconds * float(film.average_rate or 0) * film.width * film.height
+
+
+def _told(size: int) -> str:
+    return f"{size // _MEGABYTE} MB" if size >= _MEGABYTE else f"{size // 1000} kB"

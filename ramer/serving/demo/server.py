@@ -1,0 +1,39 @@
+"""The page's server: uvicorn, with patience that ends."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import cast
+
+import h11
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from ramer.serving.demo.bounds import Bounds
+
+
+def serve(app: FastAPI, listening: socket.socket, bounds: Bounds) -> None:
+    """Answer on a socket until the process is told to stop."""
+    make_server(app, bounds).run(sockets=[listening])
+
+
+def make_server(app: FastAPI, bounds: Bounds) -> uvicorn.Server:
+    """The server, not yet running."""
+
+    class Impatient(H11Protocol):
+        """Closes a connection on which no request has begun in time: its headers may come byte by byte."""
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            self.loop.call_later(bounds.other_seconds, self._give_up)
+
+        def _give_up(self) -> None:
+            if self.conn.their_state is h11.IDLE:
+                self.transport.close()
+
+    config = uvicorn.Config(
+        app, log_level="warning", http=cast(type[asyncio.Protocol], Impatient), limit_concurrency=bounds.connections
+    )
+    return uvicorn.Server(config)
