@@ -12,7 +12,7 @@ import os
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +40,6 @@ UNREADABLE: tuple[type[Exception], ...] = (
     zlib.error,
 )
 MOST_BYTES = 1 << 29  # of an array that is read as a whole: one clip's frames, one column of a packed corpus
-_MOST_MATRIX_BYTES = 1 << 32  # of a matrix that is predicted from at once
 _CHUNK = 1 << 20
 
 
@@ -170,25 +169,6 @@ def open_archive(path: Path) -> Iterator[Archive]:
         stream.seek(0)
         with zipfile.ZipFile(stream) as file:
             yield Archive(file)
-
-
-def read_arrays(path: Path, keys: Iterable[str]) -> dict[str, np.ndarray]:
-    """Those of ``keys`` that an ``.npz`` file holds; nothing is unpickled, and no other key is read.
-
-    Raises:
-        ValueError: not there, damaged, or a key holds anything but a plain array; the caller names the file.
-    """
-    arrays: dict[str, np.ndarray] = {}
-    where = ""
-    try:
-        with open_archive(path) as archive:
-            for key in keys:
-                if key in archive.keys:
-                    where = f"{key}: "
-                    arrays[key] = archive.array(key, _MOST_MATRIX_BYTES)
-    except UNREADABLE as error:
-        raise ValueError(f"{where}{damage(error)}") from None
-    return arrays
 
 
 def damage(error: Exception) -> str:

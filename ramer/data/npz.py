@@ -9,8 +9,7 @@ import numpy as np
 
 from ramer.data.corpus import BLOCK_ROWS, UNLABELLED, RawCorpus, strings
 from ramer.data.npy import UNREADABLE, Archive, Header, Stream, damage, open_archive
-from ramer.data.packed_keys import COLUMNS, MATRICES, meant_notes, missing_faults, modalities_expected, shape_faults
-from ramer.data.unpickle import MOST_PICKLED_BYTES, PickledArray, read_pickle
+from ramer.data.packed_keys import COLUMNS, MATRICES, meant_notes, missing_faults, modalities_expected, read_column, shape_faults
 from ramer.errors import CorpusError
 from ramer.files import digest_file
 from ramer.modalities import PACKED_KEYS
@@ -64,7 +63,7 @@ def read_npz(path: Path) -> RawCorpus:
     try:
         with open_archive(path) as archive:
             headers = _headers(path, archive)
-            table = {key: _column(path, archive, key, headers[key]) for key in COLUMNS if key in headers}
+            table = {key: _column(path, archive, key) for key in COLUMNS if key in headers}
             expected = modalities_expected(archive.keys)
             notes = meant_notes(archive.keys, headers)
     except FileNotFoundError:
@@ -119,22 +118,11 @@ def _headers(path: Path, archive: Archive) -> dict[str, Header]:
     return headers
 
 
-def _column(path: Path, archive: Archive, key: str, header: Header) -> list[object]:
-    """The entries of a column; what is wrong with it is one line."""
+def _column(path: Path, archive: Archive, key: str) -> list[object]:
     try:
-        if not header.dtype.hasobject:
-            values = archive.array(key).ravel().tolist()
-            return [v.decode("utf-8") if isinstance(v, bytes) else v for v in values]
-        _, data = archive.pickled(key, MOST_PICKLED_BYTES)
-        held = read_pickle(data)
-        if not isinstance(held, PickledArray):
-            raise ValueError("holds pickled objects that are no array")
-        odd = next((v for v in held.values if not isinstance(v, str | int | float | None)), None)
-        if odd is not None:
-            raise ValueError(f"holds pickled objects, expected strings or numbers in them, got {type(odd).__name__}")
+        return read_column(archive, key)
     except UNREADABLE as error:
         raise CorpusError(f"{path}: {key}: {damage(error)}") from None
-    return held.values
 
 
 def _classes(path: Path, label: list[object], label_names: list[object] | None) -> tuple[np.ndarray, tuple[str, ...]]:

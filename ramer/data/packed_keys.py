@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from ramer.data.npy import MOST_BYTES, Header
+from ramer.data.npy import MOST_BYTES, Archive, Header
+from ramer.data.unpickle import MOST_PICKLED_BYTES, PickledArray, read_pickle
 from ramer.modalities import PACKED_KEYS
 
 COLUMNS = ("ids", "label", "label_names", "split", "speaker")
@@ -83,6 +84,22 @@ def shape_faults(key: str, header: Header, rows: int) -> list[str]:
     return [_too_large(key, header)] if good and _too_large(key, header) else (
         [] if good else [f"expected shape {expected}, got {list(shape)}"]
     )
+
+
+def read_column(archive: Archive, key: str) -> list[object]:
+    """The entries of a column: strings, numbers and None; raises one of ``UNREADABLE``."""
+    header = archive.header(key)
+    if not header.dtype.hasobject:
+        values = archive.array(key).ravel().tolist()
+        return [value.decode("utf-8") if isinstance(value, bytes) else value for value in values]
+    _, data = archive.pickled(key, MOST_PICKLED_BYTES)
+    held = read_pickle(data)
+    if not isinstance(held, PickledArray):
+        raise ValueError("holds pickled objects that are no array")
+    odd = next((v for v in held.values if not isinstance(v, str | int | float | None)), None)
+    if odd is not None:
+        raise ValueError(f"holds pickled objects, expected strings or numbers in them, got {type(odd).__name__}")
+    return held.values
 
 
 def _too_large(key: str, header: Header) -> str:

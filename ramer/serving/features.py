@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,12 +10,16 @@ from pathlib import Path
 import numpy as np
 
 from ramer.data.merbench_features import load_vector
-from ramer.data.npy import read_arrays
+from ramer.data.npy import UNREADABLE, damage, open_archive
+from ramer.data.packed_keys import COLUMNS, MATRICES, meant_notes, read_column
 from ramer.errors import RamerError
 from ramer.modalities import LETTERS, MODALITIES, PACKED_KEYS
 
 Features = dict[str, np.ndarray | None]
 MOST_NAMED = 20  # faulty files named in one message
+_MOST_MATRIX_BYTES = 1 << 32  # of a matrix that is predicted from at once
+
+log = logging.getLogger(__name__)
 
 
 def read_features(source: Path, folders: Mapping[str, str | None]) -> tuple[list[str], Features]:
@@ -70,26 +75,35 @@ def mark_missing(vectors: np.ndarray) -> np.ndarray:
 
 
 def _read_packed(source: Path) -> tuple[list[str], Features]:
+    where = ""
     try:
-        arrays = read_arrays(source, ("ids", *PACKED_KEYS.values()))
-    except ValueError as error:
-        raise RamerError(f"{source}: not a readable npz: {error}") from None
-    held = [key for key in PACKED_KEYS.values() if key in arrays]
-    if "ids" not in arrays or not held:
-        raise RamerError(f"{source}: expected the key ids and at least one of A, V, L, got {list(arrays)}")
-    if arrays["ids"].ndim != 1:
-        raise RamerError(f"{source}: ids: expected a vector of names, got shape {arrays['ids'].shape}")
-    ids = [i.decode() if isinstance(i, bytes) else str(i) for i in arrays["ids"].tolist()]
+        with open_archive(source) as archive:
+            held = [key for key in MATRICES if key in archive.keys]
+            matrices: dict[str, np.ndarray] = {}
+            for key in held:
+                where = f"{key}: "
+                matrices[key] = archive.array(key, _MOST_MATRIX_BYTES)
+            if "ids" not in archive.keys or not held:
+                found = sorted(archive.keys)
+                raise RamerError(f"{source}: expected the key ids and at least one of A, V, L, got {found}")
+            where = "ids: "
+            if len(shape := archive.header("ids").shape) != 1:
+                raise RamerError(f"{source}: ids: expected a vector of names, got shape {shape}")
+            ids = [str(name) for name in read_column(archive, "ids")]
+            notes = meant_notes(archive.keys, (*COLUMNS, *held))
+    except UNREADABLE as error:
+        raise RamerError(f"{source}: not a readable npz: {where}{damage(error)}") from None
     faults = [
-        f"{source}: {key}: expected a numeric matrix of {len(ids)} rows, got {arrays[key].dtype} {arrays[key].shape}"
-        for key in held
-        if arrays[key].ndim != 2 or len(arrays[key]) != len(ids) or arrays[key].dtype.kind not in "fiu"
+        f"{source}: {key}: expected a numeric matrix of {len(ids)} rows, got {matrix.dtype} {matrix.shape}"
+        for key, matrix in matrices.items()
+        if matrix.ndim != 2 or len(matrix) != len(ids) or matrix.dtype.kind not in "fiu"
     ]
     if faults:
         raise RamerError(faults)
+    for note in notes:
+        log.warning("%s: %s", source, note)
     with np.errstate(over="ignore"):  # what becomes infinite is refused by the model
-        features: Features = {m: mark_missing(arrays[key]) if key in arrays else None for m, key in PACKED_KEYS.items()}
-    return ids, features
+        return ids, {m: mark_missing(matrices[key]) if key in matrices else None for m, key in PACKED_KEYS.items()}
 
 
 def _read_folders(source: Path, folders: Mapping[str, str | None]) -> tuple[list[str], Features]:

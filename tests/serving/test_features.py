@@ -126,3 +126,13 @@ def test_dropping_makes_missing_and_keeps_the_rows() -> None:
     np.testing.assert_array_equal(kept["text"], AUDIO)
     with pytest.raises(RamerError, match="--drop: 'x' names no modality, expected letters of a, v, t"):
         drop_modalities(features, "ax")
+
+
+def test_ids_of_pandas_are_taken_and_a_key_that_looks_meant_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = packed(tmp_path / "x.npz", ids=np.array(["a", "b"], dtype=object), A=AUDIO, T=AUDIO)
+    ids, features = read_features(source, {})
+    assert ids == ["a", "b"]
+    assert features["text"] is None
+    assert f"{source}: the key T is not read: L is the key of the text's matrix" in caplog.text
