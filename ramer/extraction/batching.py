@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from ramer.errors import ModelError, RamerError
-from ramer.extraction.outcomes import one_line
+from ramer.extraction.outcomes import Missing, Outcome, one_line
 
 log = logging.getLogger(__name__)
 
@@ -102,3 +102,17 @@ def _same(encode: Encode[Input], alone: np.ndarray, batch: list[Input]) -> bool:
         return False
     scale = max(1.0, float(np.sqrt(np.square(alone, dtype=np.float64).mean())))
     return bool(np.abs(beside - alone).max() <= _TOLERANCE * scale)
+
+
+def isolated(encode: Callable[[list[Input]], list[Outcome]], items: list[Input]) -> list[Outcome]:
+    """Encode together; where that breaks encode one by one, so that only what is broken is lost."""
+    if not items:
+        return []
+    try:
+        return encode(items)
+    except RamerError:
+        raise
+    except Exception as error:
+        if len(items) == 1:
+            return [Missing(f"the encoder failed: {one_line(error)}", failed=True)]
+        return [outcome for item in items for outcome in isolated(encode, [item])]

@@ -11,9 +11,8 @@ from ramer.data.clip_tables import read_clip_table
 from ramer.data.names import name_problem
 from ramer.data.pairing import pair_names
 from ramer.errors import CorpusError
-from ramer.extraction.extractor import Clip
 from ramer.extraction.formats import MEDIA_KINDS, MEDIA_SUFFIXES
-from ramer.extraction.media_files import MediaFiles, find_media
+from ramer.extraction.media_files import Clip, MediaFiles, find_media
 
 log = logging.getLogger(__name__)
 _ABSENT_WORDS = ("nan", "none", "null", "n/a", "<na>")

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from ramer.errors import CorpusError
 from ramer.extraction.clips import find_clips
-from ramer.extraction.extractor import Clip, Extractor
+from ramer.extraction.extractor import Extractor
 from ramer.extraction.feature_files import FeatureStore
 from ramer.extraction.manifest import Manifest, digest_json
+from ramer.extraction.media_files import Clip
 from ramer.extraction.outcomes import Missing
 from ramer.extraction.text import is_blank
 from ramer.files import digest_file

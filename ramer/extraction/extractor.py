@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ramer.errors import ModelError, RamerError
 from ramer.extraction import audio, recognition, text, video
 from ramer.extraction.audio import AudioEncoder
-from ramer.extraction.formats import AUDIO_SUFFIXES, MEDIA_KINDS, VIDEO_SUFFIXES
+from ramer.extraction.batching import isolated
 from ramer.extraction.huggingface import choose_device
+from ramer.extraction.media_files import Clip, clip_of_file
 from ramer.extraction.outcomes import Encoded, Missing, Outcome, one_line
 from ramer.extraction.recognition import SpeechRecogniser
-from ramer.extraction.settings import AudioSettings, ExtractionSettings, preset
+from ramer.extraction.settings import SAMPLE_RATE, AudioSettings, ExtractionSettings, preset
 from ramer.extraction.sound import Signal, read_audio
 from ramer.extraction.text import LanguageModelEncoder, is_blank
 from ramer.extraction.video import VideoEncoder
 
 log = logging.getLogger(__name__)
 
-Item = TypeVar("Item")
+
+_MOST_SAMPLES = 600 * SAMPLE_RATE  # of sound that is held at a time: 40 MB; a clip that is longer is held alone
+
+Heard = tuple[Signal | Missing, tuple[str, ...]]  # a clip's sound, or why there is none, and notes
 
 
 class ClipVectors(NamedTuple):
@@ -43,25 +46,6 @@ class ClipVectors(NamedTuple):
     reasons: dict[str, str]
     notes: dict[str, tuple[str, ...]]
     transcript: str | None
-
-
-@dataclass
-class Clip:
-    """What there is of one clip.
-
-    Attributes:
-        name: path below the media folder, without suffix.
-        audio: file to read sound from, None where there is none.
-        video: file to read pictures from, likewise.
-        transcript: None where there is none; "" is a clip without words.
-        problems: modality to why its file is None, where more is known than that there is none.
-    """
-
-    name: str
-    audio: Path | None = None
-    video: Path | None = None
-    transcript: str | None = None
-    problems: dict[str, str] = field(default_factory=dict)
 
 
 class Extractor:
@@ -210,20 +194,46 @@ class Extractor:
         return found
 
     def _extract_sound(self, clips: Sequence[Clip], wanted: list[set[str]], found: list[dict[str, Outcome]]) -> None:
-        signals = [self._signal(clip, want) for clip, want in zip(clips, wanted, strict=True)]
-        heard = [n for n, (signal, _) in enumerate(signals) if "audio" in wanted[n] and not isinstance(signal, Missing)]
-        for n, (signal, _) in enumerate(signals):
-            if "audio" in wanted[n] and isinstance(signal, Missing):
+        """Audio and text, over as much sound at a time as fits into memory."""
+        heard: dict[int, Heard] = {}
+        for n, clip in enumerate(clips):
+            heard[n] = self._signal(clip, wanted[n])
+            samples = sum(len(signal) for signal, _ in heard.values() if not isinstance(signal, Missing))
+            if samples >= _MOST_SAMPLES or n == len(clips) - 1:
+                self._encode_sound(heard, wanted, found)
+                self._encode_text(clips, heard, wanted, found)
+                heard = {}
+
+    def _encode_sound(
+        self,
+        heard: dict[int, Heard],
+        wanted: list[set[str]],
+        found: list[dict[str, Outcome]],
+    ) -> None:
+        signals: dict[int, Signal] = {}
+        for n in (n for n in heard if "audio" in wanted[n]):
+            signal = heard[n][0]
+            if isinstance(signal, Missing):
                 found[n]["audio"] = signal
-        made = isolated(lambda batch: self.audio.encode(batch), [signals[n][0] for n in heard])
-        for n, outcome in zip(heard, made, strict=True):
-            notes = signals[n][1]
+            else:
+                signals[n] = signal
+        made = isolated(lambda batch: self.audio.encode(batch), list(signals.values()))
+        for n, outcome in zip(signals, made, strict=True):
+            notes = heard[n][1]
             found[n]["audio"] = (
                 outcome._replace(notes=notes + outcome.notes) if isinstance(outcome, Encoded) else outcome
             )
+
+    def _encode_text(
+        self,
+        clips: Sequence[Clip],
+        heard: dict[int, Heard],
+        wanted: list[set[str]],
+        found: list[dict[str, Outcome]],
+    ) -> None:
         spoken: list[int] = []
-        for n in (n for n in range(len(clips)) if "text" in wanted[n]):
-            problem = self._transcript_problem(clips[n], signals[n][0])
+        for n in (n for n in heard if "text" in wanted[n]):
+            problem = self._transcript_problem(clips[n], heard[n][0])
             if problem is None:
                 spoken.append(n)
             else:
@@ -232,7 +242,7 @@ class Extractor:
         for n, outcome in zip(spoken, isolated(lambda batch: self.text.encode(batch), sentences), strict=True):
             found[n]["text"] = outcome
 
-    def _signal(self, clip: Clip, wanted: set[str]) -> tuple[Signal | Missing, tuple[str, ...]]:
+    def _signal(self, clip: Clip, wanted: set[str]) -> Heard:
         recognised = "text" in wanted and clip.transcript is None and self.settings.recognition is not None
         if "audio" not in wanted and not recognised:
             return Missing("not asked for"), ()
@@ -283,30 +293,3 @@ def _pinned(settings: ExtractionSettings, records: dict[str, dict[str, Any]]) ->
         if "revision" in record
     }
     return settings.model_copy(update=sections)
-
-
-def clip_of_file(path: Path) -> Clip:
-    """A clip that is one file; a sound file has no pictures."""
-    suffix = path.suffix.lower()
-    if not path.is_file():
-        return Clip(path.stem, problems=dict.fromkeys(("audio", "video"), f"no such file: {path}"))
-    if suffix in AUDIO_SUFFIXES:
-        return Clip(path.stem, audio=path, problems={"video": "a sound file"})
-    if suffix in VIDEO_SUFFIXES:
-        return Clip(path.stem, audio=path, video=path)
-    unknown = f"{path.name}: unknown kind, expected {MEDIA_KINDS}"
-    return Clip(path.stem, problems=dict.fromkeys(("audio", "video"), unknown))
-
-
-def isolated(encode: Callable[[list[Any]], list[Outcome]], items: list[Item]) -> list[Outcome]:
-    """Encode together; where that breaks encode one by one, so that only what is broken is lost."""
-    if not items:
-        return []
-    try:
-        return encode(items)
-    except RamerError:
-        raise
-    except Exception as error:
-        if len(items) == 1:
-            return [Missing(f"the encoder failed: {one_line(error)}", failed=True)]
-        return [outcome for item in items for outcome in isolated(encode, [item])]

@@ -1,4 +1,4 @@
-"""The media files below a folder: linked folders too, and a count of what is passed over."""
+"""Clips and their media files: one file, or all below a folder with a count of what is passed over."""
 
 from __future__ import annotations
 
@@ -9,10 +9,29 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ramer.data.names import is_of_the_system, name_problem
-from ramer.extraction.formats import AUDIO_SUFFIXES, MEDIA_SUFFIXES
+from ramer.extraction.formats import AUDIO_SUFFIXES, MEDIA_KINDS, MEDIA_SUFFIXES, VIDEO_SUFFIXES
 
 _NAMED = 8  # kinds of files that a remark lists
 _IS_AUDIO = {suffix: suffix in AUDIO_SUFFIXES for suffix in MEDIA_SUFFIXES}
+
+
+@dataclass
+class Clip:
+    """What there is of one clip.
+
+    Attributes:
+        name: path below the media folder, without suffix.
+        audio: file to read sound from, None where there is none.
+        video: file to read pictures from, likewise.
+        transcript: None where there is none; "" is a clip without words.
+        problems: modality to why its file is None, where more is known than that there is none.
+    """
+
+    name: str
+    audio: Path | None = None
+    video: Path | None = None
+    transcript: str | None = None
+    problems: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -108,3 +127,16 @@ class _Walk:
 
 def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def clip_of_file(path: Path) -> Clip:
+    """A clip that is one file; a sound file has no pictures."""
+    suffix = path.suffix.lower()
+    if not path.is_file():
+        return Clip(path.stem, problems=dict.fromkeys(("audio", "video"), f"no such file: {path}"))
+    if suffix in AUDIO_SUFFIXES:
+        return Clip(path.stem, audio=path, problems={"video": "a sound file"})
+    if suffix in VIDEO_SUFFIXES:
+        return Clip(path.stem, audio=path, video=path)
+    unknown = f"{path.name}: unknown kind, expected {MEDIA_KINDS}"
+    return Clip(path.stem, problems=dict.fromkeys(("audio", "video"), unknown))
