@@ -36,6 +36,7 @@ install: $(INSTALLED) ## Create .venv and install the pinned packages
 extraction: $(EXTRACTING) ## Also install what turns raw clips into features
 
 repro: $(INSTALLED) ## Run what is out of date in the pipeline and print the comparison
+	@python -m stages._lock
 	dvc repro
 	@ramer report
 

@@ -7,7 +7,9 @@ import hashlib
 import json
 import math
 import os
+import re
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +21,7 @@ import numpy.typing as npt
 import pandas as pd
 from numpy.lib.format import open_memmap
 
+_LEFT = re.compile(r"\.(?P<name>.+)\.(?P<process>\d+)@(?P<host>[A-Za-z0-9-]*)\.([a-z0-9_]+)(?P<old>\.old)?")
 _METADATA_KEY = "ramer"  # safetensors keeps bytes stable only with a single metadata key
 
 
@@ -30,7 +33,7 @@ def atomic_directory(path: str | Path) -> Iterator[Path]:
     """
     target = Path(path).absolute()
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.{_owner()}.", dir=target.parent))
     temporary.chmod(0o755)
     aside = temporary.with_name(f"{temporary.name}.old")
     try:
@@ -58,7 +61,7 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    temporary = target.with_name(f".{target.name}.{_owner()}.tmp")
     try:
         yield temporary
         temporary.replace(target)
@@ -75,6 +78,43 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
 def json_text(value: Any) -> str:
     """Sorted, indented JSON; non-finite numbers become null (JSON has none)."""
     return json.dumps(_plain(value), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def sweep(folder: Path) -> None:
+    """Remove what ``atomic_directory`` and ``atomic_file`` left in a folder when their process was killed.
+
+    What a process of another machine, or one that still runs, is writing there stays. The old content of a path that
+    was lost between two names gets its name back.
+    """
+    for path in folder.glob(".*"):
+        found = _LEFT.fullmatch(path.name)
+        if found is None or found["host"] != _host() or _runs(int(found["process"])):
+            continue
+        target = path.with_name(found["name"])
+        if found["old"] and not target.exists():
+            path.rename(target)
+        elif path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _owner() -> str:
+    return f"{os.getpid()}@{_host()}"
+
+
+def _host() -> str:
+    return re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it runs, and belongs to somebody else
+        return True
+    return True
 
 
 def write_json(path: str | Path, value: Any) -> None:

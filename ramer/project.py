@@ -23,6 +23,14 @@ class Project:
 
     root: Path = Path()
 
+    @property
+    def holders(self) -> tuple[Path, ...]:
+        """The folders in which outputs are replaced as a whole, and a killed process may have left half of one."""
+        data, kept = self.prepared.parent, self.reuse("audio").parent
+        models = (self.all_encoders, self.all_indexes, self.all_methods)
+        others = (self.all_states, self.all_neighbours, self.all_method_results)
+        return (data, kept, *models, *others, self.results, self.tracking)
+
     # What people write, and what DVC writes beside it.
 
     @property

@@ -15,6 +15,8 @@ from ramer.files import atomic_directory, digest_file, write_json
 from ramer.project import Project
 
 PACKAGES = ("ramer", "stages")
+# They word the faults of a stage that has failed: no result follows from them.
+WORDS = frozenset({"ramer/pipeline/origin.py", "ramer/pipeline/committed.py"})
 
 
 def write_digests(project: Project) -> None:
@@ -41,7 +43,7 @@ def import_closure(*sources: str, root: Path) -> set[str]:
     waiting, found = list(sources), set()
     while waiting:
         source = waiting.pop()
-        if source not in found:
+        if source not in found | WORDS:
             found.add(source)
             waiting += _imported_files(root / source, root)
     found = {source for source in found if not _is_marker(root / source)}

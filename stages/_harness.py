@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 from ramer.config import load_config
 from ramer.credentials import PlainFormatter, without_credentials
 from ramer.errors import ConfigError, RamerError, in_one_line
+from ramer.files import sweep
 from ramer.modalities import MODALITIES
+from ramer.pipeline.committed import with_way_back
 from ramer.pipeline.origin import advise
 from ramer.project import Project
 from ramer.seeding import set_threads
@@ -29,14 +32,24 @@ def run(stage: Callable[..., None], *, per: Literal["modality", "method"] | None
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("faiss").setLevel(logging.WARNING)  # it tells which build it tried, line by line
     project, arguments = Project(), sys.argv[1:]
-    try:
+    with plain_errors(project):
         _check_arguments(arguments, per)
+        for folder in project.holders:
+            sweep(folder)
         config = load_config(project.params)
         if computes:
             set_threads(config.runtime.threads)
         stage(config, project, *arguments)
+
+
+@contextmanager
+def plain_errors(project: Project) -> Iterator[None]:
+    """End the process with one line per fault and what to do about it: a stage to rerun, a value to set back."""
+    try:
+        yield
     except RamerError as error:
-        for line in advise(error, project):
+        lines = advise(error, project)
+        for line in with_way_back(lines, project) if isinstance(error, ConfigError) else lines:
             print(f"error: {without_credentials(line)}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:

@@ -20,6 +20,7 @@ SPELLED_ON_PURPOSE = {
     "tests/support/plan.py": "reads dvc.yaml",
     "tests/pipeline/test_dependencies.py": "what dvc.yaml declares",
     "tests/pipeline/test_structure.py": "what dvc.yaml declares",
+    "tests/pipeline/test_committed.py": "what DVC writes and ignores",
     "tests/pipeline/test_repro.py": "what a user finds after dvc repro",
     "tests/pipeline/test_real_corpora.py": "what a user finds after dvc repro",
     "tests/tracking/test_runs.py": "names of the artifacts in a run",

@@ -7,6 +7,7 @@ from ramer.data.kinds import check_kind
 from ramer.errors import ConfigError, RetrievalError
 from ramer.files import atomic_file
 from ramer.methods import MethodOptions, RetrievalOptions, method_class, method_options
+from ramer.pipeline.committed import check_lock
 from ramer.project import Project
 from ramer.seeding import choose_device
 
@@ -19,9 +20,10 @@ def check(config: Config, project: Project) -> None:
     What is written when all is well is constant: new parameters rerun the check, and nothing that depends on it.
 
     Raises:
-        ConfigError: a kind of corpus is unknown, an option of a method is bad, k exceeds the candidates kept, the
-            served method needs what is missing, or the device is not there; one line per fault.
+        ConfigError: the lock file was cut, a kind of corpus is unknown, an option of a method is bad, k exceeds the
+            candidates kept, the served method needs what is missing, or the device is not there; one line per fault.
     """
+    check_lock(project)
     faults = _kind_faults(config) + _device_faults(config)
     options: dict[str, MethodOptions] = {}
     for name, entry in config.methods.items():
