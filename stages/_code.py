@@ -40,7 +40,8 @@ def import_closure(*sources: str, root: Path) -> set[str]:
     nothing but its docstring, names like ``__version__`` and names that wait to be asked for cannot change a result
     and is left out.
     """
-    waiting, found = list(sources), set()
+    waiting = list(sources)
+    found: set[str] = set()
     while waiting:
         source = waiting.pop()
         if source not in found | WORDS:
