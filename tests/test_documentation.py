@@ -5,12 +5,15 @@ from __future__ import annotations
 import ast
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from benchmarks import architecture, results
 from benchmarks._source import read_folder
+from tests.support.guides import APPENDED, code_of
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -92,6 +95,24 @@ def test_the_readme_is_one_page_and_leads_to_every_other() -> None:
     linked = set(re.findall(r"\]\((docs/[\w/]+\.(?:md|ipynb))\)", readme))
     assert {link for link in linked if not (ROOT / link).exists()} == set()
     assert pages - linked == {"docs/index.md", "docs/result_tables.md"}
+
+
+@pytest.mark.slow
+def test_the_code_of_the_guides_passes_what_the_code_of_the_project_passes(tmp_path: Path) -> None:
+    pages = (page.relative_to(ROOT).as_posix() for page in (DOCS / "guides").glob("*.md"))
+    code = {place: text for page in pages for place, text in code_of(page).items() if not place.startswith(APPENDED)}
+    assert len(code) >= 3
+    files = [str(write(tmp_path / place.replace("/", "_"), text)) for place, text in code.items()]
+    for tool in (["ruff", "check"], ["ruff", "format", "--check"], ["mypy", "--follow-imports=silent"]):
+        configuration = "--config-file" if tool[0] == "mypy" else "--config"
+        command = [sys.executable, "-m", *tool, configuration, str(ROOT / "pyproject.toml"), *files]
+        ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert ran.returncode == 0, ran.stdout
+
+
+def write(file: Path, text: str) -> Path:
+    file.write_text(text, "utf-8")
+    return file
 
 
 def test_the_picture_of_the_architecture_is_that_of_the_code() -> None:
