@@ -17,6 +17,8 @@ from ramer.evaluation.scenarios import AREA, IMBALANCED, scenarios
 from ramer.modalities import AVERAGE, CONDITIONS, FULL_CONDITION, MISSING_CONDITIONS, MODALITIES
 from ramer.reporting import words
 from ramer.reporting.findings import SCORE, Findings, neighbour_purity
+from ramer.reporting.fonts import key
+from ramer.reporting.plots import confusions_stand_side_by_side
 from ramer.reporting.results import ReportSettings, Results
 from ramer.reporting.tables import best_deployable, p_text, points, signed
 
@@ -75,6 +77,7 @@ def render_page(
         synthetic=results.corpus.get("provenance", {}).get("kind") == "synthetic",
         figures={name: base64.b64encode(data).decode("ascii") for name, data in figures.items()},
         colors=colors,
+        confusion_caption=_confusion_caption(results.label_names),
         conditions={c: words.condition_words(c) for c in CONDITIONS},
         modalities=MODALITIES,
         seeds=sorted({int(s) for m in results.methods.values() for s in m.predictions["seed"].unique()}),
@@ -190,3 +193,14 @@ def trained_by_epochs(histories: Mapping[str, pd.DataFrame], column: str) -> dic
 def confusion_methods(results: Results, findings: Findings, reference: str, served: str) -> Sequence[str]:
     """The methods whose confusion is shown, each once."""
     return [n for n in dict.fromkeys((findings.best, reference, served)) if n in results.methods]
+
+
+def _confusion_caption(label_names: Sequence[str]) -> str:
+    """What the confusion matrices show, and what numbers in place of names stand for."""
+    first, second = ("Left", "Right") if confusions_stand_side_by_side(len(label_names)) else ("Above", "Below")
+    numbered = key(label_names)
+    return (
+        "Rows: the true class; columns: the predicted one; numbers: percent of the true class, none where no test row "
+        f"is of it. {first}: everything available. {second}: all six missing conditions together."
+        f"{f' Classes: {numbered}.' if numbered else ''}"
+    )
