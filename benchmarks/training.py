@@ -1,7 +1,7 @@
 """One epoch of missing-modality training with frozen encoders against the published way, one search per sample.
 
 Both train the same head on the same rows, each under one drawn condition, with the same database: the pool of MER2024
-by size. Ours is the pipeline's own ``train_method``; an epoch is what one more epoch costs it, and what it does once
+by size. Ours is the pipeline's own stage ``train``; an epoch is what one more epoch costs it, and what it does once
 for all epochs (and the stage ``retrieve`` before it) is given apart. The plain loop follows the released code of RAMER:
 per clip one FAISS search in every space that the clip has, neighbours fetched and summed one by one. It is run on a
 part of the rows and scaled to all.

@@ -122,3 +122,8 @@ def test_an_earlier_revision_stands_beside_the_tree(tree: Path) -> None:
     assert ["files", "10", "9"] in rows
     assert ["modules without a layer", "2", "1"] in rows
     assert not (tree / "ramer/project.py").exists()
+
+
+def test_every_module_of_this_project_has_a_layer() -> None:
+    """Import-linter passes over a module that no layer names."""
+    assert LISTS["layers"][1](read_folder(ROOT)) == []
