@@ -24,7 +24,7 @@ from ramer.data.synthetic import read_synthetic
 from ramer.pipeline.prepare import prepare
 from ramer.pipeline.pretrain import pretrain
 from ramer.project import Project
-from ramer.retrieval.indexes import DatabaseIndex, fill_index
+from ramer.retrieval.indexes import DatabaseIndex, IndexKind, fill_index
 from ramer.retrieval.search import search
 from ramer.retrieval.states import l2_normalise
 from ramer.seeding import set_threads
@@ -88,14 +88,14 @@ def main() -> None:
         flat = faiss.IndexFlatIP(HIDDEN)
         for first in range(0, len(states), CHUNK):
             flat.add(l2_normalise(states[first : first + CHUNK]))
-        indexes = {"exact": DatabaseIndex(flat, rows, {"kind": "flat", "settings": {}, "dimension": HIDDEN})}
+        indexes = {"exact": DatabaseIndex(flat, rows, IndexKind(kind="flat", dimension=HIDDEN))}
         built = {}
         for kind in options.kinds:
             start = time.perf_counter()
             index, settings, recall = fill_index(Index(kind=kind), kind, states, rows, rows)
             built[kind] = {"build_seconds": time.perf_counter() - start, "settings": settings, "sample_recall": recall}
             say(f"{kind}: {built[kind]}")
-            indexes[kind] = DatabaseIndex(index, rows, {"kind": kind, "settings": settings, "dimension": HIDDEN})
+            indexes[kind] = DatabaseIndex(index, rows, IndexKind(kind=kind, dimension=HIDDEN, settings=settings))
         contenders = {name: lambda i=i: search(i, states, queries, WIDTH) for name, i in indexes.items()}
         seconds, worked = best_seconds(contenders | {"faiss_flat": lambda: flat.search(queries, WIDTH)}, options.rounds)
         wanted = search(indexes["exact"], states, queries, WIDTH).rows

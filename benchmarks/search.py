@@ -18,7 +18,7 @@ import torch
 
 from benchmarks._run import parser, report
 from ramer.retrieval.aggregation import retrieve_states
-from ramer.retrieval.indexes import DatabaseIndex
+from ramer.retrieval.indexes import DatabaseIndex, IndexKind
 from ramer.retrieval.search import exclusion_codes, search
 from ramer.retrieval.states import l2_normalise
 from ramer.retrieval.types import Database, Lists, Queries, Rules
@@ -47,7 +47,7 @@ def measure(queries: int, database: int, hidden: int, width: int, rounds: int) -
     asked = rng.standard_normal((queries, hidden), dtype=np.float32)
     index = faiss.IndexFlatIP(hidden)
     index.add(l2_normalise(states))
-    own = DatabaseIndex(index, np.arange(database), {"kind": "flat", "settings": {}, "dimension": hidden})
+    own = DatabaseIndex(index, np.arange(database), IndexKind(kind="flat", dimension=hidden))
     codes = exclusion_codes(np.arange(database) // SPEAKER_ROWS, "speaker")
     query_codes = codes[rng.integers(database, size=queries)]
     unit, keys = torch.from_numpy(l2_normalise(asked)), torch.from_numpy(l2_normalise(states))

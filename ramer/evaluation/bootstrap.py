@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -200,21 +200,35 @@ def holm(p: Sequence[float]) -> list[float]:
     return [float(v) for v in result]
 
 
-def choose_reference(methods: Mapping[str, Mapping[str, Any]]) -> str:
-    """The best deployable method without retrieval on validation, from the methods' ``method.json``.
+@runtime_checkable
+class Candidate(Protocol):
+    """What is known of a method that others may be compared with: its ``method.json`` says it."""
+
+    @property
+    def deployable(self) -> bool: ...
+
+    @property
+    def retrieval(self) -> bool: ...
+
+    @property
+    def validation_selection(self) -> float: ...
+
+
+def choose_reference(methods: Mapping[str, Candidate]) -> str:
+    """The best deployable method without retrieval on validation.
 
     Without such a method the best deployable one stands in, then the best of all. Ties go to the first listed.
     """
     if not methods:
         raise RamerError("methods: expected at least one method to choose a reference from, got none")
-    baselines = [n for n, m in methods.items() if m["deployable"] and not m["retrieval"]]
-    deployable = [n for n, m in methods.items() if m["deployable"]]
+    baselines = [n for n, m in methods.items() if m.deployable and not m.retrieval]
+    deployable = [n for n, m in methods.items() if m.deployable]
     return best_on_validation(methods, baselines or deployable or list(methods))
 
 
-def best_on_validation(methods: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> str:
+def best_on_validation(methods: Mapping[str, Candidate], names: Sequence[str]) -> str:
     """The method of ``names`` with the highest validation score; the first of equals."""
-    return max(names, key=lambda n: float(methods[n]["validation_selection"]))
+    return max(names, key=lambda n: methods[n].validation_selection)
 
 
 class Bootstrap:

@@ -29,6 +29,7 @@ from ramer.modalities import FULL_CONDITION, MODALITIES
 from ramer.retrieval.candidates import ScoreCalibration
 from ramer.retrieval.types import Database, Rules, Selected
 from ramer.training.batches import Batch
+from ramer.training.checkpoints import EncoderDescription
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
 from ramer.training.loop import Fitted, History
 
@@ -127,8 +128,9 @@ class Ramer(Method[RamerOptions]):
 
     def learn(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
         if self.options.encodes:
-            encoders, self.description_ = LiveEncoders.pretrained(train)
+            encoders, described = LiveEncoders.pretrained(train)
             self.encoders_ = encoders.to(self.device).eval()
+            self.description_ = {m: description.model_dump(mode="json") for m, description in described.items()}
         self.finder_ = RuleFinder(self.rules).calibrated(val.under(FULL_CONDITION))
         seed = int(rng.integers(2**31))
         if self.options.rerank == "learned":
@@ -246,7 +248,10 @@ class Ramer(Method[RamerOptions]):
             take_weights(new_scorer().to(self.device), tensors, "scorer_.") if learned else None,
         )
         if self.options.encodes:
-            self.encoders_ = LiveEncoders.described(self.description_).to(self.device).eval()
+            described = {
+                m: EncoderDescription.model_validate(said, strict=False) for m, said in self.description_.items()
+            }
+            self.encoders_ = LiveEncoders.described(described).to(self.device).eval()
             if not self.tunes:
                 take_weights(self.encoders_, tensors, "encoders_.")
         self.head_ = (self._tuned_head() if self.tunes else self._frozen_head(self.finder_)).restore(tensors)

@@ -11,6 +11,7 @@ import numpy as np
 from ramer.evaluation.bootstrap import COLUMNS, Bootstrap, Comparison, best_on_validation, choose_reference
 from ramer.modalities import AVERAGE
 from ramer.reporting.results import Results
+from ramer.training.method_record import ScoredMethod
 
 SCORE = "weighted_f1"
 CEILING, PRODUCT, CONTROL = "oracle", "late_product", "random_neighbours"  # types of methods with a role in the words
@@ -52,13 +53,13 @@ class Findings:
 def find(results: Results, bootstrap: Bootstrap) -> Findings:
     """Derive the findings; every choice of a method is made on validation rows."""
     about = results.descriptions
-    deployable = [n for n, m in about.items() if m["deployable"]] or list(about)
+    deployable = [n for n, m in about.items() if m.deployable] or list(about)
     alpha = 1.0 - bootstrap.confidence
     best, baseline = best_on_validation(about, deployable), choose_reference(about)
-    retrieving = [n for n in deployable if about[n]["retrieval"]]
+    retrieving = [n for n in deployable if about[n].retrieval]
     retrieval = best_on_validation(about, retrieving) if retrieving else None
     gain: dict[str, Comparison] = {}
-    if retrieval and not about[baseline]["retrieval"]:
+    if retrieval and not about[baseline].retrieval:
         families = [(SCORE, c) for c in COLUMNS]
         gain = {c.condition: c for c in bootstrap.compare(baseline, families) if c.method == retrieval}
     against_best = [c for c in bootstrap.compare(best, [(SCORE, AVERAGE)]) if c.method in deployable]
@@ -75,7 +76,7 @@ def find(results: Results, bootstrap: Bootstrap) -> Findings:
         product=product,
         product_gaps=bootstrap.compare(product, [(SCORE, AVERAGE)]) if product else [],
         control_gain=_single(bootstrap, control, retrieval),
-        control_is_random=control is not None and about[control]["type"] == CONTROL,
+        control_is_random=control is not None and about[control].type == CONTROL,
         alpha=alpha,
     )
 
@@ -116,18 +117,18 @@ def _label_chance(corpus: Mapping[str, Any]) -> float | None:
     return float(np.mean(chances)) if chances else None
 
 
-def _control(about: Mapping[str, Mapping[str, Any]], retrieval: str | None) -> str | None:
+def _control(about: Mapping[str, ScoredMethod], retrieval: str | None) -> str | None:
     """The entry that differs from a retrieval method in its shuffled database alone, else random neighbours."""
     if retrieval is not None:
-        twin = dict(about[retrieval].get("options", {})) | {"database": "shuffled"}
+        twin = about[retrieval].options | {"database": "shuffled"}
         for name, method in about.items():
-            if name != retrieval and method.get("options") == twin:
+            if name != retrieval and method.options == twin:
                 return name
     return _of_type(about, CONTROL)
 
 
-def _of_type(about: Mapping[str, Mapping[str, Any]], kind: str) -> str | None:
-    return next((n for n, m in about.items() if m["type"] == kind), None)
+def _of_type(about: Mapping[str, ScoredMethod], kind: str) -> str | None:
+    return next((n for n, m in about.items() if m.type == kind), None)
 
 
 def _single(bootstrap: Bootstrap, reference: str | None, method: str | None) -> Comparison | None:

@@ -112,10 +112,10 @@ def _method_rows(results: Results, summary: Mapping[str, Any], findings: Finding
         rows.append(
             {
                 "name": name,
-                "type": method.description["type"],
-                "deployable": method.description["deployable"],
-                "retrieval": method.description["retrieval"],
-                "validation": float(method.description["validation_selection"]),
+                "type": method.description.type,
+                "deployable": method.description.deployable,
+                "retrieval": method.description.retrieval,
+                "validation": float(method.description.validation_selection),
                 "chosen": name == findings.best,
                 "cells": cells,
                 "random": random,

@@ -17,8 +17,7 @@ from ramer.evaluation.predictions import check_predictions
 from ramer.files import read_json, read_table
 from ramer.modalities import AVERAGE, CONDITIONS, MODALITIES
 from ramer.project import Project
-
-DESCRIPTION_KEYS = ("name", "type", "deployable", "retrieval", "validation_selection")
+from ramer.training.method_record import METHOD_FILE, ScoredMethod
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class MethodResults:
         history: ``history.csv`` of its training, empty where there is none.
     """
 
-    description: dict[str, Any]
+    description: ScoredMethod
     metrics: dict[str, float]
     predictions: pd.DataFrame
     confusion: dict[str, np.ndarray]
@@ -79,7 +78,7 @@ class Results:
         return list(self.corpus["label_names"])
 
     @property
-    def descriptions(self) -> dict[str, dict[str, Any]]:
+    def descriptions(self) -> dict[str, ScoredMethod]:
         return {name: m.description for name, m in self.methods.items()}
 
 
@@ -134,14 +133,13 @@ def _read_corpus(project: Project) -> tuple[dict[str, Any], dict[str, str | None
 
 def _read_method(project: Project, name: str, label_names: list[str], keys: list[str]) -> MethodResults:
     folder = project.method_results(name)
-    description = _read_mapping(folder / "method.json")
+    description = ScoredMethod.read(folder / METHOD_FILE)
     raw = _read_mapping(folder / "metrics.json")
     matrices = _read_mapping(folder / "confusion.json")
     predictions = _read_table(folder / "predictions.parquet")
     faults = [
         f"{folder / file}: expected the keys {_few(absent)}"
         for file, absent in (
-            ("method.json", [k for k in DESCRIPTION_KEYS if k not in description]),
             ("metrics.json", [k for k in keys if k not in raw]),
             ("confusion.json", [c for c in CONDITIONS if c not in matrices]),
         )

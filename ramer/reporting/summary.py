@@ -16,7 +16,7 @@ def build_summary(
     """The content of ``summary.json``: reference, conditions, scenarios, methods with mean and std, comparisons."""
     methods: dict[str, Any] = {}
     for name, method in results.methods.items():
-        methods[name] = {"deployable": bool(method.description["deployable"])}
+        methods[name] = {"deployable": bool(method.description.deployable)}
         for key in scored_keys(scenarios):
             condition, metric = key.split("/")
             score = {"mean": method.metrics[key], "std": method.metrics[f"{key}_std"]}

@@ -97,7 +97,7 @@ def advice(results: Results, findings: Findings, served: str) -> list[Markup]:
             ).format(code(served), code(best), best)
         )
     items.append(_calibration(results, [best, *findings.as_good]))
-    bounds = [n for n, m in results.descriptions.items() if not m["deployable"]]
+    bounds = [n for n, m in results.descriptions.items() if not m.deployable]
     if bounds:
         items.append(Markup("Bounds and controls, not for deployment: {}.").format(listed(bounds)))
     return items
@@ -147,7 +147,7 @@ def product_paragraph(results: Results, findings: Findings) -> Markup | None:
     """How every method stands to the product of unimodal regressions."""
     if findings.product is None:
         return None
-    deployable = [c for c in findings.product_gaps if results.descriptions[c.method]["deployable"]]
+    deployable = [c for c in findings.product_gaps if results.descriptions[c.method].deployable]
     ahead = [c.method for c in deployable if c.difference > 0 and c.p_holm < findings.alpha]
     behind = [c.method for c in deployable if c.difference < 0 and c.p_holm < findings.alpha]
     level = [c.method for c in deployable if c.p_holm >= findings.alpha]
@@ -206,7 +206,7 @@ def caveats(results: Results, clusters: Clusters, draws: int, alpha: float) -> l
             "One fixed test split. An interval tells how the result would vary over other test rows of the same kind, "
             "not over another corpus. For a claim, use grouped folds (prepare.folds)."
         )
-    if all(m["retrieval"] for m in results.descriptions.values() if m["deployable"]):
+    if all(m.retrieval for m in results.descriptions.values() if m.deployable):
         found.append("No deployable method without retrieval was run, so the reference is not a baseline.")
     recalls = {m: d.get("mean", {}).get("index_recall_at_5") for m, d in results.purity.items()}
     if any(recalls.values()):

@@ -8,19 +8,18 @@ trained with, which new rows of another kind wear out: the recall that the sidec
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import faiss
 import numpy as np
 from jaxtyping import Float, Int
 
 from ramer.errors import RetrievalError
-from ramer.retrieval.indexes import DatabaseIndex, add_keys
+from ramer.retrieval.indexes import StoredIndex, add_keys
 from ramer.retrieval.recall import RecallSample
 
 
 def append_keys(
-    index: DatabaseIndex,
+    index: StoredIndex,
     states: Float[np.ndarray, "all hidden"],
     rows: Int[np.ndarray, " added"],
     ids: Sequence[str] | np.ndarray,
@@ -28,7 +27,7 @@ def append_keys(
     ids_digest: str,
     seed: int = 0,
     rerank: bool = True,
-) -> DatabaseIndex:
+) -> StoredIndex:
     """The index with more keys; the one given must not be used afterwards, its keys move into the new one.
 
     Args:
@@ -47,22 +46,21 @@ def append_keys(
     inner = index.faiss_index
     if not index.rows.size and index.exact and inner.d != states.shape[1]:
         inner = faiss.IndexFlatIP(states.shape[1])  # a modality that no row held before
-    add_keys(inner, str(index.sidecar["kind"]), states, rows, list(ids))
+    add_keys(inner, index.about.kind, states, rows, list(ids))
     every = np.concatenate([index.rows, rows])
-    kind = index.sidecar["kind"]
-    sample = None if kind == "flat" else RecallSample.draw(states, every, seed)
-    sidecar: dict[str, Any] = index.sidecar | {
-        "ids": [*index.sidecar["ids"], *(str(name) for name in ids)],
-        "rows": every.tolist(),
+    sample = None if index.exact else RecallSample.draw(states, every, seed)
+    changed = {
+        "ids": (*index.about.ids, *(str(name) for name in ids)),
+        "rows": tuple(every.tolist()),
         "count": len(every),
         "dimension": states.shape[1],
         "ids_digest": ids_digest,
         "recall_at_5": sample.recall(inner, rerank) if sample else None,
     }
-    return DatabaseIndex(inner, every, sidecar)
+    return StoredIndex(inner, every, index.about.model_copy(update=changed))
 
 
-def _check_order(index: DatabaseIndex, rows: np.ndarray, ids: Sequence[str] | np.ndarray) -> None:
+def _check_order(index: StoredIndex, rows: np.ndarray, ids: Sequence[str] | np.ndarray) -> None:
     before = int(index.rows[-1]) if len(index.rows) else -1
     steps = np.diff(rows, prepend=before)
     if len(rows) != len(ids):
@@ -73,7 +71,7 @@ def _check_order(index: DatabaseIndex, rows: np.ndarray, ids: Sequence[str] | np
             f"new rows: row {int(rows[at])} ({ids[at]!r}): expected ascending numbers above {before}, "
             "the last row of the index"
         )
-    held = set(index.sidecar["ids"])
+    held = set(index.about.ids)
     again = [str(name) for name in ids if str(name) in held]
     if again:
         raise RetrievalError(f"new rows: id {again[0]!r} is in the index already ({len(again)} such)")

@@ -8,7 +8,7 @@ import numpy as np
 
 from ramer.data.prepared import PreparedCorpus, Replicate
 from ramer.modalities import MODALITIES
-from ramer.retrieval.indexes import DatabaseIndex
+from ramer.retrieval.indexes import DatabaseIndex, StoredIndex
 from ramer.retrieval.search import exclusion_codes, search
 from ramer.seeding import generator
 
@@ -21,7 +21,7 @@ def diagnose(
     replicate: Replicate,
     modality: str,
     states: np.ndarray,
-    index: DatabaseIndex,
+    index: StoredIndex,
     queries: np.ndarray,
     rows: np.ndarray,
     scores: np.ndarray,
@@ -49,7 +49,7 @@ def diagnose(
         first = np.asarray(scores[members, 0])
         nearest[split] = _mean(first[np.isfinite(first)])
     named = of_split["train"] & (corpus.groups[queries] >= 0)
-    recall = index.sidecar.get("recall_at_5")
+    recall = index.about.recall_at_5
     return {
         **({} if recall is None else {"index_recall_at_5": recall}),
         "database_rows": len(index.rows),

@@ -6,17 +6,19 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import faiss
 import numpy as np
+from pydantic import Field
 
-from ramer.config import Index
+from ramer.config import Index, Section
 from ramer.data.prepared import PreparedCorpus, Replicate
 from ramer.digests import sealed_directory
 from ramer.errors import RetrievalError, StaleError
-from ramer.files import atomic_file, read_json, write_json
+from ramer.files import atomic_file
 from ramer.modalities import MODALITIES
+from ramer.records import Record
 from ramer.retrieval.recall import RecallSample
 from ramer.retrieval.states import StatesTable, l2_normalise
 from ramer.seeding import generator
@@ -30,17 +32,79 @@ IVF_BYTES = 4 << 30  # auto: beyond this many bytes of keys they are compressed
 TRAIN_PER_CENTROID = 64  # rows of the training sample per inverted list or code
 
 
+class IndexKind(Section):
+    """How an index is searched.
+
+    Attributes:
+        kind: flat, ivf_flat, ivf_pq or hnsw.
+        dimension: length of a key.
+        settings: sizes that were chosen for the kind.
+    """
+
+    kind: str
+    dimension: int
+    settings: dict[str, int] = Field(default_factory=dict)
+
+
+class Sidecar(IndexKind, Record):
+    """The description beside an index.
+
+    Attributes:
+        modality: whose states the keys are.
+        ids, rows: of the keys, in order.
+        count: how many there are.
+        metric: always inner_product.
+        recall_at_5: of an approximate index, measured on a sample; None for an exact one.
+        scope: the splits that the rows are of.
+        encoder_digest: of the encoder that made the keys.
+        ids_digest: of the corpus' ids in row order.
+        crossfit_digest: of the encoders that made training rows' states, empty where there are none.
+        bytes: of the index' file.
+    """
+
+    later: ClassVar[frozenset[str]] = frozenset({"format", "crossfit_digest"})
+
+    modality: str
+    ids: tuple[str, ...]
+    rows: tuple[int, ...]
+    count: int
+    metric: str = "inner_product"
+    recall_at_5: float | None
+    scope: str
+    encoder_digest: str
+    ids_digest: str
+    crossfit_digest: str = ""
+    bytes: int = 0
+
+
 @dataclass(frozen=True)
 class DatabaseIndex:
-    """One replicate's index: position i of ``faiss_index`` is corpus row ``rows[i]`` (int64, ascending)."""
+    """One replicate's index.
+
+    Attributes:
+        faiss_index: the keys.
+        rows: of the keys, by position: corpus rows or places in a table, int64, ascending.
+        about: how it is searched.
+    """
 
     faiss_index: faiss.Index
     rows: np.ndarray
-    sidecar: dict[str, Any]
+    about: IndexKind
 
     @property
     def exact(self) -> bool:
-        return bool(self.sidecar["kind"] == "flat")
+        return self.about.kind == "flat"
+
+
+@dataclass(frozen=True)
+class StoredIndex(DatabaseIndex):
+    """An index with the description that lies beside it.
+
+    Attributes:
+        about: the description.
+    """
+
+    about: Sidecar
 
 
 def database_rows(prepared: PreparedCorpus, replicate: Replicate, modality: str, scope: str) -> np.ndarray:
@@ -78,33 +142,31 @@ def build_indexes(corpus: PreparedCorpus, table: StatesTable, options: Index, sc
             rows = database_rows(corpus, replicate, table.modality, scope)
             kind = choose_kind(options, len(rows), table.hidden_dim)
             index, settings, recall = fill_index(options, kind, table.of(replicate), rows, corpus.ids)
-            sidecar = {
-                "modality": table.modality,
-                "ids": list(corpus.ids[rows]),
-                "rows": rows,
-                "count": len(rows),
-                "dimension": table.hidden_dim,
-                "metric": "inner_product",
-                "kind": kind,
-                "settings": settings,
-                "recall_at_5": recall,
-                "scope": scope,
-                "encoder_digest": table.encoder_digest(replicate),
-                "ids_digest": corpus.ids_digest,
-            }
-            if table.crossfit_digest(replicate):
-                sidecar["crossfit_digest"] = table.crossfit_digest(replicate)
-            save_index(DatabaseIndex(index, rows, sidecar), folder / f"{replicate.name}.faiss")
+            sidecar = Sidecar(
+                modality=table.modality,
+                ids=tuple(corpus.ids[rows]),
+                rows=tuple(rows.tolist()),
+                count=len(rows),
+                dimension=table.hidden_dim,
+                kind=kind,
+                settings=settings,
+                recall_at_5=recall,
+                scope=scope,
+                encoder_digest=table.encoder_digest(replicate),
+                ids_digest=corpus.ids_digest,
+                crossfit_digest=table.crossfit_digest(replicate),
+            )
+            save_index(StoredIndex(index, rows, sidecar), folder / f"{replicate.name}.faiss")
             log.info("%s %s: %d rows in a %s index", table.modality, replicate.name, len(rows), kind)
 
 
-def save_index(index: DatabaseIndex, path: str | Path) -> None:
+def save_index(index: StoredIndex, path: str | Path) -> None:
     """Write an index and, beside it, its sidecar, which says how many bytes the index has."""
     path = Path(path)
     with atomic_file(path) as temporary, temporary.open("wb") as file:
         # Given a name, FAISS would not notice that the last bytes did not fit on the disk.
         faiss.write_index(index.faiss_index, faiss.PyCallbackIOWriter(file.write))  # type: ignore[attr-defined]
-    write_json(path.with_suffix(".json"), index.sidecar | {"bytes": path.stat().st_size})
+    index.about.model_copy(update={"bytes": path.stat().st_size}).write(path.with_suffix(".json"))
 
 
 def load_index(
@@ -115,7 +177,7 @@ def load_index(
     expected_ids_digest: str | None = None,
     expected_crossfit_digest: str | None = None,
     ids: np.ndarray | None = None,
-) -> DatabaseIndex:
+) -> StoredIndex:
     """Read an index and its sidecar, and refuse what does not fit.
 
     Args:
@@ -135,39 +197,35 @@ def load_index(
     for file in (path, side):
         if not file.exists():
             raise StaleError(f"{file}: no such file", path)
+    sidecar = Sidecar.read(side)
+    rows = np.array(sidecar.rows, dtype=np.int64)
     try:
-        sidecar = read_json(side)
-        rows, size = np.asarray(sidecar["rows"], dtype=np.int64), int(sidecar["bytes"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise StaleError(f"{side}: not the description of an index ({type(error).__name__})", path) from None
-    try:
-        if path.stat().st_size != size:  # mapping a torn file would end the whole process
+        if path.stat().st_size != sidecar.bytes:  # mapping a torn file would end the whole process
             raise RuntimeError
         index = faiss.read_index(str(path), getattr(faiss, "IO_FLAG_MMAP_IFC", 0) if mapped else 0)
     except RuntimeError:  # all that FAISS raises
         raise StaleError(f"{path}: torn, or no index of FAISS", path) from None
     expected = {
-        "encoder_digest": expected_encoder_digest,
-        "ids_digest": expected_ids_digest,
-        "crossfit_digest": expected_crossfit_digest,
+        "encoder_digest": (expected_encoder_digest, sidecar.encoder_digest),
+        "ids_digest": (expected_ids_digest, sidecar.ids_digest),
+        "crossfit_digest": (expected_crossfit_digest, sidecar.crossfit_digest),
     }
-    stamped = {"crossfit_digest": ""} | sidecar
     faults = [
-        f"{side}: {key}: expected {wanted}, got {stamped[key]}: index and queries are of different encoders or rows"
-        for key, wanted in expected.items()
-        if wanted is not None and stamped[key] != wanted
+        f"{side}: {key}: expected {wanted}, got {stamped}: index and queries are of different encoders or rows"
+        for key, (wanted, stamped) in expected.items()
+        if wanted is not None and stamped != wanted
     ]
-    if index.d != max(sidecar["dimension"], 1):
-        faults.append(f"{path}: dimension: expected {sidecar['dimension']} as in {side.name}, got {index.d}")
-    if not index.ntotal == len(rows) == len(sidecar["ids"]):
+    if index.d != max(sidecar.dimension, 1):
+        faults.append(f"{path}: dimension: expected {sidecar.dimension} as in {side.name}, got {index.d}")
+    if not index.ntotal == len(rows) == len(sidecar.ids):
         faults.append(f"{path}: expected {len(rows)} keys as in {side.name}, got {index.ntotal}")
     elif ids is not None:
         inside = (rows >= 0) & (rows < len(ids))
-        wrong = np.flatnonzero(~inside | (ids[np.where(inside, rows, 0)] != np.array(sidecar["ids"], dtype=object)))
-        faults += [f"{side}: rows: row {rows[i]} is not {sidecar['ids'][i]!r} in the corpus" for i in wrong[:1]]
+        wrong = np.flatnonzero(~inside | (ids[np.where(inside, rows, 0)] != np.array(sidecar.ids, dtype=object)))
+        faults += [f"{side}: rows: row {rows[i]} is not {sidecar.ids[i]!r} in the corpus" for i in wrong[:1]]
     if faults:
         raise StaleError(faults, path)
-    return DatabaseIndex(index, rows, sidecar)
+    return StoredIndex(index, rows, sidecar)
 
 
 def choose_kind(settings: Index, count: int, dimension: int) -> str:

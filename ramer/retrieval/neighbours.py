@@ -5,23 +5,54 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float, Int
+from pydantic import Field
 
 from ramer.config import Retrieval
 from ramer.data.prepared import PreparedCorpus, Replicate
 from ramer.errors import RetrievalError, StaleError
-from ramer.files import atomic_directory, map_new_array, read_json, write_json
+from ramer.files import atomic_directory, map_new_array, write_json
 from ramer.modalities import MODALITIES
 from ramer.progress import track
+from ramer.records import Record
 from ramer.retrieval.diagnostics import average, diagnose
-from ramer.retrieval.indexes import DatabaseIndex, load_index
+from ramer.retrieval.indexes import StoredIndex, load_index
 from ramer.retrieval.search import available_gpus, exclusion_codes, make_fetch, search, search_gpu
 from ramer.retrieval.states import StatesTable
 
 BATCH = 4096  # query rows read, searched and written at a time
+
+
+NEIGHBOURS_FILE = "neighbours.json"
+
+
+class NeighboursRecord(Record):
+    """``neighbours.json``.
+
+    Attributes:
+        modality: in whose space was searched.
+        width: of the lists.
+        exclude, scope, queries: as in ``retrieval`` of the parameters.
+        encoder_digests, ids_digest, crossfit_digests: those of the states that were searched.
+        database_rows: of each replicate's database.
+        excluded_rows: of it that some training row must not find, at the most, by replicate.
+    """
+
+    later: ClassVar[frozenset[str]] = frozenset({"format", "crossfit_digests"})
+
+    modality: str
+    width: int
+    exclude: str
+    scope: str
+    queries: str
+    encoder_digests: dict[str, str]
+    ids_digest: str
+    crossfit_digests: dict[str, str] = Field(default_factory=dict)
+    database_rows: dict[str, int]
+    excluded_rows: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -36,7 +67,7 @@ class NeighbourTable:
     queries: np.ndarray
     rows: np.ndarray
     scores: np.ndarray
-    info: dict[str, Any]
+    info: NeighboursRecord
 
     @classmethod
     def open(cls, path: str | Path, states: StatesTable | None = None) -> NeighbourTable:
@@ -46,20 +77,19 @@ class NeighbourTable:
             StaleError: no lists there, or they belong to other states.
         """
         path = Path(path)
-        if not (path / "neighbours.json").exists():
+        if not (path / NEIGHBOURS_FILE).exists():
             raise StaleError(f"{path}: no neighbours here", path)
-        info = read_json(path / "neighbours.json")
+        info = NeighboursRecord.read(path / NEIGHBOURS_FILE)
         if states is not None:
-            wanted = {
-                "encoder_digests": states.encoder_digests,
-                "ids_digest": states.ids_digest,
-                "crossfit_digests": states.crossfit_digests,
+            stamped = {
+                "encoder_digests": info.encoder_digests == states.encoder_digests,
+                "ids_digest": info.ids_digest == states.ids_digest,
+                "crossfit_digests": info.crossfit_digests == states.crossfit_digests,
             }
-            stamped = {"crossfit_digests": {}} | info
             faults = [
-                f"{path}/neighbours.json: {key}: not those of {states.path}"
-                for key, value in wanted.items()
-                if stamped[key] != value
+                f"{path / NEIGHBOURS_FILE}: {key}: not those of {states.path}"
+                for key, same in stamped.items()
+                if not same
             ]
             if faults:
                 raise StaleError(faults, path)
@@ -72,11 +102,11 @@ class NeighbourTable:
 
     def database_rows(self, replicate: Replicate) -> int:
         """How many rows the replicate's database of this modality holds."""
-        return int(self.info["database_rows"][replicate.name])
+        return self.info.database_rows[replicate.name]
 
     def findable_rows(self, replicate: Replicate) -> int:
         """How many rows every training row may find at the least: the database's without those of its own speaker."""
-        return self.database_rows(replicate) - int(self.info["excluded_rows"][replicate.name])
+        return self.database_rows(replicate) - self.info.excluded_rows[replicate.name]
 
     def lists(
         self, replicate: Replicate, rows: Int[np.ndarray, " n"]
@@ -92,7 +122,7 @@ class NeighbourTable:
         if not known.all():
             raise RetrievalError(
                 f"{self.path}: row {rows[~known][0]} has no list: it was not a query; "
-                f"expected retrieval.queries: all instead of {self.info['queries']} in params.yaml"
+                f"expected retrieval.queries: all instead of {self.info.queries} in params.yaml"
             )
         return self.rows[replicate.index][place], self.scores[replicate.index][place]
 
@@ -100,7 +130,7 @@ class NeighbourTable:
 def write_neighbours(
     corpus: PreparedCorpus,
     table: StatesTable,
-    indexes: Sequence[DatabaseIndex],
+    indexes: Sequence[StoredIndex],
     settings: Retrieval,
     out: Path,
     *,
@@ -131,12 +161,12 @@ def write_neighbours(
         for r, database in zip(corpus.replicates, indexes, strict=True):
             lists = rows[r.index], scores[r.index]
             reports[r.name] = diagnose(corpus, r, table.modality, table.of(r), database, queries, *lists)
-        write_json(folder / "neighbours.json", _describe(asked))
+        _describe(asked).write(folder / NEIGHBOURS_FILE)
         described = {"modality": table.modality, "replicates": reports, "mean": average(reports)}
         write_json(folder / "diagnostics.json", described)
 
 
-def open_indexes(folder: Path, corpus: PreparedCorpus, table: StatesTable, scope: str) -> list[DatabaseIndex]:
+def open_indexes(folder: Path, corpus: PreparedCorpus, table: StatesTable, scope: str) -> list[StoredIndex]:
     """A modality's indexes, one per replicate, all of which fit states and corpus.
 
     Raises:
@@ -152,7 +182,7 @@ def open_indexes(folder: Path, corpus: PreparedCorpus, table: StatesTable, scope
         )
         for r in corpus.replicates
     ]
-    other = {i.sidecar["scope"] for i in indexes} - {scope}
+    other = {i.about.scope for i in indexes} - {scope}
     if other:
         got = ", ".join(sorted(other))
         raise StaleError(f"{folder}: scope: expected {scope} as in params.yaml, got {got}", folder)
@@ -165,28 +195,28 @@ class _Asked:
 
     corpus: PreparedCorpus
     table: StatesTable
-    indexes: Sequence[DatabaseIndex]
+    indexes: Sequence[StoredIndex]
     settings: Retrieval
     queries: np.ndarray
     rerank: bool
     device: str
 
 
-def _describe(asked: _Asked) -> dict[str, Any]:
+def _describe(asked: _Asked) -> NeighboursRecord:
     corpus, table, settings = asked.corpus, asked.table, asked.settings
     indexes = asked.indexes
-    info = {
-        "modality": table.modality,
-        "width": settings.width,
-        "exclude": settings.exclude,
-        "scope": settings.scope,
-        "queries": settings.queries,
-        "encoder_digests": table.encoder_digests,
-        "ids_digest": corpus.ids_digest,
-        "database_rows": {r.name: len(indexes[r.index].rows) for r in corpus.replicates},
-        "excluded_rows": {r.name: _most_excluded(asked, r) for r in corpus.replicates},
-    }
-    return info | ({"crossfit_digests": table.crossfit_digests} if table.crossfit_digests else {})
+    return NeighboursRecord(
+        modality=table.modality,
+        width=settings.width,
+        exclude=settings.exclude,
+        scope=settings.scope,
+        queries=settings.queries,
+        encoder_digests=table.encoder_digests,
+        ids_digest=corpus.ids_digest,
+        crossfit_digests=table.crossfit_digests,
+        database_rows={r.name: len(indexes[r.index].rows) for r in corpus.replicates},
+        excluded_rows={r.name: _most_excluded(asked, r) for r in corpus.replicates},
+    )
 
 
 def _most_excluded(asked: _Asked, replicate: Replicate) -> int:

@@ -92,8 +92,8 @@ def search(
     Raises:
         RetrievalError: a query is zero or not finite, or of another size than the keys.
     """
-    if len(queries) and queries.shape[1] != index.sidecar["dimension"]:
-        raise RetrievalError(f"query: expected {index.sidecar['dimension']} numbers, got {queries.shape[1]}")
+    if len(queries) and queries.shape[1] != index.about.dimension:
+        raise RetrievalError(f"query: expected {index.about.dimension} numbers, got {queries.shape[1]}")
     hits = Hits(np.full((len(queries), width), -1, np.int32), np.full((len(queries), width), np.nan, np.float32))
     total = len(index.rows)
     if not total or not len(queries):
@@ -172,7 +172,7 @@ def make_fetch(index: DatabaseIndex, gpu: int | None = None) -> Fetch:
     Args:
         gpu: number of the FAISS GPU that searches, which gets a copy of the keys; None for the CPU.
     """
-    inner, settings = index.faiss_index, index.sidecar["settings"]
+    inner, settings = index.faiss_index, index.about.settings
     parameters: Any = faiss  # the stubs lack these classes' arguments
     if gpu is not None and index.exact:
         # FAISS bounds the width on a GPU; what needs more is searched on the CPU.

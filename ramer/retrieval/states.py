@@ -5,16 +5,42 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float
+from pydantic import Field
 
 from ramer.data.prepared import PreparedCorpus, Replicate
 from ramer.errors import RetrievalError, StaleError
-from ramer.files import read_json
+from ramer.records import Record
 
 MOST_NAMED = 3  # refused rows named in one message
+
+
+STATES_FILE = "states.json"
+
+
+class StatesRecord(Record):
+    """``states.json``.
+
+    Attributes:
+        modality: whose states.
+        absent: whether the corpus lacks it.
+        hidden_dim: length of a state.
+        ids_digest: of the corpus' ids in row order.
+        encoder_digests: of the encoder that made the states, by replicate.
+        crossfit_digests: of the encoders that made training rows' states; empty without ``dump.crossfit``.
+    """
+
+    later: ClassVar[frozenset[str]] = frozenset({"format", "crossfit_digests"})
+
+    modality: str
+    absent: bool
+    hidden_dim: int
+    ids_digest: str
+    encoder_digests: dict[str, str]
+    crossfit_digests: dict[str, str] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -43,18 +69,18 @@ class StatesTable:
             StaleError: no states there, or they belong to other rows than the corpus'.
         """
         path = Path(path)
-        if not (path / "states.json").exists():
+        if not (path / STATES_FILE).exists():
             raise StaleError(f"{path}: no states here", path)
-        info = read_json(path / "states.json")
+        said = StatesRecord.read(path / STATES_FILE)
         table = cls(
             path=path,
-            modality=info["modality"],
+            modality=said.modality,
             states=np.load(path / "states.npy", mmap_mode="r"),
             posteriors=np.load(path / "posteriors.npy", mmap_mode="r"),
-            ids_digest=info["ids_digest"],
-            encoder_digests=dict(info["encoder_digests"]),
-            absent=bool(info.get("absent", False)),
-            crossfit_digests=dict(info.get("crossfit_digests", {})),
+            ids_digest=said.ids_digest,
+            encoder_digests=said.encoder_digests,
+            absent=said.absent,
+            crossfit_digests=said.crossfit_digests,
         )
         if prepared is not None:
             table.check(prepared)

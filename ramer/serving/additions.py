@@ -21,7 +21,7 @@ from ramer.errors import ModelError, RamerError
 from ramer.files import digest_strings
 from ramer.modalities import MODALITIES
 from ramer.retrieval.append import append_keys
-from ramer.retrieval.indexes import DatabaseIndex, load_index, save_index
+from ramer.retrieval.indexes import StoredIndex, load_index, save_index
 from ramer.serving.database import DatabaseTable, append_database, read_database
 from ramer.serving.description import Addition, Folders, RetrievalSettings
 from ramer.serving.exported_model import ExportedModel, database_in, index_in
@@ -145,13 +145,13 @@ def _append_indexes(model: ExportedModel, grown: DatabaseTable, first: int, out:
 
 
 def _append(
-    index: DatabaseIndex, grown: DatabaseTable, states: np.ndarray, added: np.ndarray, settings: RetrievalSettings
-) -> DatabaseIndex:
+    index: StoredIndex, grown: DatabaseTable, states: np.ndarray, added: np.ndarray, settings: RetrievalSettings
+) -> StoredIndex:
     # By their places in the table, as its states are; on disk an index names rows by their numbers.
-    placed = DatabaseIndex(index.faiss_index, np.searchsorted(grown.rows, index.rows), index.sidecar)
+    placed = StoredIndex(index.faiss_index, np.searchsorted(grown.rows, index.rows), index.about)
     digest = digest_strings(grown.ids)
     made = append_keys(
         placed, states, added, grown.ids[added], ids_digest=digest, seed=settings.seed, rerank=settings.rerank
     )
     rows = grown.rows[made.rows]
-    return DatabaseIndex(made.faiss_index, rows, made.sidecar | {"rows": rows})
+    return StoredIndex(made.faiss_index, rows, made.about.model_copy(update={"rows": tuple(rows.tolist())}))

@@ -11,7 +11,7 @@ import numpy as np
 
 from ramer.data.prepared import Scaler, StandardisedRows
 from ramer.errors import ModelError, RamerError
-from ramer.files import digest_file, read_json
+from ramer.files import digest_file
 from ramer.inputs import LIVE, SHUFFLED
 from ramer.methods import Method, load_method
 from ramer.modalities import MODALITIES
@@ -28,6 +28,7 @@ from ramer.serving.replicate_model import ReplicateModel, SearchSettings
 from ramer.serving.torn import check_finite, refuse_torn
 from ramer.training.batches import Arrays
 from ramer.training.checkpoints import load_encoder
+from ramer.training.method_record import METHOD_FILE, TrainedMethod
 
 
 @dataclass(frozen=True)
@@ -215,10 +216,10 @@ def _load_encoders(files: ModelFiles, name: str) -> dict[str, tuple[UnimodalEnco
 def _load_replicate(files: ModelFiles, position: int, table: DatabaseTable | None) -> ReplicateModel:
     name, description = files.replicates[position], files.description
     head = files.heads / f"{name}.safetensors"
-    with refuse_torn(files.heads / "method.json"):
-        trained = dict(read_json(files.heads / "method.json")["replicates"])
-    if not head.is_file() or name not in trained or digest_file(head) != trained[name]["digest"]:
-        raise ModelError(f"{head}: not the checkpoint that method.json describes; train again")
+    with refuse_torn(files.heads / METHOD_FILE):
+        trained = TrainedMethod.read(files.heads / METHOD_FILE)
+    if not head.is_file() or digest_file(head) != trained.digest(name):
+        raise ModelError(f"{head}: not the checkpoint that {METHOD_FILE} describes; train again")
     method = load_method(head)
     expected = (description.dims, description.label_names)
     if (method.shape.feature_dims, method.shape.label_names) != expected:
@@ -267,6 +268,6 @@ def _load_index(files: ModelFiles, modality: str, name: str, table: DatabaseTabl
     index = load_index(path, expected_encoder_digest=digest)
     places = np.searchsorted(table.rows, index.rows)
     known = np.append(table.rows, -1)[places] == index.rows
-    if not known.all() or (table.ids[places] != np.array(index.sidecar["ids"], dtype=object)).any():
+    if not known.all() or (table.ids[places] != np.array(index.about.ids, dtype=object)).any():
         raise ModelError(f"{path}: names rows that the database does not hold; build the index again")
-    return DatabaseIndex(index.faiss_index, places, index.sidecar)
+    return DatabaseIndex(index.faiss_index, places, index.about)

@@ -22,6 +22,7 @@ from ramer.serving.database import DatabaseTable, read_array
 from ramer.serving.description import ModelDescription, RetrievalSettings, TrainedOn
 from ramer.serving.model import ModelFiles
 from ramer.serving.torn import refuse_torn
+from ramer.training.method_record import METHOD_FILE, TrainedMethod
 
 log = logging.getLogger(__name__)
 
@@ -85,19 +86,18 @@ class ProjectModel(ModelFiles):
         return files
 
     def _describe(self, name: str) -> ModelDescription:
-        with refuse_torn(self.heads / "method.json"):
-            trained = read_json(self.heads / "method.json")
-            kind, deployable = trained["type"], trained["deployable"]
-            # From the file: the method's class would load torch, which registering never needs.
-            inputs = tuple(trained["inputs"])
-        if not deployable and SHUFFLED not in inputs:
+        # From the file: the method's class would load torch, which registering never needs.
+        with refuse_torn(self.heads / METHOD_FILE):
+            trained = TrainedMethod.read(self.heads / METHOD_FILE)
+        inputs = trained.inputs
+        if not trained.deployable and SHUFFLED not in inputs:
             raise ModelError(f"{self.heads}: method {name!r} is not deployable: it uses what is missing at prediction")
         corpus, retrieval, index = self.corpus, self.config.retrieval, self.config.index
         merbench = self.config.corpus.kind == "merbench"
         folders = self.config.corpus.merbench.features.model_dump() if merbench else {}
         return ModelDescription(
             method=name,
-            type=kind,
+            type=trained.type,
             retrieves=NEIGHBOURS in inputs,
             inputs=inputs,
             label_names=corpus.label_names,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ramer.errors import ModelError
+from ramer.errors import ModelError, StaleError
 
 
 @contextlib.contextmanager
@@ -16,7 +16,7 @@ def refuse_torn(path: Path) -> Iterator[None]:
     """Whatever reading a damaged part of a model raises, as one line."""
     try:
         yield
-    except (OSError, ValueError, KeyError, TypeError, EOFError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, RecursionError, StaleError) as error:
         raise ModelError(f"{path}: torn, or no part of a model ({type(error).__name__}); make it again") from None
 
 

@@ -17,6 +17,7 @@ from ramer.errors import StaleError
 from ramer.files import digest_file, read_json
 from ramer.modalities import AVERAGE, FULL_CONDITION, MODALITIES
 from ramer.project import Project
+from ramer.training.method_record import METHOD_FILE, ScoredMethod
 
 _RESULTS = ("predictions.parquet", "metrics.json", "confusion.json", "retrieval.json", "method.json")
 _HEADLINES = (f"{AVERAGE}/weighted_f1", f"{FULL_CONDITION}/weighted_f1")
@@ -164,27 +165,27 @@ def _visible_files(folder: Path) -> Iterator[Path]:
 
 def _read_method(project: Project, method: str, files: Mapping[str, Path]) -> tuple[Part, dict[str, str]]:
     root, trained = project.root, project.method(method)
-    about = _mapping(files["method.json"], root)
-    described = trained / "method.json"
-    options = _mapping(described, root).get("options") or {} if described.is_file() else {}
-    if not isinstance(options, Mapping):
-        raise ResultsError(f"{described.relative_to(root)}: options: expected a mapping", described)
+    about = _described(files[METHOD_FILE], root)
     numbers = _numbers(_mapping(files["metrics.json"], root), files["metrics.json"], root)
     metrics = {_charted(key): value for key, value in numbers.items()}
-    selected = about.get("validation_selection")
-    if isinstance(selected, int | float):
-        metrics["validation/selection"] = float(selected)
+    metrics["validation/selection"] = about.validation_selection
     _mapping(files["confusion.json"], root)
-    kind = str(about.get("type", "unknown"))
-    tags = {"method": method, "type": kind}
-    tags |= {key: json.dumps(bool(about.get(key, False))) for key in ("deployable", "retrieval")}
+    tags = {"method": method, "type": about.type}
+    tags |= {"deployable": json.dumps(about.deployable), "retrieval": json.dumps(about.retrieval)}
     part = Part(
-        params={"method": method, "type": kind, **flatten(options)},
+        params={"method": method, "type": about.type, **flatten(about.options)},
         metrics=metrics,
         history=_mean_history(trained, "training", root),
         artifacts=dict(files),
     )
     return part, tags
+
+
+def _described(path: Path, root: Path) -> ScoredMethod:
+    try:
+        return ScoredMethod.read(path)
+    except StaleError as error:
+        raise ResultsError([fault.replace(f"{root}/", "", 1) for fault in error.faults], path) from None
 
 
 def _charted(key: str) -> str:

@@ -10,46 +10,102 @@ import numpy as np
 import torch
 from torch.overrides import TorchFunctionMode
 
-from ramer.config import Encoder
+from ramer.config import Encoder, Section
 from ramer.data.prepared import Scaler
 from ramer.errors import StaleError
 from ramer.files import read_tensors, write_tensors
 from ramer.nn.encoder import UnimodalEncoder
+from ramer.records import Record
 
-_ARCHITECTURE = (
-    "hidden_dim",
-    "model_dim",
-    "layers",
-    "heads",
-    "ff_dim",
-    "dropout",
-    "input_dropout",
-    "classifier_dims",
-)
+ENCODER_FILE = "encoder.json"
 
 
-def describe_encoder(modality: str, input_dim: int, options: Encoder, label_names: Sequence[str]) -> dict[str, Any]:
-    """What must be known to rebuild an encoder: the metadata of its checkpoint, also part of ``encoder.json``."""
-    architecture = {name: getattr(options, name) for name in _ARCHITECTURE}
-    return {"modality": modality, "input_dim": input_dim, "label_names": list(label_names), **architecture}
+class EncoderDescription(Section):
+    """What must be known to rebuild an encoder: the metadata of its checkpoint, also part of ``encoder.json``.
+
+    Attributes:
+        modality: that it encodes.
+        input_dim: length of a raw vector.
+        label_names: classes of its own classifier.
+        hidden_dim, model_dim, layers, heads, ff_dim, dropout, input_dropout, classifier_dims: as in
+            ``ramer.nn.encoder.UnimodalEncoder``.
+    """
+
+    modality: str
+    input_dim: int
+    label_names: tuple[str, ...]
+    hidden_dim: int
+    model_dim: int | None
+    layers: int
+    heads: int
+    ff_dim: int
+    dropout: float
+    input_dropout: float
+    classifier_dims: tuple[int, ...]
+
+    @classmethod
+    def of(cls, modality: str, input_dim: int, options: Encoder, label_names: Sequence[str]) -> EncoderDescription:
+        """The description of an encoder with these options."""
+        own = {name: getattr(options, name) for name in cls.model_fields.keys() & Encoder.model_fields.keys()}
+        return cls(modality=modality, input_dim=input_dim, label_names=tuple(label_names), **own)
 
 
-def build_encoder(description: Mapping[str, Any]) -> UnimodalEncoder:
-    """A freshly initialised encoder from ``describe_encoder``'s mapping.
+class EncoderReplicate(Section):
+    """One replicate's encoder.
+
+    Attributes:
+        epoch: that was kept.
+        val_weighted_f1: on validation rows, there.
+        digest: of the checkpoint.
+    """
+
+    epoch: int
+    val_weighted_f1: float
+    digest: str
+
+
+class EncoderRecord(Record, EncoderDescription):
+    """``encoder.json``: a modality's encoders of all replicates.
+
+    Attributes:
+        absent: whether the corpus lacks the modality; there are no encoders then.
+        replicates: by name.
+        parameters: of one encoder, how many numbers it learns.
+    """
+
+    absent: bool
+    replicates: dict[str, EncoderReplicate]
+    parameters: int
+
+
+def build_encoder(description: EncoderDescription) -> UnimodalEncoder:
+    """A freshly initialised encoder.
 
     Raises:
         ConfigError: heads do not divide the width.
     """
-    architecture = {name: description[name] for name in _ARCHITECTURE}
-    return UnimodalEncoder(description["input_dim"], len(description["label_names"]), **architecture)
+    return UnimodalEncoder(
+        description.input_dim,
+        len(description.label_names),
+        hidden_dim=description.hidden_dim,
+        model_dim=description.model_dim,
+        layers=description.layers,
+        heads=description.heads,
+        ff_dim=description.ff_dim,
+        dropout=description.dropout,
+        classifier_dims=description.classifier_dims,
+        input_dropout=description.input_dropout,
+    )
 
 
 def save_encoder(
-    path: str | Path, weights: Mapping[str, torch.Tensor], scaler: Scaler, description: Mapping[str, Any]
+    path: str | Path, weights: Mapping[str, torch.Tensor], scaler: Scaler, description: EncoderDescription
 ) -> None:
     """Write an encoder's state dict with its scaler; the same weights give the same bytes."""
     tensors = {name: tensor.detach().cpu().numpy() for name, tensor in weights.items()}
-    write_tensors(path, tensors | {"scaler.mean": scaler.mean, "scaler.std": scaler.std}, description)
+    write_tensors(
+        path, tensors | {"scaler.mean": scaler.mean, "scaler.std": scaler.std}, description.model_dump(mode="json")
+    )
 
 
 def load_encoder(path: str | Path) -> tuple[UnimodalEncoder, Scaler]:
@@ -62,17 +118,18 @@ def load_encoder(path: str | Path) -> tuple[UnimodalEncoder, Scaler]:
     return encoder, scaler
 
 
-def load_described_encoder(path: str | Path) -> tuple[UnimodalEncoder, Scaler, dict[str, Any]]:
+def load_described_encoder(path: str | Path) -> tuple[UnimodalEncoder, Scaler, EncoderDescription]:
     """As ``load_encoder``, with the description that the checkpoint carries."""
     path = Path(path)
     if not path.is_file():
         raise StaleError(f"{path}: no such encoder", path)
     try:
-        tensors, description = read_tensors(path)
+        tensors, metadata = read_tensors(path)
     except Exception as error:  # safetensors raises its own, OSError or a JSON error, by the kind of damage
         raise StaleError(f"{path}: not a readable safetensors file: {_one_line(error)}", path) from None
     try:
         scaler = Scaler(_pop_vector(tensors, "scaler.mean"), _pop_vector(tensors, "scaler.std"))
+        description = EncoderDescription.model_validate(metadata, strict=False)
         with _Unfilled():
             encoder = build_encoder(description)
         encoder.load_state_dict({n: torch.from_numpy(a) for n, a in tensors.items()}, assign=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,10 +13,17 @@ from ramer.config import Dump, Encoder
 from ramer.data.prepared import PreparedCorpus, Replicate, Scaler
 from ramer.digests import sealed_directory
 from ramer.errors import ModelError, StaleError
-from ramer.files import digest_file, map_new_array, read_json, write_json
+from ramer.files import digest_file, map_new_array
 from ramer.nn.encoder import UnimodalEncoder
 from ramer.progress import track
-from ramer.training.checkpoints import build_encoder, describe_encoder, load_described_encoder
+from ramer.retrieval.states import STATES_FILE, StatesRecord
+from ramer.training.checkpoints import (
+    ENCODER_FILE,
+    EncoderDescription,
+    EncoderRecord,
+    build_encoder,
+    load_described_encoder,
+)
 from ramer.training.crossfit import CrossFitted, crossfit
 from ramer.training.reuse import Earlier
 
@@ -66,21 +72,21 @@ def encode_corpus(
         StaleError: an encoder is missing or damaged.
         ModelError: an encoder belongs to another corpus.
     """
-    summary = _read_summary(encoders / "encoder.json", corpus, modality)
+    summary = _read_summary(encoders / ENCODER_FILE, corpus, modality)
     recipe = " ".join(str(part) for part in (torch.__version__, device, threads, settings.batch_size))
     earlier = None if reuse is None else Earlier(reuse.folder, f"{reuse.code} {recipe}")
     digests: dict[str, str] = {}
     crossfitted: dict[str, str] = {}
     with sealed_directory(out) as directory:
-        states = _create(directory / "states.npy", corpus, summary["hidden_dim"])
+        states = _create(directory / "states.npy", corpus, summary.hidden_dim)
         posteriors = _create(directory / "posteriors.npy", corpus, corpus.classes)
         for replicate in corpus.replicates:
             written = states[replicate.index], posteriors[replicate.index]
-            if summary["absent"]:
+            if summary.absent:
                 written[0][:] = written[1][:] = np.nan
                 continue
             path = encoders / f"{replicate.name}.safetensors"
-            encoder, scaler = _load_for(path, corpus, modality, summary["hidden_dim"])
+            encoder, scaler = _load_for(path, corpus, modality, summary.hidden_dim)
             digests[replicate.name] = digest_file(path)
             encoder.to(device)
             encode_block = _Blocks(encoder, scaler, corpus.features[modality], digests[replicate.name], earlier)
@@ -93,11 +99,14 @@ def encode_corpus(
                 crossfitted[replicate.name] = found.digest
         states.flush()
         posteriors.flush()
-        description = {"modality": modality, "absent": summary["absent"], "hidden_dim": summary["hidden_dim"]}
-        digest = {"ids_digest": corpus.ids_digest, "encoder_digests": digests}
-        if crossfitted:
-            digest["crossfit_digests"] = crossfitted
-        write_json(directory / "states.json", description | digest)
+        StatesRecord(
+            modality=modality,
+            absent=summary.absent,
+            hidden_dim=summary.hidden_dim,
+            ids_digest=corpus.ids_digest,
+            encoder_digests=digests,
+            crossfit_digests=crossfitted,
+        ).write(directory / STATES_FILE)
     # A block whose training rows were cross-fitted is not what is kept of it: it fails its digest, and is encoded anew.
     if earlier is not None:
         earlier.keep(out, {digests[r.name]: r.index for r in corpus.replicates if r.name in digests})
@@ -131,7 +140,7 @@ def _crossfit(
     encoder: UnimodalEncoder,
     scaler: Scaler,
 ) -> CrossFitted:
-    description = describe_encoder(modality, corpus.dims[modality], options, corpus.label_names)
+    description = EncoderDescription.of(modality, corpus.dims[modality], options, corpus.label_names)
 
     def encode_rows(own: UnimodalEncoder, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         size = settings.batch_size
@@ -179,26 +188,24 @@ def _create(path: Path, corpus: PreparedCorpus, width: int) -> np.memmap:
     return map_new_array(path, np.float32, shape)
 
 
-def _read_summary(path: Path, corpus: PreparedCorpus, modality: str) -> dict[str, Any]:
-    if not path.is_file():
-        raise StaleError(f"{path}: no such file", path)
-    summary: dict[str, Any] = read_json(path)
-    if summary["modality"] != modality:
-        raise ModelError(f"{path}: modality: expected {modality}, got {summary['modality']}")
-    if summary["absent"] != (corpus.dims[modality] == 0):
-        raise StaleError(f"{path}: absent: {summary['absent']} does not fit {corpus.path}", path)
+def _read_summary(path: Path, corpus: PreparedCorpus, modality: str) -> EncoderRecord:
+    summary = EncoderRecord.read(path)
+    if summary.modality != modality:
+        raise ModelError(f"{path}: modality: expected {modality}, got {summary.modality}")
+    if summary.absent != (corpus.dims[modality] == 0):
+        raise StaleError(f"{path}: absent: {summary.absent} does not fit {corpus.path}", path)
     return summary
 
 
 def _load_for(path: Path, corpus: PreparedCorpus, modality: str, hidden_dim: int) -> tuple[UnimodalEncoder, Scaler]:
     encoder, scaler, description = load_described_encoder(path)
     expected = {
-        "modality": modality,
-        "input_dim": corpus.dims[modality],
-        "label_names": list(corpus.label_names),
-        "hidden_dim": hidden_dim,
+        "modality": (modality, description.modality),
+        "input_dim": (corpus.dims[modality], description.input_dim),
+        "label_names": (corpus.label_names, description.label_names),
+        "hidden_dim": (hidden_dim, description.hidden_dim),
     }
-    for key, value in expected.items():
-        if description[key] != value:
-            raise ModelError(f"{path}: {key}: expected {value}, got {description[key]}")
+    for key, (wanted, got) in expected.items():
+        if wanted != got:
+            raise ModelError(f"{path}: {key}: expected {wanted}, got {got}")
     return encoder, scaler

@@ -17,14 +17,21 @@ from ramer.data.prepared import PreparedCorpus, Replicate
 from ramer.digests import sealed_directory
 from ramer.errors import ConfigError, CorpusError
 from ramer.evaluation.metrics import weighted_f1
-from ramer.files import digest_file, write_json
+from ramer.files import digest_file
 from ramer.modalities import MODALITIES
 from ramer.nn.encoder import UnimodalEncoder
 from ramer.nn.linear import reuse_gradients
 from ramer.progress import track
 from ramer.seeding import generator, seed_torch
 from ramer.training.adamw import AdamW
-from ramer.training.checkpoints import build_encoder, describe_encoder, save_encoder
+from ramer.training.checkpoints import (
+    ENCODER_FILE,
+    EncoderDescription,
+    EncoderRecord,
+    EncoderReplicate,
+    build_encoder,
+    save_encoder,
+)
 from ramer.training.early_stopping import EarlyStopping
 from ramer.training.parallel import map_replicates
 
@@ -104,7 +111,7 @@ def pretrain_encoders(
         ConfigError: heads do not divide the encoder's width.
         CorpusError: a replicate has no training or validation row that holds the modality.
     """
-    description = describe_encoder(modality, corpus.dims[modality], options, corpus.label_names)
+    description = EncoderDescription.of(modality, corpus.dims[modality], options, corpus.label_names)
     absent = corpus.dims[modality] == 0
     with sealed_directory(out) as directory:
 
@@ -113,17 +120,16 @@ def pretrain_encoders(
 
         replicates = () if absent else corpus.replicates
         done = map_replicates(fit, replicates, f"pretrain {modality}", threads=threads, device=device)
-        summary: dict[str, Any] = description | {"absent": absent, "replicates": {}, "parameters": 0}
+        kept: dict[str, EncoderReplicate] = {}
         history: list[dict[str, Any]] = []
         for replicate, trained in zip(replicates, done, strict=True):
             history += [{"replicate": replicate.name, **epoch} for epoch in trained.history]
-            summary["parameters"] = trained.parameters
-            summary["replicates"][replicate.name] = {
-                "epoch": trained.best.best_epoch,
-                "val_weighted_f1": trained.best.best_score,
-                "digest": trained.digest,
-            }
-        write_json(directory / "encoder.json", summary)
+            kept[replicate.name] = EncoderReplicate(
+                epoch=trained.best.best_epoch, val_weighted_f1=trained.best.best_score, digest=trained.digest
+            )
+        parameters = max((trained.parameters for trained in done), default=0)
+        summary = EncoderRecord(**dict(description), absent=absent, replicates=kept, parameters=parameters)
+        summary.write(directory / ENCODER_FILE)
         table = pd.DataFrame(history, columns=HISTORY_COLUMNS)
         table.to_csv(directory / "history.csv", index=False, float_format="%.9g", lineterminator="\n")
 
@@ -140,12 +146,12 @@ class _Trained(NamedTuple):
 def _pretrain_one(
     corpus: PreparedCorpus,
     replicate: Replicate,
-    description: dict[str, Any],
+    description: EncoderDescription,
     options: Encoder,
     device: str,
     directory: Path,
 ) -> _Trained:
-    modality = str(description["modality"])
+    modality = description.modality
     path = directory / f"{replicate.name}.safetensors"
     seed_torch(replicate.seed, "pretrain", "torch", modality, replicate.fold)
     encoder = _build(modality, description).to(device)
@@ -157,7 +163,7 @@ def _pretrain_one(
     return _Trained(best, history, sum(p.numel() for p in encoder.parameters()), digest_file(path))
 
 
-def _build(modality: str, description: dict[str, Any]) -> UnimodalEncoder:
+def _build(modality: str, description: EncoderDescription) -> UnimodalEncoder:
     try:
         return build_encoder(description)
     except ConfigError as error:

@@ -99,7 +99,7 @@ class ReplicateData:
             )
             for m in present
         }
-        other = {i.sidecar["scope"] for i in indexes.values()} - {self._scope()}
+        other = {i.about.scope for i in indexes.values()} - {self._scope()}
         if other:
             found = " and ".join(sorted(other))
             where = project.all_indexes
@@ -123,21 +123,26 @@ class ReplicateData:
         return self._project
 
     def _codes(self) -> np.ndarray:
-        return exclusion_codes(self.corpus.groups, self._retrieved_by("exclude", "speaker"))
+        return exclusion_codes(
+            self.corpus.groups, self._one("exclude", [table.info.exclude for table in self._tables], "speaker")
+        )
 
     def _scope(self) -> str:
-        return self._retrieved_by("scope", "all")
+        return self._one("scope", [table.info.scope for table in self._tables], "all")
 
-    def _retrieved_by(self, key: str, default: str) -> str:
-        """A setting of all modalities' lists; the default for a method that reads none.
+    @property
+    def _tables(self) -> list[NeighbourTable]:
+        return list((self._neighbours or {}).values())
+
+    def _one(self, key: str, settings: list[str], default: str) -> str:
+        """A setting that all modalities' lists share; the default for a method that reads none.
 
         Raises:
             StaleError: they were retrieved by different ones.
         """
-        tables = list((self._neighbours or {}).values())
-        found = sorted({str(table.info[key]) for table in tables}) or [default]
+        found = sorted(set(settings)) or [default]
         if len(found) > 1:
-            where = tables[0].path.parent
+            where = self._tables[0].path.parent
             raise StaleError(f"{where}: lists of {key} {' and '.join(found)}, expected one", where)
         return found[0]
 

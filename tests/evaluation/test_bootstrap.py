@@ -22,6 +22,7 @@ from ramer.evaluation.bootstrap import (
 )
 from ramer.evaluation.scenarios import scenarios
 from ramer.modalities import CONDITIONS, MISSING_CONDITIONS
+from ramer.training.method_record import ScoredMethod
 from tests.support.predicted import NAMES, table_of
 
 
@@ -213,8 +214,10 @@ def test_methods_scored_on_different_rows_are_refused() -> None:
 
 
 def test_reference_is_the_best_deployable_method_without_retrieval() -> None:
-    def entry(score: float, *, deployable: bool = True, retrieval: bool = False) -> dict:
-        return {"validation_selection": score, "deployable": deployable, "retrieval": retrieval}
+    def entry(score: float, *, deployable: bool = True, retrieval: bool = False) -> ScoredMethod:
+        return ScoredMethod(
+            name="", type="", options={}, deployable=deployable, retrieval=retrieval, validation_selection=score
+        )
 
     methods = {
         "oracle": entry(0.9, deployable=False),

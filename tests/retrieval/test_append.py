@@ -13,7 +13,7 @@ from ramer.config import Index
 from ramer.errors import RetrievalError
 from ramer.files import digest_file, digest_strings, read_json, read_table, write_table
 from ramer.retrieval.append import append_keys
-from ramer.retrieval.indexes import KINDS, DatabaseIndex, add_keys, load_index, save_index
+from ramer.retrieval.indexes import KINDS, Sidecar, StoredIndex, add_keys, load_index, save_index
 from ramer.retrieval.states import l2_normalise
 from tests.support.tiny_states import Tiny, build, write_tiny
 
@@ -42,7 +42,7 @@ def new_rows(large: Tiny) -> np.ndarray:
     return OLD + np.flatnonzero(large.open_corpus().available[OLD:, 0])
 
 
-def grow(small: Tiny, large: Tiny, kind: str) -> DatabaseIndex:
+def grow(small: Tiny, large: Tiny, kind: str) -> StoredIndex:
     corpus, rows = large.open_corpus(), new_rows(large)
     index = load_index(built(small, kind), mapped=False)
     states = large.read_states("audio")[0]
@@ -89,7 +89,9 @@ def test_new_rows_are_found(grown: tuple[Tiny, Tiny], kind: str) -> None:
 
 def test_the_first_rows_of_a_modality_make_its_index() -> None:
     index, _ = KINDS["flat"](Index(), 0, 1)
-    empty = DatabaseIndex(index, np.zeros(0, np.int64), {"kind": "flat", "ids": [], "rows": [], "dimension": 0})
+    described = {"modality": "audio", "scope": "all", "encoder_digest": "e", "ids_digest": "i", "recall_at_5": None}
+    sidecar = Sidecar.model_validate(described | {"kind": "flat", "ids": (), "rows": (), "count": 0, "dimension": 0})
+    empty = StoredIndex(index, np.zeros(0, np.int64), sidecar)
     states = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
     found = append_keys(empty, states, np.array([0, 2]), ["a", "b"], ids_digest="d")
     assert (found.faiss_index.ntotal, found.faiss_index.d) == (2, 4)
@@ -99,7 +101,7 @@ def test_rows_out_of_order_or_known_already_are_refused(grown: tuple[Tiny, Tiny]
     small, large = grown
     states, rows = large.read_states("audio")[0], new_rows(large)
     index = load_index(built(small), mapped=False)
-    last, known = int(index.rows[-1]), index.sidecar["ids"][0]
+    last, known = int(index.rows[-1]), index.about.ids[0]
     for wrong, names, said in (
         (rows[::-1], ["x"] * len(rows), "expected ascending numbers above"),
         (np.array([last]), ["x"], f"expected ascending numbers above {last}"),
@@ -114,4 +116,4 @@ def test_rows_out_of_order_or_known_already_are_refused(grown: tuple[Tiny, Tiny]
 def test_digest_of_ids_is_the_one_that_states_carry(grown: tuple[Tiny, Tiny]) -> None:
     small, large = grown
     index = grow(small, large, "flat")
-    assert index.sidecar["ids_digest"] == digest_strings(large.open_corpus().ids)
+    assert index.about.ids_digest == digest_strings(large.open_corpus().ids)

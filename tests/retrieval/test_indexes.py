@@ -27,7 +27,7 @@ def test_keys_are_unit_states_of_the_database_rows(tiny: Tiny) -> None:
         assert np.array_equal(keys, l2_normalise(states))
         train = corpus.rows_in(replicate, "train")
         assert np.array_equal(loaded.rows, train[corpus.available[train, 0]])
-        assert loaded.sidecar["ids"] == list(corpus.ids[loaded.rows])
+        assert list(loaded.about.ids) == list(corpus.ids[loaded.rows])
         assert loaded.exact
 
 
@@ -71,8 +71,8 @@ def test_recall_is_that_of_a_plain_count(tiny: Tiny, monkeypatch: pytest.MonkeyP
     for own, (found, wanted) in enumerate(zip(near.tolist(), exact.tolist(), strict=True)):
         others = [row for row in wanted if row != own][:5]
         hits.append(len(set(others) & set([row for row in found if row != own][:5])) / 5)
-    assert loaded.sidecar["recall_at_5"] == pytest.approx(np.mean(hits))
-    assert loaded.sidecar["recall_at_5"] < 1
+    assert loaded.about.recall_at_5 == pytest.approx(np.mean(hits))
+    assert float(np.mean(hits)) < 1
 
 
 def test_re_ranking_counts_what_is_among_the_candidates(tiny: Tiny) -> None:
@@ -131,7 +131,7 @@ def test_a_modality_that_the_corpus_lacks_has_an_empty_index(tiny: Tiny) -> None
     bare = write_tiny(tiny.root.parent / "bare", absent="text")
     build(bare, "text")
     loaded = load_index(bare.index("text", "fold0_seed0"), expected_encoder_digest="encoder0")
-    assert len(loaded.rows) == loaded.faiss_index.ntotal == loaded.sidecar["count"] == 0
+    assert len(loaded.rows) == loaded.faiss_index.ntotal == loaded.about.count == 0
 
 
 def test_a_scope_without_rows_is_refused(tiny: Tiny) -> None:

@@ -81,9 +81,7 @@ def test_keys_of_other_crossfitted_states_are_refused(tiny: Tiny) -> None:
     with pytest.raises(StaleError, match=r"neighbours\.json: crossfit_digests: not those of"):
         NeighbourTable.open(tiny.neighbours("audio"), StatesTable.open(tiny.states("audio")))
     run(tiny)  # built anew they fit
-    assert NeighbourTable.open(tiny.neighbours("audio"), StatesTable.open(tiny.states("audio"))).info[
-        "crossfit_digests"
-    ]
+    assert NeighbourTable.open(tiny.neighbours("audio"), StatesTable.open(tiny.states("audio"))).info.crossfit_digests
 
 
 def test_an_index_of_another_scope_is_refused(tiny: Tiny) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ramer.errors import RetrievalError, StaleError
-from ramer.files import digest_file, read_json, write_json
+from ramer.files import digest_file, read_json
 from ramer.modalities import MODALITIES
 from ramer.retrieval import neighbours as neighbours_module
 from ramer.retrieval.neighbours import NeighbourTable
@@ -178,7 +178,7 @@ def test_lists_of_another_encoder_are_refused(tiny: Tiny) -> None:
     table = run(tiny)
     states = StatesTable.open(tiny.states("audio"))
     assert NeighbourTable.open(table.path, states).width == 20
-    write_json(table.path / "neighbours.json", table.info | {"encoder_digests": {"fold0_seed0": "other"}})
+    table.info.model_copy(update={"encoder_digests": {"fold0_seed0": "other"}}).write(table.path / "neighbours.json")
     with pytest.raises(StaleError, match="encoder_digests: not those of"):
         NeighbourTable.open(table.path, states)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ramer.errors import RetrievalError
 from ramer.retrieval import search as search_module
-from ramer.retrieval.indexes import DatabaseIndex
+from ramer.retrieval.indexes import DatabaseIndex, IndexKind
 from ramer.retrieval.search import NEW_CLIP, Hits, exclusion_codes, search, search_gpu
 from ramer.retrieval.states import l2_normalise
 
@@ -19,7 +19,7 @@ from ramer.retrieval.states import l2_normalise
 def flat(states: np.ndarray, rows: np.ndarray) -> DatabaseIndex:
     index = faiss.IndexFlatIP(states.shape[1])
     index.add(l2_normalise(states[rows]))
-    return DatabaseIndex(index, rows, {"kind": "flat", "settings": {}, "dimension": states.shape[1]})
+    return DatabaseIndex(index, rows, IndexKind(kind="flat", dimension=states.shape[1]))
 
 
 def brute_force(
@@ -174,7 +174,7 @@ def test_an_approximate_index_is_asked_again_until_the_list_is_full(kind: str) -
     else:
         inner, chosen = faiss.IndexHNSWFlat(6, 16, faiss.METRIC_INNER_PRODUCT), {"ef": 16}
     inner.add(keys)
-    index = DatabaseIndex(inner, np.arange(900), {"kind": kind, "settings": chosen, "dimension": 6})
+    index = DatabaseIndex(inner, np.arange(900), IndexKind(kind=kind, dimension=6, settings=chosen))
     hits = search(index, states, states[:50], 10, codes=codes, query_codes=codes[:50])
     exact = brute_force(states, np.arange(900), states[:50], codes, codes[:50], 10)
     assert (hits.rows >= 400).all()
@@ -189,7 +189,7 @@ def test_reranking_replaces_the_scores_of_compressed_keys() -> None:
     inner = faiss.IndexIVFPQ(faiss.IndexFlatIP(8), 8, 2, 2, 4, faiss.METRIC_INNER_PRODUCT)
     inner.train(keys)
     inner.add(keys)
-    sidecar = {"kind": "ivf_pq", "settings": {"nlist": 2, "nprobe": 2}, "dimension": 8}
+    sidecar = IndexKind(kind="ivf_pq", dimension=8, settings={"nlist": 2, "nprobe": 2})
     index = DatabaseIndex(inner, np.arange(600), sidecar)
     exact = search(index, states, states[:40], 5)
     raw = search(index, states, states[:40], 5, rerank=False)

@@ -6,7 +6,7 @@ import faiss
 import numpy as np
 import pytest
 
-from ramer.retrieval.indexes import DatabaseIndex
+from ramer.retrieval.indexes import DatabaseIndex, IndexKind
 from ramer.retrieval.search import FEW, search
 from ramer.retrieval.stacked_indexes import StackedIndexes
 from ramer.retrieval.states import l2_normalise, row_norms
@@ -21,7 +21,7 @@ def build(states: list[np.ndarray], width: int = WIDTH) -> tuple[StackedIndexes,
         rows = np.arange(replicate % 2, len(table), 2)
         index = faiss.IndexFlatIP(table.shape[1])
         index.add(l2_normalise(table[rows]))
-        indexes.append(DatabaseIndex(index, rows, {"kind": "flat", "dimension": table.shape[1], "settings": {}}))
+        indexes.append(DatabaseIndex(index, rows, IndexKind(kind="flat", dimension=table.shape[1])))
     return StackedIndexes(indexes, states, [row_norms(s) for s in states], width, rerank=True), indexes
 
 

@@ -16,6 +16,7 @@ from ramer.files import digest_file, write_json, write_table, write_tensors
 from ramer.modalities import AVERAGE, CONDITIONS, MODALITIES
 from ramer.project import Project
 from ramer.seeding import generator
+from ramer.training.method_record import METHOD_FILE, TrainedMethod
 
 LABELS = ("happy", "sad")
 METHODS: dict[str, dict[str, Any]] = {
@@ -99,13 +100,6 @@ def _write_index(folder: Path, modality: str, replicates: list[str], rows: int) 
 
 
 def _write_method(project: Project, method: str, options: dict[str, Any], replicates: list[str], rows: int) -> None:
-    about = {
-        "name": method,
-        "type": options["type"],
-        "deployable": options["type"] != "oracle",
-        "retrieval": options["type"] == "ramer",
-        "validation_selection": 0.5,
-    }
     trained, results = project.method(method), project.method_results(method)
     trained.mkdir(parents=True)
     results.mkdir(parents=True)
@@ -113,9 +107,19 @@ def _write_method(project: Project, method: str, options: dict[str, Any], replic
         weights = generator(0, method, name).normal(size=(4, 4)).astype(np.float32)
         write_tensors(trained / f"{name}.safetensors", {"weight": weights}, {"method": method})
     chosen = {key: value for key, value in options.items() if key != "type"}
-    write_json(trained / "method.json", {**about, "options": {**chosen, "hidden": [256, 128]}, "replicates": {}})
+    about = TrainedMethod(
+        name=method,
+        type=options["type"],
+        options={**chosen, "hidden": [256, 128]},
+        inputs=(),
+        deployable=options["type"] != "oracle",
+        retrieval=options["type"] == "ramer",
+        validation_selection=0.5,
+        replicates={},
+    )
+    about.write(trained / METHOD_FILE)
     _history(replicates, "val_selection").to_csv(trained / "history.csv", index=False)
-    write_json(results / "method.json", about)
+    about.scored.write(results / METHOD_FILE)
     write_json(results / "metrics.json", _metrics(method))
     write_json(results / "retrieval.json", {})
     write_json(results / "confusion.json", {"labels": LABELS, **{name: [[3, 1], [0, 2]] for name in CONDITIONS}})

@@ -18,7 +18,7 @@ from ramer.training.workspace import Workspace
 
 
 def scoped(workspace: Workspace, scope: str) -> ReplicateData:
-    tables = {m: replace(t, info={**t.info, "scope": scope}) for m, t in workspace.neighbours.items()}
+    tables = {m: replace(t, info=t.info.model_copy(update={"scope": scope})) for m, t in workspace.neighbours.items()}
     return ReplicateData(workspace.corpus, workspace.corpus.replicates[0], workspace.states, tables)
 
 
@@ -45,7 +45,7 @@ def test_lists_by_different_rules_are_refused(workspace: Workspace, key: str) ->
     """The laxer of two exclusions would let a speaker through."""
     tables = dict(workspace.neighbours)
     other = {"scope": "pool", "exclude": "self"}[key]
-    tables["video"] = replace(tables["video"], info={**tables["video"].info, key: other})
+    tables["video"] = replace(tables["video"], info=tables["video"].info.model_copy(update={key: other}))
     data = ReplicateData(workspace.corpus, workspace.corpus.replicates[0], workspace.states, tables)
     with pytest.raises(StaleError, match=rf"lists of {key} .* and .*, expected one"):
         data.database_for(frozenset({NEIGHBOURS, SHUFFLED}))

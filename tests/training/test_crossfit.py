@@ -13,7 +13,7 @@ from ramer.data.prepared import PreparedCorpus
 from ramer.errors import ConfigError, CorpusError
 from ramer.files import read_json
 from ramer.seeding import generator
-from ramer.training.checkpoints import build_encoder, describe_encoder, load_encoder
+from ramer.training.checkpoints import EncoderDescription, build_encoder, load_encoder
 from ramer.training.crossfit import CrossFitted, align, crossfit, speaker_folds
 from ramer.training.encoding import encode
 from tests.support.sections import dump, pretrain
@@ -66,7 +66,7 @@ def test_alignment_does_not_follow_noise() -> None:
 def run(corpus: PreparedCorpus, config: Config, encoders: Path) -> CrossFitted:
     replicate, options = corpus.replicates[0], config.pretrain.audio
     main, scaler = load_encoder(encoders / f"{replicate.name}.safetensors")
-    description = describe_encoder("audio", corpus.dims["audio"], options, corpus.label_names)
+    description = EncoderDescription.of("audio", corpus.dims["audio"], options, corpus.label_names)
     return crossfit(
         corpus,
         "audio",
@@ -111,7 +111,7 @@ def test_only_training_rows_change(tmp_path: Path, trained: PreparedCorpus, make
             assert (plain[replicate.index][moved] != crossed[replicate.index][moved]).any(axis=1).all()
     info = read_json(tmp_path / "one" / "states.json")
     assert set(info["crossfit_digests"]) == {r.name for r in trained.replicates}
-    assert "crossfit_digests" not in read_json(tmp_path / "plain" / "states.json")
+    assert read_json(tmp_path / "plain" / "states.json")["crossfit_digests"] == {}
 
 
 def test_a_modality_that_the_corpus_lacks_needs_no_folds(

@@ -10,7 +10,7 @@ import pandas as pd
 from ramer.config import Runtime, Training
 from ramer.data.prepared import Replicate
 from ramer.digests import sealed_directory
-from ramer.files import digest_file, write_json
+from ramer.files import digest_file
 from ramer.inputs import NEIGHBOURS
 from ramer.methods import (
     Method,
@@ -23,6 +23,7 @@ from ramer.modalities import MODALITIES
 from ramer.seeding import choose_device, generator
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
 from ramer.training.loop import Fitted, History
+from ramer.training.method_record import METHOD_FILE, Checkpoint, TrainedMethod
 from ramer.training.parallel import map_replicates
 from ramer.training.replicate_data import ReplicateData
 from ramer.training.workspace import Workspace
@@ -65,17 +66,16 @@ def fit_method(
             return fitted, history.lines, digest_file(path)
 
         done = map_replicates(fit, replicates, f"train {name}", threads=runtime.threads, device=device)
-        lines, chosen = [], {}
+        lines: list[dict[str, object]] = []
+        chosen: dict[str, Checkpoint] = {}
         for replicate, (fitted, history, digest) in zip(replicates, done, strict=True):
             lines += [{"replicate": replicate.name, **line} for line in history]
-            chosen[replicate.name] = {
-                "epoch": fitted.best_epoch,
-                "val_selection": fitted.val_selection,
-                "digest": digest,
-            }
+            chosen[replicate.name] = Checkpoint(
+                epoch=fitted.best_epoch, val_selection=fitted.val_selection, digest=digest
+            )
         columns = ["replicate", "epoch", "train_loss", "val_selection"]
         pd.DataFrame(lines, columns=columns).to_csv(temporary / "history.csv", index=False)
-        write_json(temporary / "method.json", _description(name, kind, options, chosen))
+        _record(name, kind, options, chosen).write(temporary / METHOD_FILE)
 
 
 def fit_replicate(method: Method, data: ReplicateData, history: History) -> Fitted:
@@ -96,15 +96,15 @@ def _check_k(name: str, options: RetrievalOptions, workspace: Workspace, replica
             options.check_k(name, table.width, table.findable_rows(replicate))
 
 
-def _description(name: str, kind: type[Method], options: MethodOptions, chosen: dict[str, dict]) -> dict:
-    scores = [c["val_selection"] for c in chosen.values()]
-    return {
-        "name": name,
-        "type": options.type,
-        "options": options.model_dump(mode="json"),
-        "inputs": sorted(kind.inputs_of(options)),
-        "deployable": kind.deployable_with(options),
-        "retrieval": kind.retrieval,
-        "validation_selection": sum(scores) / len(scores),
-        "replicates": chosen,
-    }
+def _record(name: str, kind: type[Method], options: MethodOptions, chosen: dict[str, Checkpoint]) -> TrainedMethod:
+    scores = [checkpoint.val_selection for checkpoint in chosen.values()]
+    return TrainedMethod(
+        name=name,
+        type=options.type,
+        options=options.model_dump(mode="json"),
+        inputs=tuple(sorted(kind.inputs_of(options))),
+        deployable=kind.deployable_with(options),
+        retrieval=kind.retrieval,
+        validation_selection=sum(scores) / len(scores),
+        replicates=chosen,
+    )

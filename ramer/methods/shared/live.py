@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import faiss
 import numpy as np
@@ -14,12 +13,12 @@ from torch import Tensor, nn
 from ramer.modalities import MODALITIES
 from ramer.nn.encoder import UnimodalEncoder
 from ramer.retrieval.aggregation import weigh
-from ramer.retrieval.indexes import DatabaseIndex
+from ramer.retrieval.indexes import DatabaseIndex, IndexKind
 from ramer.retrieval.listing import search_lists
 from ramer.retrieval.states import l2_normalise
 from ramer.retrieval.types import Database, Lists, Neighbours, Queries, Rules, Selected
 from ramer.training.batches import Batch
-from ramer.training.checkpoints import build_encoder, load_described_encoder
+from ramer.training.checkpoints import EncoderDescription, build_encoder, load_described_encoder
 from ramer.training.labelled_rows import TrainingBatch
 
 BLOCK = 4096  # rows encoded at a time
@@ -29,12 +28,12 @@ class LiveEncoders(nn.ModuleDict):
     """One encoder per modality that the corpus has."""
 
     @classmethod
-    def described(cls, descriptions: Mapping[str, Mapping[str, Any]]) -> LiveEncoders:
+    def described(cls, descriptions: Mapping[str, EncoderDescription]) -> LiveEncoders:
         """Untrained encoders from the descriptions of their checkpoints."""
         return cls({m: build_encoder(descriptions[m]) for m in MODALITIES if m in descriptions})
 
     @classmethod
-    def pretrained(cls, train: TrainingBatch) -> tuple[LiveEncoders, dict[str, dict[str, Any]]]:
+    def pretrained(cls, train: TrainingBatch) -> tuple[LiveEncoders, dict[str, EncoderDescription]]:
         """The replicate's own encoders, those that its states are stamped with, and their descriptions."""
         present = [m for m in MODALITIES if train.data.corpus.dims[m]]
         loaded = {m: load_described_encoder(train.data.encoder_file(m)) for m in present}
@@ -103,7 +102,7 @@ def rebuilt(database: Database, encoders: LiveEncoders, device: str) -> Database
             states[m][part] = encoders.states(m, live.features[m][part], device)
         index = faiss.IndexFlatIP(states[m].shape[1])
         index.add(l2_normalise(states[m][rows], refuse="key of row", ids=rows))
-        indexes[m] = DatabaseIndex(index, rows, {"dimension": states[m].shape[1], "kind": "flat", "settings": {}})
+        indexes[m] = DatabaseIndex(index, rows, IndexKind(kind="flat", dimension=states[m].shape[1]))
     return replace(database, states=states, live=replace(live, indexes=indexes), known_norms=None)
 
 

@@ -11,10 +11,11 @@ from ramer.config import Evaluate
 from ramer.errors import ModelError, StaleError
 from ramer.evaluation.predictions import confusion_by_condition, score_predictions
 from ramer.evaluation.scenarios import scenarios
-from ramer.files import atomic_directory, digest_file, read_json, write_json, write_table
+from ramer.files import atomic_directory, digest_file, write_json, write_table
 from ramer.methods import Method, load_method
 from ramer.modalities import CONDITIONS
 from ramer.training.labelled_rows import LabelledRows
+from ramer.training.method_record import METHOD_FILE, TrainedMethod
 from ramer.training.replicate_data import ReplicateData
 from ramer.training.workspace import Workspace
 
@@ -32,15 +33,12 @@ def score_method(workspace: Workspace, trained: Path, settings: Evaluate, device
     Raises:
         StaleError: a checkpoint is absent or is not the one that its description names.
     """
-    about = trained / "method.json"
-    if not about.is_file():
-        raise StaleError(f"{about}: no such file", trained)
-    description = read_json(about)
+    about = TrainedMethod.read(trained / METHOD_FILE)
     tables, diagnostics = [], []
     for replicate in workspace.corpus.replicates:
         path = trained / f"{replicate.name}.safetensors"
-        if not path.exists() or digest_file(path) != description["replicates"][replicate.name]["digest"]:
-            raise StaleError(f"{path}: not the checkpoint that {about.name} describes", trained)
+        if not path.exists() or digest_file(path) != about.digest(replicate.name):
+            raise StaleError(f"{path}: not the checkpoint that {METHOD_FILE} describes", trained)
         method = load_method(path, device)
         test = held_out_rows(method, workspace.replicate(replicate, method.reads))
         tables.append(predict_rows(method, test))
@@ -53,8 +51,7 @@ def score_method(workspace: Workspace, trained: Path, settings: Evaluate, device
         write_json(temporary / "metrics.json", scores)
         write_json(temporary / "confusion.json", confusion_by_condition(predictions, labels))
         write_json(temporary / "retrieval.json", {"by_condition": _mean_diagnostics(diagnostics)})
-        keys = ("name", "type", "options", "deployable", "retrieval", "validation_selection")
-        write_json(temporary / "method.json", {key: description[key] for key in keys})
+        about.scored.write(temporary / METHOD_FILE)
 
 
 def held_out_rows(method: Method, data: ReplicateData) -> LabelledRows:
