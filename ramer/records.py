@@ -38,7 +38,7 @@ class Record(Section):
             raise StaleError(f"{path}: not valid JSON ({' '.join(str(error).split())})", path) from None
         if not isinstance(raw, dict):
             raise StaleError(f"{path}: expected a mapping, got {type(raw).__name__}", path)
-        lacking = sorted(cls.model_fields.keys() - raw.keys() - cls.later)
+        lacking = [key for key in cls.model_fields if key not in raw and key not in cls.later]
         if lacking:
             raise StaleError(f"{path}: expected the keys {', '.join(lacking)}", path)
         try:

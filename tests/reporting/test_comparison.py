@@ -167,7 +167,7 @@ def test_only_listed_methods_are_read(make_project: Make) -> None:
         ("metrics.json", b'{"avg6/we', "not valid JSON"),
         ("metrics.json", b"[]", "expected a mapping, got list"),
         ("metrics.json", b"{}", "expected the keys a/accuracy"),
-        ("method.json", b"{}", "expected the keys name, type, deployable"),
+        ("method.json", b"{}", "expected the keys name, type, options, deployable"),
         ("confusion.json", b"{", "not valid JSON"),
         ("predictions.parquet", b"PAR1 torn", "not a parquet table"),
         ("predictions.parquet", None, "no such file"),

@@ -48,11 +48,13 @@ def test_description_ties_states_to_ids_and_encoders(
     dump(make_config(), "audio", trained.path, tmp_path / "encoders", tmp_path / "states")
     names = [replicate.name for replicate in trained.replicates]
     assert read_json(tmp_path / "states" / "states.json") == {
+        "format": 1,
         "modality": "audio",
         "absent": False,
         "hidden_dim": 10,
         "ids_digest": trained.ids_digest,
         "encoder_digests": {name: digest_file(tmp_path / "encoders" / f"{name}.safetensors") for name in names},
+        "crossfit_digests": {},
     }
 
 
