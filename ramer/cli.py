@@ -44,7 +44,11 @@ def options(
         bool, typer.Option("--version", help="Print the version.", callback=_say_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Emotion recognition from audio, face and text when some of them are missing."""
+    """Emotion recognition from audio, face and text when some of them are missing.
+
+    --project names a folder whose pipeline has run; --model whatever predicts: such a folder, an exported one, or
+    models:/NAME@ALIAS of the registry. Both are the current folder if nothing is said.
+    """
 
 
 def plain_errors(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -156,12 +156,26 @@ def test_neighbours_refuses_what_it_cannot_show(served: Path, tmp_path: Path) ->
     assert "an exported model has no corpus" in refused("neighbours", "x", "--model", tmp_path / "model")
 
 
+def test_options_that_were_called_otherwise_are_still_understood(tmp_path: Path) -> None:
+    assert refused("report", "--workspace", tmp_path) == refused("report", "--project", tmp_path)
+    (older, newer) = (refused("promote", option, "mine", "--project", tmp_path) for option in ("--model", "--name"))
+    assert older == newer
+
+
+@pytest.mark.parametrize("command", ["predict", "neighbours", "export", "report", "promote", "demo", "database add"])
+def test_one_name_for_the_folder_that_a_command_works_on(command: str) -> None:
+    said = call(*command.split(), "--help")[1]
+    listed = {words[0] for line in said.splitlines() if (words := line.split()) and words[0].startswith("--")}
+    assert len(listed & {"--project", "--model"}) == 1
+    assert "--workspace" not in listed
+
+
 def test_faults_are_one_line_and_exit_code_2(served: Path, clips: Path, tmp_path: Path) -> None:
     assert "no such file or folder" in refused("predict", tmp_path / "absent.npz", "--model", served)
     assert "no model here" in refused("predict", clips, "--model", tmp_path)
     assert "method 'mine' is not trained here" in refused("predict", clips, "--model", served, "--method", "mine")
     assert "--drop: 'x' names no modality" in refused("predict", clips, "--model", served, "--drop", "x")
-    assert "run `dvc repro` first" in refused("report", "--workspace", tmp_path)
+    assert "run `dvc repro` first" in refused("report", "--project", tmp_path)
     (tmp_path / "file").write_text("")
     line = refused("predict", clips, "--model", served, "-o", tmp_path / "file" / "out.csv")
     assert line.startswith(f"{tmp_path / 'file'}: ")
@@ -170,7 +184,7 @@ def test_faults_are_one_line_and_exit_code_2(served: Path, clips: Path, tmp_path
 @pytest.mark.slow
 def test_report_prints_the_comparison(served: Path, tmp_path: Path) -> None:
     run_report(served, tmp_path)
-    code, out, err = call("report", "--workspace", tmp_path)
+    code, out, err = call("report", "--project", tmp_path)
     assert (code, err) == (0, "")
     assert "late_product" in out
     assert "…" not in out

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ramer.commands import options
+
 
 def add(
     features: Annotated[
@@ -15,9 +17,9 @@ def add(
     model: Annotated[
         str, typer.Option(help="An exported model, changed in place; or models:/NAME@ALIAS, which gets a new version.")
     ],
-    audio: Annotated[str | None, typer.Option(help="Audio feature folder below FEATURES.")] = None,
-    video: Annotated[str | None, typer.Option(help="Video feature folder below FEATURES.")] = None,
-    text: Annotated[str | None, typer.Option(help="Text feature folder below FEATURES.")] = None,
+    audio: options.AudioFolder = None,
+    video: options.VideoFolder = None,
+    text: options.TextFolder = None,
 ) -> None:
     """Append unlabelled clips to a model's retrieval database, all of them or none."""
     import os

@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
+from ramer.commands import options
+
 
 def demo(
-    model: Annotated[Path, typer.Option(help="A ramer project, an exported model or models:/NAME@ALIAS.")] = Path("."),
-    method: Annotated[str | None, typer.Option(help="A method of that project; serve.method by default.")] = None,
-    manifest: Annotated[
-        Path | None, typer.Option(help="Manifest of the features that the model was trained on; its corpus' own else.")
-    ] = None,
-    preset: Annotated[str | None, typer.Option(help="In place of a manifest: light, mer2024.")] = None,
+    model: options.Model = Path("."),
+    method: options.Method = None,
+    manifest: options.Manifest = None,
+    preset: options.Preset = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8700,
     host: Annotated[str, typer.Option(help="Anything but loopback lets others use the page.")] = "127.0.0.1",
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,

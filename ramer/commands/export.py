@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
+from ramer.commands import options
+
 
 def export(
     out: Annotated[Path, typer.Argument(help="Folder to write; an exported model that is there is replaced.")],
-    method: Annotated[
-        str | None, typer.Option(help="A method of the project; serve.method of its params.yaml by default.")
-    ] = None,
-    project: Annotated[Path, typer.Option(help="A ramer project whose pipeline has run.")] = Path("."),
+    project: options.Project = Path("."),
+    method: options.Method = None,
 ) -> None:
     """Copy encoders, method, indexes and retrieval database into one folder for `ramer predict --model`."""
     from ramer.serving.modelfiles import export_model

@@ -7,18 +7,16 @@ from typing import Annotated
 
 import typer
 
+from ramer.commands import options
+
 
 def neighbours(
     clip: Annotated[str, typer.Argument(help="Id of a clip of the project's corpus, or an npz with ids and A, V, L.")],
     available: Annotated[
         str, typer.Option(help="What the clip is taken to have, letters of a, v, t; all that it has by default.")
     ] = "avt",
-    model: Annotated[
-        Path | None, typer.Option(help="A ramer project, or for an npz an exported model; the current directory else.")
-    ] = None,
-    method: Annotated[
-        str | None, typer.Option(help="A method that retrieves; serve.method of params.yaml by default.")
-    ] = None,
+    model: options.Model = Path("."),
+    method: options.Method = None,
 ) -> None:
     """Show what is retrieved for a clip: ids, scores and labels, as the first replicate finds them."""
     from rich import box
@@ -31,11 +29,10 @@ def neighbours(
     from ramer.serving.features import check_letters
 
     check_letters(available, "--available")
-    path = model or Path(".")
     if clip.endswith(".npz"):
-        found = explain_features(path, Path(clip), available, method)
+        found = explain_features(model, Path(clip), available, method)
     else:
-        found = [explain_clip(path, clip, available, method)]
+        found = [explain_clip(model, clip, available, method)]
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name in ("clip", "has", "for", "neighbour"):
         table.add_column(name, overflow="fold")

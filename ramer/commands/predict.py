@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ramer.commands import options
 from ramer.extraction.formats import MEDIA_KINDS, MEDIA_SUFFIXES
 
 if TYPE_CHECKING:
@@ -22,26 +23,15 @@ def predict(
             "folders. Nothing: a transcript alone."
         ),
     ] = None,
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            help="A ramer project, an exported model or models:/NAME@ALIAS; the current directory by default."
-        ),
-    ] = None,
-    method: Annotated[
-        str | None, typer.Option(help="A method of that project; serve.method of its params.yaml by default.")
-    ] = None,
+    model: options.Model = Path("."),
+    method: options.Method = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="CSV to write; standard output else.")] = None,
     transcript: Annotated[str | None, typer.Option(help="What is said in the clip.")] = None,
-    manifest: Annotated[
-        Path | None, typer.Option(help="Manifest of the features that the model was trained on; its corpus' own else.")
-    ] = None,
-    preset: Annotated[
-        str | None, typer.Option(help="In place of a manifest, the preset that made them: light, mer2024.")
-    ] = None,
-    audio: Annotated[str | None, typer.Option(help="Audio feature folder below SOURCE.")] = None,
-    video: Annotated[str | None, typer.Option(help="Video feature folder below SOURCE.")] = None,
-    text: Annotated[str | None, typer.Option(help="Text feature folder below SOURCE.")] = None,
+    manifest: options.Manifest = None,
+    preset: options.Preset = None,
+    audio: options.AudioFolder = None,
+    video: options.VideoFolder = None,
+    text: options.TextFolder = None,
     drop: Annotated[str, typer.Option(help="Modalities to ignore, any of the letters a, v, t.")] = "",
 ) -> None:
     """Predict emotions; writes a CSV with one row per clip: id, available, predicted, p/<label>..."""
@@ -59,7 +49,7 @@ def predict(
         raise ConfigError("SOURCE: expected a clip, an npz or a folder of features; or --transcript alone")
     if not raw and (transcript, manifest, preset) != (None, None, None):
         raise ConfigError(f"{source}: --transcript, --manifest and --preset are for a raw clip, this holds features")
-    predictor = Predictor.load(model or Path("."), method=method)
+    predictor = Predictor.load(model, method)
     if raw:
         ids, features = _read_clip(predictor, source, transcript, manifest, preset)
     else:

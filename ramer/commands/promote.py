@@ -7,15 +7,16 @@ from typing import Annotated
 
 import typer
 
+from ramer.commands import options
+
 
 def promote(
     version: Annotated[
         str | None, typer.Argument(help="Number of a version; the one called candidate by default.")
     ] = None,
-    model: Annotated[
-        str | None, typer.Option(help="Name in the registry; serve.model of params.yaml by default.")
-    ] = None,
-    project: Annotated[Path, typer.Option(help="The ramer project whose store holds the registry.")] = Path("."),
+    name: Annotated[str | None, typer.Option(help="In the registry; serve.model of params.yaml by default.")] = None,
+    project: options.Project = Path("."),
+    model: Annotated[str | None, typer.Option(hidden=True, help="As --name, which it was called before.")] = None,
 ) -> None:
     """Move the alias champion to the candidate if its avg6 is not worse, on the same corpus."""
     import os

@@ -7,11 +7,16 @@ from typing import Annotated
 
 import typer
 
+from ramer.commands import options
+
 
 def report(
-    workspace: Annotated[Path, typer.Option(help="A ramer project whose pipeline has run.")] = Path("."),
+    project: options.Project = Path("."),
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the comparison as a Markdown table.")] = False,
     open_page: Annotated[bool, typer.Option("--open", help="Open the report in the browser.")] = False,
+    workspace: Annotated[
+        Path | None, typer.Option(hidden=True, help="As --project, which it was called before.")
+    ] = None,
 ) -> None:
     """Print the comparison of all methods, or open the report."""
     from rich.console import Console
@@ -22,11 +27,11 @@ def report(
     from ramer.reporting.markdown import markdown_table
     from ramer.reporting.tables import TABLE_WIDTH, comparison_tables
 
-    project = Project(workspace)
-    summary, page = project.summary, project.report
+    paths = Project(workspace or project)
+    summary, page = paths.summary, paths.report
     for path in (summary, page):
         if not path.is_file():
-            raise RamerError(f"{path}: no such file; run `dvc repro` first, or name the project with --workspace")
+            raise RamerError(f"{path}: no such file; run `dvc repro` first, or name the project with --project")
     if markdown:
         typer.echo(markdown_table(read_json(summary)), nl=False)
         return
