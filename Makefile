@@ -7,7 +7,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help install extraction repro test lint ui bench audit sbom constraints clean
+.PHONY: help install extraction repro test lint ui bench campaign audit sbom constraints clean
 
 EXTRA ?= cpu
 TORCH_INDEX ?=
@@ -59,6 +59,9 @@ ui: $(INSTALLED) ## Open the tracked experiments in MLflow on 127.0.0.1
 
 bench: $(DEVELOPING) ## Measure speed and memory, and write docs/performance.md
 	python -m benchmarks.performance
+
+campaign: $(DEVELOPING) ## Attack everything for half an hour, and write docs/reliability.md
+	python -m tests.campaign.table --minutes 35
 
 audit: $(AUDITING) ## Ask for known vulnerabilities of every pinned package
 	@python .ci/supply_chain.py audit $(AUDITING)/bin/pip-audit

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import resource
 import shutil
 from pathlib import Path
 
@@ -62,9 +64,20 @@ def test_a_file_that_does_not_fit_is_one_line_and_leaves_the_old_one(tmp_path: P
     ],
 )
 def test_what_the_system_refuses_is_told_with_what_to_do(number: int, said: str) -> None:
-    import os
-
     assert in_one_line(OSError(number, os.strerror(number), "models/x")) == f"models/x: {said}"
+
+
+@pytest.mark.slow
+def test_a_stage_that_may_open_no_more_files_says_one_line(served: Path, tmp_path: Path) -> None:
+    project = shutil.copytree(served, tmp_path / "project")
+    before = _contents(project)
+    process = start_stage(project, "dump audio")
+    resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (8, 8))
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 2, errors
+    assert errors.strip().splitlines()[-1].endswith("Too many open files; raise the limit with `ulimit -n`")
+    assert "Traceback" not in errors
+    assert _contents(project) == before
 
 
 def _contents(project: Path) -> dict[str, str]:

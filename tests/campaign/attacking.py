@@ -1,0 +1,97 @@
+"""Attempts to break something: as many as the time allows, each with its own seed, and what became of them."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+# Set by `make campaign`; without it the tests are a sample of a few minutes.
+MINUTES = "RAMER_CAMPAIGN_MINUTES"
+SEED = "RAMER_CAMPAIGN_SEED"
+TALLY = "RAMER_CAMPAIGN_TALLY"
+SHARES = 55  # of all attacks together, about
+_SAMPLE_SECONDS = 2.0  # for one share
+_SHOWN = 5
+_INTERESTING = (0, 1, 0x7F, 0x80, 0xFF)
+
+
+class Attack:
+    """One kind of attack and its outcomes.
+
+    Attributes:
+        kind: what is attacked, in words; a row of the table.
+        right: attempts that ended as if nothing had happened. refused: those that were told in one line.
+        wrong: what else happened, one line each, with the number of the attempt.
+    """
+
+    def __init__(self, kind: str, shares: float) -> None:
+        minutes = os.environ.get(MINUTES)
+        share = float(minutes) * 60 / SHARES if minutes else _SAMPLE_SECONDS
+        self.kind = kind
+        self.seconds = shares * share
+        self.seed = os.environ.get(SEED, "0")
+        self.tried = self.right = self.refused = 0
+        self.wrong: list[str] = []
+
+    def attempts(self, least: int = 1, hangs_s: float = math.inf) -> Iterator[random.Random]:
+        """A generator of random numbers for each attempt, until the time is over; one that takes longer hangs."""
+        deadline = time.monotonic() + self.seconds
+        while self.tried < least or time.monotonic() < deadline:
+            self.tried += 1
+            started = time.monotonic()
+            yield random.Random(f"{self.seed}/{self.kind}/{self.tried}")
+            if (took := time.monotonic() - started) > hangs_s:
+                self.went_wrong(f"took {took:.0f} s")
+
+    def went_wrong(self, what: str) -> None:
+        self.wrong.append(f"attempt {self.tried} of seed {self.seed}: {what}")
+
+    def finish(self) -> None:
+        """Write the outcome down where a campaign wants it, and fail if anything went wrong."""
+        if path := os.environ.get(TALLY):
+            line = {"kind": self.kind, "tried": self.tried, "right": self.right, "refused": self.refused}
+            with open(path, "a", encoding="utf-8") as file:
+                file.write(json.dumps(line | {"wrong": self.wrong}) + "\n")
+        assert not self.wrong, "\n".join(self.wrong[:_SHOWN])
+        assert self.right + self.refused == self.tried
+
+
+def mutated(rng: random.Random, data: bytes) -> bytes:
+    """Data with one to eight changes: bits, bytes, pieces taken out, repeated, put in, or the end cut off."""
+    changed = bytearray(data)
+    for _ in range(rng.choice((1, 1, 1, 2, 4, 8))):
+        place = rng.randrange(len(changed) + 1)
+        end = min(len(changed), place + rng.choice((1, 2, 4, 16, 200)))
+        way = rng.randrange(7)
+        if way <= 1 and changed:
+            changed[rng.randrange(len(changed))] ^= 1 << rng.randrange(8)
+        elif way == 2 and changed:
+            changed[rng.randrange(len(changed))] = rng.choice(_INTERESTING)
+        elif way == 3:
+            del changed[place:end]
+        elif way == 4:
+            changed[place:place] = changed[place:end] * rng.randrange(1, 4)
+        elif way == 5:
+            changed[place:place] = rng.randbytes(rng.choice((1, 2, 4, 8, 64)))
+        elif rng.random() < 0.3:
+            del changed[place:]
+    return bytes(changed)
+
+
+def lines_of(errors: str) -> list[str]:
+    return [line for line in errors.strip().splitlines() if line.strip()]
+
+
+def contents(folder: Path, *names: str) -> dict[str, bytes]:
+    """Every file below ``names`` of a folder; what is temporary begins with a dot."""
+    found = {}
+    for name in names:
+        for path in sorted((folder / name).rglob("*")):
+            if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts):
+                found[path.relative_to(folder).as_posix()] = path.read_bytes()
+    return found

@@ -1,0 +1,141 @@
+"""Processes ended at any moment: what was there stays, nothing is half written, and running again makes it whole."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ramer.files import read_json
+from tests.campaign.attacking import Attack, contents, lines_of
+from tests.support.disks import fill, make_read_only, small_disk
+from tests.support.stages import STAGES, start_stage
+from tests.support.tracked import Workspace, start
+from tests.support.tree import METHODS
+
+pytestmark = pytest.mark.campaign
+
+_WRITTEN = ("data", "models", "results")
+
+
+def _reference(served: Path, root: Path, stages: list[str]) -> tuple[Path, dict[str, bytes], dict[str, float]]:
+    """A project whose chosen stages have run as processes: what it holds, and how long each of them took."""
+    project = root / "reference"
+    shutil.copytree(served, project)
+    seconds = {}
+    for stage in stages:
+        started = time.monotonic()
+        process = start_stage(project, stage)
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, (stage, errors)
+        seconds[stage] = time.monotonic() - started
+    return project, contents(project, *_WRITTEN), seconds
+
+
+def _end(process: subprocess.Popen[str], after: float, rng: random.Random) -> str:
+    """Send SIGKILL, SIGTERM or SIGINT after so many seconds; what was said."""
+    try:
+        return process.communicate(timeout=after)[1]
+    except subprocess.TimeoutExpired:
+        process.send_signal(rng.choice((signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)))
+        return process.communicate(timeout=120)[1]
+
+
+def test_stages_that_are_killed(attack: Callable[..., Attack], served: Path, tmp_path: Path) -> None:
+    one = attack("stages, killed at a random moment", shares=12)
+    stages = list(STAGES) if one.seconds > 60 else ["index audio", "train ramer"]
+    project, whole, seconds = _reference(served, tmp_path, stages)
+    for rng in one.attempts(least=2):
+        stage = rng.choice(stages)
+        _end(start_stage(project, stage), seconds[stage] * rng.uniform(0.3, 1.1), rng)
+        if contents(project, *_WRITTEN) != whole:
+            one.went_wrong(f"{stage}: something else lies there")
+        process = start_stage(project, stage)
+        _, errors = process.communicate(timeout=300)
+        if process.returncode == 0 and contents(project, *_WRITTEN) == whole:
+            one.right += 1
+        else:
+            one.went_wrong(f"{stage}, run again: {errors[-300:]}")
+
+
+def test_stages_on_full_and_read_only_disks(attack: Callable[..., Attack], served: Path, tmp_path: Path) -> None:
+    one = attack("stages, disk full or not to be written", shares=8)
+    stages = list(STAGES) if one.seconds > 60 else ["dump audio", "evaluate ramer"]
+    reference, whole, _ = _reference(served, tmp_path, stages)
+    for rng in one.attempts(least=2):
+        disk = tmp_path / f"disk{one.tried}"
+        with small_disk(disk, 200_000_000):
+            project = shutil.copytree(reference, disk / "project")
+            stage = rng.choice(stages)
+            if rng.random() < 0.2:
+                make_read_only(disk)
+            else:
+                fill(disk, int(10 ** rng.uniform(3, 6.5)))
+            process = start_stage(project, stage)
+            _, errors = process.communicate(timeout=300)
+            last = (lines_of(errors) or [""])[-1]
+            if contents(project, *_WRITTEN) != whole:
+                one.went_wrong(f"{stage}: something else lies there: {errors[-300:]}")
+            elif process.returncode == 0:
+                one.right += 1
+            elif process.returncode == 2 and last.startswith("error: ") and "Traceback" not in errors:
+                one.refused += 1
+            else:
+                one.went_wrong(f"{stage}: exit {process.returncode}: {errors[-300:]}")
+        disk.rmdir()
+
+
+def test_the_first_contact_with_a_store_that_is_killed(
+    attack: Callable[..., Attack], make_workspace: Callable[[str], Workspace]
+) -> None:
+    one = attack("track, killed with a new store", shares=8)
+    workspace = make_workspace("project")
+    (workspace.root / "mlflow.db").unlink()
+    started = time.monotonic()
+    start(workspace.root, {}).communicate(timeout=300)
+    usual = time.monotonic() - started
+    for rng in one.attempts(least=2):
+        for left in workspace.root.glob("*mlflow.db*"):
+            left.unlink()
+        shutil.rmtree(workspace.root / "mlartifacts", ignore_errors=True)
+        for _ in range(rng.randrange(1, 3)):
+            _end(start(workspace.root, {}), usual * rng.uniform(0.3, 1.0), rng)
+        process = start(workspace.root, {})
+        _, errors = process.communicate(timeout=300)
+        found, children = workspace.runs(), workspace.runs("method")
+        finished = {run.info.status for run in (*found, *children)} == {"FINISHED"}
+        if (
+            process.returncode == 0
+            and read_json(workspace.receipt)["logged"] is True
+            and (len(found), len(children), finished) == (1, len(METHODS), True)
+        ):
+            one.right += 1
+        else:
+            one.went_wrong(f"{[run.info.status for run in found]}: {errors[-300:]}")
+
+
+def test_workspaces_that_share_a_new_store(
+    attack: Callable[..., Attack], make_workspace: Callable[[str], Workspace], tmp_path: Path
+) -> None:
+    one = attack("four workspaces at one new store", shares=4)
+    workspaces = [make_workspace(f"workspace{i}") for i in range(4)]
+    for rng in one.attempts():
+        store = tmp_path / f"store{one.tried}" / "mlflow.db"
+        started = []
+        for number, workspace in enumerate(workspaces):
+            settings = {"MLFLOW_TRACKING_URI": f"sqlite:///{store}", "DVC_EXP_NAME": f"experiment{number}"}
+            started.append(start(workspace.root, settings))
+            time.sleep(rng.choice((0.0, 0.0, 0.5, 2.0)))
+        said = [process.communicate(timeout=500)[1] for process in started]
+        found = Workspace(tmp_path, store.parent).runs()
+        logged = [read_json(workspace.receipt)["logged"] for workspace in workspaces]
+        if logged == [True] * 4 and [run.info.status for run in found] == ["FINISHED"] * 4:
+            one.right += 1
+        else:
+            one.went_wrong(f"{logged}: {said}"[:500])
