@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import av
@@ -87,17 +87,25 @@ class SkippedPackets:
         return (f"{self.count} {what} packets could not be decoded: {self.last}",) if self.count else ()
 
 
-def decoded(container: av.container.InputContainer, track: av.stream.Stream, skipped: SkippedPackets) -> Iterator:
-    """Frames of a track; packets that cannot be decoded are skipped and counted."""
+def packets_of(
+    container: av.container.InputContainer, track: av.stream.Stream, skipped: SkippedPackets
+) -> Iterator[av.Packet]:
+    """Packets of a track, up to where the file breaks; the last one is empty and asks for what is left."""
     packets = container.demux(track)
     while True:
         try:
             packet = next(packets)
         except StopIteration:
             return
-        except av.FFmpegError as error:  # the container itself is broken from here on
+        except av.FFmpegError as error:
             skipped.add(error)
             return
+        yield packet
+
+
+def decoded(packets: Iterable[av.Packet], skipped: SkippedPackets) -> Iterator:
+    """Frames of a track; packets that cannot be decoded are skipped and counted."""
+    for packet in packets:
         try:
             frames = packet.decode()
         except av.EOFError:

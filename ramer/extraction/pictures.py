@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,12 +12,14 @@ import numpy as np
 from av.sidedata.sidedata import SideData
 from jaxtyping import UInt8
 
-from ramer.extraction.media import Opened, SkippedPackets, decoded, main_track
+from ramer.extraction.media import Opened, SkippedPackets, decoded, main_track, packets_of
 from ramer.extraction.outcomes import Missing
 
 _EPSILON_SECONDS = 1e-6
 _MOST_PIXELS = 1 << 26  # a picture of more is a damaged header, or too much for the memory of a desk
 _LONGEST_SIDE = 3840  # pixels: larger pictures are shrunk to it as they are decoded
+_TIMED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")  # containers that tell when each packet is shown
+_REORDERED = 32  # packets that a frame may lie from its place in time: H.264 allows sixteen
 _FLATTEST = 0.25  # shape of a pixel that is believed; some headers hold nonsense
 _ONE_DEGREE = float(np.sin(np.radians(1.0)))
 
@@ -47,21 +50,65 @@ class FrameSampler:
                 raise Missing(f"pictures of {size[0]} x {size[1]}: more than {_MOST_PIXELS} pixels", failed=True)
             track.thread_type = "AUTO"
             skipped = SkippedPackets()
+            packets = packets_of(container, track, skipped)
+            if track.codec_context.name == "h264" and container.format.name in _TIMED:
+                packets = _only_needed(packets, track, self.interval)
             start: float | None = None
             taken = 0
             frame_seconds = float(1 / track.average_rate) if track.average_rate else self.interval
-            for number, frame in enumerate(decoded(container, track, skipped)):
+            for number, frame in enumerate(decoded(packets, skipped)):
                 seconds = frame.time if frame.time is not None else number * frame_seconds
                 start = seconds if start is None else start
-                if seconds - start + _EPSILON_SECONDS < taken * self.interval:
+                tick = _tick(seconds - start, self.interval)
+                if tick < taken:
                     continue
-                # The next tick lies after this frame: after a gap the clip is not sampled twice.
-                taken = int((seconds - start + _EPSILON_SECONDS) / self.interval) + 1
+                taken = tick + 1  # it lies after this frame: after a gap the clip is not sampled twice
                 yield _shown(frame, track)
             if not taken:
                 skipped.raise_if_any("video")
                 raise Missing("the video track holds no frames")
             self.notes = skipped.notes("video")
+
+
+def _tick(seconds: float, interval: float) -> int:
+    """The last tick of the rate that is not after this time from the first frame."""
+    return int((seconds + _EPSILON_SECONDS) // interval)
+
+
+def _only_needed(packets: Iterator[av.Packet], track: av.VideoStream, interval: float) -> Iterator[av.Packet]:
+    """Packets of H.264, of which the decoder leaves out frames that are neither sampled nor referred to by others.
+
+    That is nearly half of the work. What is sampled is the first frame from each tick on: it is known before the
+    packet is decoded, from the times of the packets around it.
+    """
+    ahead: deque[av.Packet] = deque()
+    times: deque[int | None] = deque(maxlen=2 * _REORDERED)  # of the packets before and after the one that is decoded
+    start: int | None = None
+
+    def needed(packet: av.Packet) -> bool:
+        known = [time for time in times if time is not None]
+        if start is None or packet.pts is None or packet.time_base is None or len(known) < len(times):
+            return True
+        earlier = max((time for time in known if time < packet.pts), default=start - 1)
+        now, before = (_tick(float((time - start) * packet.time_base), interval) for time in (packet.pts, earlier))
+        return now > before
+
+    def sent() -> av.Packet:
+        nonlocal start
+        if start is None and None not in times:
+            start = min((time for time in times if time is not None), default=None)
+        packet = ahead.popleft()
+        track.codec_context.skip_frame = "DEFAULT" if needed(packet) else "NONREF"
+        return packet
+
+    for packet in packets:
+        ahead.append(packet)
+        if packet.size and not packet.is_discard:  # shown; the others are the end and what an edit list cuts off
+            times.append(packet.pts)
+        if len(ahead) == _REORDERED:
+            yield sent()
+    while ahead:
+        yield sent()
 
 
 def _shown(frame: av.VideoFrame, track: av.VideoStream) -> Image:

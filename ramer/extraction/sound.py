@@ -8,7 +8,7 @@ import av
 import numpy as np
 from jaxtyping import Float32
 
-from ramer.extraction.media import Opened, SkippedPackets, decoded, main_track
+from ramer.extraction.media import Opened, SkippedPackets, decoded, main_track, packets_of
 from ramer.extraction.outcomes import Missing, one_line
 from ramer.extraction.settings import SAMPLE_RATE
 
@@ -58,7 +58,8 @@ def _decode(path: Path, channel: int | None) -> tuple[Signal, np.ndarray, Skippe
         blocks: list[np.ndarray] = []
         powers = np.zeros(0)
         try:
-            for frame in decoded(container, main_track(container, "audio"), skipped):
+            packets = packets_of(container, main_track(container, "audio"), skipped)
+            for frame in decoded(packets, skipped):
                 if channel is None:
                     blocks += [block[0] for block in mono.add(frame)]
                 if channel is not None or len(frame.layout.channels) > 1:

@@ -203,3 +203,67 @@ def test_a_very_large_picture_is_shrunk(tmp_path: Path) -> None:
     image = next(iter(FrameSampler(path, 5.0)))
     assert image.shape == (2160, 3840, 3)
     assert image.mean() == pytest.approx(120, abs=4)
+
+
+def write_h264(path: Path, *, options: dict[str, str], times: list[int]) -> Path:
+    """Pictures that move, shown at the given milliseconds."""
+    import av
+
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("libx264", rate=30, options=options)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for number, milliseconds in enumerate(times):
+            image = np.roll(np.indices((64, 96)).sum(axis=0) * 3 % 256, 5 * number, axis=1).astype(np.uint8)
+            frame = av.VideoFrame.from_ndarray(np.repeat(image[..., None], 3, axis=2), format="rgb24")
+            frame.pts, frame.time_base = milliseconds, Fraction(1, 1000)
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    return path
+
+
+def every_frame_decoded(path: Path, rate: float) -> list[np.ndarray]:
+    """The first frame from each tick on, of all."""
+    import av
+
+    taken: list[np.ndarray] = []
+    tick, start = -1, None
+    with av.open(str(path)) as file:
+        for frame in file.decode(video=0):
+            start = frame.time if start is None else start
+            now = int((frame.time - start + 1e-6) * rate)
+            if now > tick:
+                taken.append(frame.to_ndarray(format="rgb24"))
+                tick = now
+    return taken
+
+
+EVEN = [round(n * 1000 / 30) for n in range(150)]
+UNEVEN = np.cumsum([(33, 40, 10, 250, 33, 16)[n % 6] for n in range(150)]).tolist()
+
+
+@pytest.mark.parametrize("rate", [1.0, 5.0, 12.0, 30.0])
+@pytest.mark.parametrize(
+    ("name", "options", "times"),
+    [
+        ("x.mp4", {"bf": "3", "b-pyramid": "normal"}, EVEN),
+        ("x.mp4", {"bf": "3"}, EVEN[:20]),
+        ("x.mp4", {"bf": "0"}, UNEVEN),
+        ("x.mkv", {"bf": "16", "b-pyramid": "strict", "refs": "8"}, UNEVEN),
+        ("x.ts", {"bf": "3"}, EVEN),
+        ("x.avi", {"bf": "2"}, EVEN),
+    ],
+)
+def test_leaving_out_what_is_not_sampled_changes_no_picture(
+    name: str, options: dict[str, str], times: list[int], rate: float, tmp_path: Path
+) -> None:
+    path = write_h264(tmp_path / name, options=options, times=times)
+    shown, expected = list(FrameSampler(path, rate)), every_frame_decoded(path, rate)
+    assert len(shown) == len(expected) > 0
+    for image, other in zip(shown, expected, strict=True):
+        np.testing.assert_array_equal(image, other)
+
+
+def test_the_real_clip_gives_the_frames_of_a_full_decoder(speech_clip: Path) -> None:
+    for image, other in zip(FrameSampler(speech_clip, 5.0), every_frame_decoded(speech_clip, 5.0), strict=True):
+        np.testing.assert_array_equal(image, other)
