@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -169,6 +170,8 @@ def _columns(path: Path, header: list[str], known: tuple[str, ...], required: tu
 def _cause(header: list[str], required: tuple[str, ...], columns: list[str]) -> str:
     """Why the columns are not there, as far as it can be guessed."""
     line = ",".join(header)
+    if re.fullmatch(r"sep=.", line.strip()):
+        return ": Excel's mark of a separator, expected the names of the columns in the first line, and commas"
     for delimiter, name in _DELIMITERS.items():
         if {*required} & {cell.strip().strip('"').casefold() for cell in line.split(delimiter)} and delimiter in line:
             return f": the cells are separated by {name}, expected commas"

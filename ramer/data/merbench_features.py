@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ramer.data.corpus import BLOCK_ROWS
+from ramer.data.folders import names_below
 from ramer.data.names import is_of_the_system
 from ramer.data.npy import MOST_BYTES, UNREADABLE, read_array
 from ramer.data.pairing import Pairing, pair_names
@@ -130,19 +131,13 @@ class FolderSource:
         raise CorpusError(fault)
 
 
-def _held(folder: Path, ids: set[str], below: str = "") -> set[str]:
-    """Names of clips that have a file or, where the clip is known, a folder of frames; those of a system are passed over."""
-    names: set[str] = set()
-    with os.scandir(folder / below) as entries:
-        for entry in entries:
-            name = below + entry.name
-            if is_of_the_system(entry.name):
-                continue
-            if entry.name.endswith(".npy"):
-                names.add(name.removesuffix(".npy"))
-            elif entry.is_dir():
-                names |= {name} if name in ids else _held(folder, ids, f"{name}/")
-    return names
+def _held(folder: Path, ids: set[str]) -> set[str]:
+    """Names of clips that have a file or, where the clip is known, a folder of frames."""
+    try:
+        names = list(names_below(folder, ids))
+    except OSError as error:
+        raise CorpusError(f"{error.filename or folder}: cannot be read: {error.strerror}") from None
+    return {name.removesuffix("/").removesuffix(".npy") for name in names if name.endswith((".npy", "/"))}
 
 
 def _find(folder: Path, clip: str) -> tuple[Path, _Stamp]:

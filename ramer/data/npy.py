@@ -6,6 +6,7 @@ array itself, whatever a header or an archive claims.
 
 from __future__ import annotations
 
+import io
 import lzma
 import math
 import os
@@ -40,6 +41,7 @@ UNREADABLE: tuple[type[Exception], ...] = (
     zlib.error,
 )
 MOST_BYTES = 1 << 29  # of an array that is read as a whole: one clip's frames, one column of a packed corpus
+_LONGEST_HEADER = 10_000  # as numpy has it
 _CHUNK = 1 << 20
 
 
@@ -71,11 +73,15 @@ class Header:
 
 def read_header(stream: Stream) -> Header:
     """The header at the beginning of ``stream``, which is left where the data begin; raises one of ``UNREADABLE``."""
-    if np.lib.format.read_magic(stream) == (1, 0):
-        header = Header(*np.lib.format.read_array_header_1_0(stream))
-    else:
-        header = Header(*np.lib.format.read_array_header_2_0(stream))
-    if any(length < 0 for length in header.shape):
+    version = np.lib.format.read_magic(stream)
+    written = stream.read(2 if version == (1, 0) else 4)
+    length = int.from_bytes(written, "little")
+    if length > _LONGEST_HEADER:  # numpy would read all of it before it says so
+        raise ValueError(f"a header of {length:,} bytes, expected at most {_LONGEST_HEADER:,}")
+    text = io.BytesIO(written + stream.read(length))
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    header = Header(*read(text))
+    if any(axis < 0 for axis in header.shape):
         raise ValueError(f"a shape with a negative length: {list(header.shape)}")
     return header
 

@@ -20,6 +20,7 @@ def _read(path: Path, content: str | bytes, required: tuple[str, ...] = ("clip",
         "\ufeffclip,sentence\r\na,Hi\r\n",
         "Clip , SENTENCE\n a ,Hi\n\n,\n",
         '"clip","sentence"\n"a","Hi"',
+        "clip,sentence\ra,Hi\r",
     ],
 )
 def test_the_ways_to_write_one_table(content: str, tmp_path: Path) -> None:
@@ -41,6 +42,7 @@ FAULTS: dict[str, tuple[str | bytes, str]] = {
         "no column clip, sentence, expected clip, sentence; found 'name', 'chinese', 'english'; "
         "rename 'name' to clip, 'chinese' or 'english' to sentence?",
     ),
+    "Excel's mark of a separator": ("sep=;\nclip;sentence\na;Hi\n", "found 'sep=;': Excel's mark of a separator"),
     "nothing": ("", "no column clip, sentence, expected clip, sentence; found nothing"),
     "a stray quote": (
         'clip,sentence\na,Hi\nb,"He said "no" to me"\nc,Ho\n',

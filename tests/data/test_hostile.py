@@ -80,6 +80,7 @@ def _packed(path: Path, key: str, header: bytes, zeros: int, method: int = zipfi
     return path
 
 
+_LONG = b"\x93NUMPY\x02\x00" + (400 * _MIB).to_bytes(4, "little")
 PACKED: dict[str, tuple[str, bytes, int, str]] = {
     "bytes after a column": ("ids", _header("<U1", (3,)), 400 * _MIB, "ids: not a whole array: holds"),
     "bytes after a matrix": ("A", _header("<f8", (3, 2)), 400 * _MIB, "A: not a whole array: holds"),
@@ -87,6 +88,7 @@ PACKED: dict[str, tuple[str, bytes, int, str]] = {
     "endless strings": ("ids", _header("<U33554432", (3,)), 384 * _MIB, "ids: strings of <U33554432, expected at most"),
     "more rows than any corpus": ("ids", _header("<U1", (100_000_000,)), 4 * 100_000_000, "ids: 100,000,000 entries"),
     "endless vectors": ("A", _header("|i1", (3, 1 << 27)), 384 * _MIB, "A: vectors of 134,217,728 numbers"),
+    "an endless header": ("A", _LONG, 400 * _MIB, "A: not a whole array: a header of 419,430,400 bytes"),
     "an endless pickle": ("ids", _header("|O", (3,)), 400 * _MIB, "ids: 419,430,400 bytes of pickled objects"),
 }
 
@@ -174,6 +176,13 @@ def test_a_header_beyond_the_file_is_not_believed(tmp_path: Path) -> None:
     path = tmp_path / "x.npy"
     path.write_bytes(_header("<f4", (1 << 20, 1 << 12)) + bytes(100))
     assert "ends after 100 of 17,179,869,184 bytes" in _bounded("load_vector", path, 200 * _MIB)
+
+
+def test_an_endless_header_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.npy"
+    path.write_bytes(_LONG)
+    os.truncate(path, 500 * _MIB)
+    assert "a header of 419,430,400 bytes, expected at most 10,000" in _bounded("load_vector", path, 200 * _MIB)
 
 
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:

@@ -137,3 +137,13 @@ def test_features_of_a_part_are_read_and_said(tmp_path: Path) -> None:
     assert "1 of 3 clips name none of the feature files, such as 'c'" in note
     assert "1 of 3 feature files have none of the clips, such as 'later'" in note
     assert _source(_folder(tmp_path, ["a", "b", "later"]), ["a", "b", "later"]).notes == ()
+
+
+def test_links_that_lead_in_circles_end(tmp_path: Path) -> None:
+    folder = _folder(tmp_path, ["a", "s1/b", "s2/c"])
+    for place in ("s1", "s2"):
+        (folder / place / "up").symlink_to(folder)
+        (folder / place / "across").symlink_to(folder / "s1")
+    source = _source(folder, ["a", "s1/b", "s2/c", "s2/across/b"])
+    (block,) = source.blocks()
+    np.testing.assert_array_equal(block[:, 0], [1, 2, 3, 2])

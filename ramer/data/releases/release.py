@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from ramer.data.folders import names_below
 from ramer.data.label_tables import COLUMNS
-from ramer.data.names import is_of_the_system, name_problem
+from ramer.data.names import name_problem
 from ramer.data.pairing import pair_names
 from ramer.errors import CorpusError
 from ramer.files import atomic_file
@@ -56,15 +56,11 @@ def media_files(media: Path) -> list[str]:
     """
     if not media.is_dir():
         raise CorpusError(f"{media}: no such folder, expected one with media files")
-    names: set[str] = set()
-    for folder, folders, files in os.walk(media, followlinks=True):
-        folders[:] = sorted(f for f in folders if not is_of_the_system(f))
-        below = Path(folder).relative_to(media)
-        names |= {
-            (below / file).with_suffix("").as_posix()
-            for file in files
-            if Path(file).suffix.lower() in _ENDINGS and not is_of_the_system(file)
-        }
+    try:
+        files = [PurePosixPath(name) for name in names_below(media)]
+    except OSError as error:
+        raise CorpusError(f"{error.filename or media}: cannot be read: {error.strerror}") from None
+    names = {file.with_suffix("").as_posix() for file in files if file.suffix.lower() in _ENDINGS}
     faults = [f"{media}: {name!r}: {problem}" for name in sorted(names) if (problem := name_problem(name))]
     if faults:
         raise CorpusError(faults)
