@@ -351,12 +351,12 @@ def parse_config(raw: Any, source: str = "params.yaml") -> Config:
     except ValidationError as error:
         raise ConfigError(fault_lines(error, source)) from None
     faults = [
-        f"{source}: methods.{name}: expected a lower-case identifier as a method's name"
+        f"{source}: methods.{_name(name)}: expected a lower-case identifier as a method's name"
         for name in config.methods
         if not (name.isidentifier() and name == name.lower())
     ]
     faults += [
-        f"{source}: methods.{name}.type: expected the name of a method, got {_short(entry.get('type'))}"
+        f"{source}: methods.{_name(name)}.type: expected the name of a method, got {_short(entry.get('type'))}"
         for name, entry in config.methods.items()
         if not isinstance(entry.get("type"), str)
     ]
@@ -365,7 +365,7 @@ def parse_config(raw: Any, source: str = "params.yaml") -> Config:
         named.append(("report.reference", config.report.reference))
     for field, name in named:
         if name not in config.methods:
-            faults.append(f"{source}: {field}: {name!r} is not under methods: {', '.join(config.methods)}")
+            faults.append(f"{source}: {field}: {name!r} is not under methods: {', '.join(map(_name, config.methods))}")
     if faults:
         raise ConfigError(faults)
     return config
@@ -383,13 +383,19 @@ def fault_lines(error: ValidationError, source: str, prefix: str = "") -> list[s
     for fault in error.errors():
         if any(len(loc) > len(fault["loc"]) and loc[: len(fault["loc"])] == fault["loc"] for loc in places):
             continue  # what is wrong with a list once its bad items are left out
-        key = ".".join(str(part) for part in (prefix, *fault["loc"]) if part != "")
+        key = ".".join(_name(part) for part in (prefix, *fault["loc"]) if part != "")
         if fault["type"] == "extra_forbidden":
             lines.append(f"{source}: {key}: unknown key")
         else:
             message = fault["msg"].removeprefix("Value error, ")
             lines.append(f"{source}: {key}: {message[:1].lower()}{message[1:]}, got {_short(fault['input'])}")
     return lines
+
+
+def _name(key: object) -> str:
+    """A key on one line, whatever stands in it."""
+    text = str(key)
+    return text if text.isprintable() and len(text) <= 60 else _short(text)
 
 
 def _short(value: Any) -> str:

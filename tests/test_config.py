@@ -35,6 +35,7 @@ def test_the_least_that_is_valid(tmp_path: Path) -> None:
         (WHOLE.encode() + b"serve: {}\n", "not valid YAML: line 4, column 1: the key 'serve' stands on line 3 too"),
         (WHOLE.encode() + b"prepare: {seeds: " + b"[" * 100_000, "not valid YAML: line 4: nested deeper than 64"),
         (b"x" * (1 << 21), "cannot be read: larger than 1,048,576 bytes"),
+        (WHOLE.encode() + b'"a\\nb": 1\n', "'a\\nb': unknown key"),
         (b"- a\n", "expected a mapping of sections, got list"),
         (b"", "expected a mapping of sections, got NoneType"),
         (

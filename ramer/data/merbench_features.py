@@ -176,7 +176,7 @@ def load_vector(path: Path) -> np.ndarray | None:
         return None
     if array.ndim > 2:
         raise ValueError(f"expected shape [dim] or [frames, dim], got {list(array.shape)}")
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         vector = (array if array.ndim == 1 else _mean(array)).astype(np.float32)
     if not np.isfinite(vector).all():
         raise ValueError("infinite or partly NaN, expected finite numbers")

@@ -13,7 +13,7 @@ from typing import Any
 from ramer.config import Merbench
 from ramer.data.corpus import cut_faults
 from ramer.data.label_tables import class_names, read_label_table
-from ramer.data.names import name_problem
+from ramer.data.names import name_problem, on_one_line
 from ramer.data.unpickle import read_objects
 from ramer.errors import CorpusError
 
@@ -118,7 +118,7 @@ def _from_csv(path: Path) -> LabelTable:
 def _members(path: Path) -> dict[str, Any]:
     members = read_objects(path, lambda name: name.endswith("_corpus"))
     expected = "expected train_corpus, val_corpus, test_corpus, test1_corpus ... or whole_corpus"
-    faults = [f"{path}: {m}: unknown member, {expected}" for m in members if not _MEMBER.fullmatch(m)]
+    faults = [f"{path}: {on_one_line(m)}: unknown member, {expected}" for m in members if not _MEMBER.fullmatch(m)]
     faults += [] if members else [f"{path}: no member ends in _corpus, {expected}"]
     for member, clips in members.items():
         if not isinstance(clips, dict):

@@ -26,3 +26,8 @@ def name_problem(name: str) -> str | None:
 def is_of_the_system(name: str) -> bool:
     """Whether a file or folder is hidden, or was left by an operating system: passed over wherever clips are sought."""
     return name.startswith((".", "~$")) or name.casefold() in _OF_THE_SYSTEM
+
+
+def on_one_line(name: str) -> str:
+    """A name out of somebody else's file as it can stand in a message."""
+    return name if name.isprintable() else ascii(name)

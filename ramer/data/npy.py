@@ -10,6 +10,7 @@ import io
 import lzma
 import math
 import os
+import sys
 import tokenize
 import zipfile
 import zlib
@@ -145,6 +146,7 @@ class Archive:
         with self.member(key) as (header, stream, held):
             _check_plain(header, held, most)
             array = np.frombuffer(_all_of(stream, held), dtype=header.dtype)
+            check_characters(array)
             return array.reshape(header.shape, order="F" if header.fortran else "C")
 
     def pickled(self, key: str, most: int) -> tuple[Header, bytearray]:
@@ -153,6 +155,18 @@ class Archive:
             if held > most:
                 raise ValueError(f"{held:,} bytes of pickled objects, expected at most {most:,}")
             return header, _all_of(stream, held)
+
+
+def check_characters(array: np.ndarray) -> None:
+    """Refuse strings with numbers beyond the last character there is, of which Python makes no string.
+
+    Raises:
+        ValueError: the array holds one.
+    """
+    if array.dtype.kind == "U" and array.nbytes:
+        codes = array.reshape(-1).view(np.dtype(np.uint32).newbyteorder(array.dtype.byteorder))
+        if codes.max() > sys.maxunicode:
+            raise ValueError("strings with characters that are none")
 
 
 def _all_of(stream: Stream, size: int) -> bytearray:

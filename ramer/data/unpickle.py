@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ramer.data.npy import UNREADABLE, damage, open_archive
+from ramer.data.names import on_one_line
+from ramer.data.npy import UNREADABLE, check_characters, damage, open_archive
 from ramer.errors import CorpusError
 
 MOST_PICKLED_BYTES = 1 << 27  # of one pickle; the label file of the largest corpus of the field takes 10 MB
@@ -234,7 +235,9 @@ def _values(machine: _Machine, kind: object, data: object) -> list[object]:
     if dtype.hasobject:
         raise ValueError("objects as bytes")
     machine.count(len(raw) // max(dtype.itemsize, 1) + len(raw) // _BYTES_A_VALUE)
-    values: list[object] = np.frombuffer(raw, dtype=dtype).tolist()
+    array = np.frombuffer(raw, dtype=dtype)
+    check_characters(array)
+    values: list[object] = array.tolist()
     return values
 
 
@@ -254,7 +257,9 @@ def _scalar(machine: _Machine, arguments: tuple[object, ...]) -> object:
     if dtype.hasobject:
         raise ValueError("refused an object scalar")
     machine.count(dtype.itemsize // _BYTES_A_VALUE)
-    return np.frombuffer(_raw(data), dtype=dtype)[0].item()
+    array = np.frombuffer(_raw(data), dtype=dtype)
+    check_characters(array)
+    return array[0].item()
 
 
 def _from_buffer(machine: _Machine, arguments: tuple[object, ...]) -> _Growing:
@@ -346,9 +351,10 @@ def read_objects(path: Path, wanted: Callable[[str], bool]) -> dict[str, object]
     try:
         with open_archive(path) as archive:
             for member in filter(wanted, archive.keys):
-                where = f"{path}: {member}: not an array: "
+                shown = on_one_line(member)
+                where = f"{path}: {shown}: not an array: "
                 header, data = archive.pickled(member, MOST_PICKLED_BYTES)
-                where = f"{path}: {member}: "
+                where = f"{path}: {shown}: "
                 if header.shape != () or header.dtype != np.dtype(object):
                     raise ValueError(
                         "expected one pickled dict (a 0-d object array), "

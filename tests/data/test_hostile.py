@@ -159,6 +159,17 @@ def test_a_label_file_larger_than_any_corpus_is_not_read(tmp_path: Path) -> None
     assert "419,430,400 bytes of pickled objects" in _bounded("labels", path, 200 * _MIB)
 
 
+def test_a_character_beyond_all_is_one_line(tmp_path: Path) -> None:
+    path = _packed(tmp_path / "corpus.npz", "ids", _header("<U1", (3,)) + b"\xff\xff\xff\x7f" * 3, 0)
+    with pytest.raises(CorpusError, match="ids: strings with characters that are none"):
+        read_npz(path)
+    data = pickle.dumps({"a": {"emo": np.array(["zz"])}}, 4).replace(b"z\x00\x00\x00", b"\xff\xff\xff\x7f")
+    with zipfile.ZipFile(tmp_path / "label.npz", "w") as file:
+        file.writestr("train_corpus.npy", _header("|O", ()) + data)
+    with pytest.raises(CorpusError, match="train_corpus: damaged pickle: strings with characters that are none"):
+        read_objects(tmp_path / "label.npz", lambda _: True)
+
+
 def test_a_number_of_five_thousand_digits_is_one_line(save_labels: Callable[..., Path]) -> None:
     path = save_labels({"train_corpus": {"a": {"emo": 1, "val": 10**5000}}})
     with pytest.raises(CorpusError, match="train_corpus: damaged pickle: an integer of more than 8 bytes"):

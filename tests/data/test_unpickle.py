@@ -134,6 +134,13 @@ def test_a_damaged_member_is_one_line(content: bytes, tmp_path: Path) -> None:
         read_objects(path, lambda _: True)
 
 
+def test_a_members_name_stays_on_one_line(tmp_path: Path) -> None:
+    path = damaged_npz(tmp_path / "labels.npz", "train\n_corpus", b"")
+    with pytest.raises(CorpusError) as caught:
+        read_objects(path, lambda _: True)
+    assert caught.value.faults[0].startswith(f"{path}: 'train\\n_corpus': not an array")
+
+
 def test_a_file_that_is_no_npz_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "label.npz"
     path.write_bytes(b"PK\x03\x04 not really")
