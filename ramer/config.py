@@ -33,7 +33,12 @@ class Section(BaseModel):
 
 
 class Runtime(Section):
-    """threads: of torch, FAISS and BLAS, part of the result. device: auto, cpu, cuda or cuda:N."""
+    """What decides the bits of a result besides the data.
+
+    Attributes:
+        threads: of torch, FAISS and BLAS, part of the result.
+        device: auto, cpu, cuda or cuda:N.
+    """
 
     threads: Count = 1
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
@@ -62,16 +67,23 @@ class PerModalityPath(Section):
 class Synthetic(Section):
     """Knobs of the generated corpus; see ``ramer.data.synthetic`` for the model they belong to.
 
-    seed: of everything drawn. classes: emotions, the first so many of six. speakers: of the labelled rows.
-    rows: labelled rows. pool_rows: unlabelled rows. dims: length of a feature vector.
-    shared_dim: axes of the clip's own latent that all
-    modalities see. mixing_dim: width of the non-linear map from latents to features. mixing_gain: how non-linear it is
-    (near 0: linear).
-    label_strength: distance of the classes in units of a clip's own deviation, the knob of difficulty.
-    shared_strength: how loud the shared latent is. speaker_strength: how loud the speaker is. noise: of every feature,
-    relative to the signal.
-    missing_rate: share of vectors that are naturally missing. imbalance: class prior from 0, uniform, to 1, MER-like.
-    held_out_share: share of the speakers in val and again in test.
+    Attributes:
+        seed: of everything drawn.
+        classes: emotions, the first so many of six.
+        speakers: of the labelled rows.
+        rows: labelled rows.
+        pool_rows: unlabelled rows.
+        dims: length of a feature vector.
+        shared_dim: axes of the clip's own latent that all modalities see.
+        mixing_dim: width of the non-linear map from latents to features.
+        mixing_gain: how non-linear it is (near 0: linear).
+        label_strength: distance of the classes in units of a clip's own deviation, the knob of difficulty.
+        shared_strength: how loud the shared latent is.
+        speaker_strength: how loud the speaker is.
+        noise: of every feature, relative to the signal.
+        missing_rate: share of vectors that are naturally missing.
+        imbalance: class prior from 0, uniform, to 1, MER-like.
+        held_out_share: share of the speakers in val and again in test.
     """
 
     seed: Whole = 0
@@ -95,8 +107,10 @@ class Synthetic(Section):
 class Merbench(Section):
     """A MERBench corpus: label file and feature folders, relative to ``corpus.path``.
 
-    label_file: the benchmark's ``.npz``, or a CSV with clip, label and, if wanted, speaker and split.
-    dataset: whose labels and clip names they are; other: a corpus of your own in this layout, any labels, no groups.
+    Attributes:
+        label_file: the benchmark's ``.npz``, or a CSV with clip, label and, if wanted, speaker and split.
+        dataset: whose labels and clip names they are; other: a corpus of your own in this layout, any labels, no
+            groups.
     """
 
     label_file: str = "label.npz"
@@ -106,7 +120,12 @@ class Merbench(Section):
 
 
 class Corpus(Section):
-    """kind: the name of a reader in ``ramer.data.kinds``. path: what it reads, and what ``prepare`` depends on."""
+    """Where the clips come from.
+
+    Attributes:
+        kind: the name of a reader in ``ramer.data.kinds``.
+        path: what it reads, and what ``prepare`` depends on.
+    """
 
     kind: str = "synthetic"
     path: str = "ramer/data/synthetic.py"
@@ -115,7 +134,12 @@ class Corpus(Section):
 
 
 class Prepare(Section):
-    """folds: 1 keeps the corpus' own split. seeds: one replicate per fold and seed."""
+    """How the corpus is cut into replicates.
+
+    Attributes:
+        folds: 1 keeps the corpus' own split.
+        seeds: one replicate per fold and seed.
+    """
 
     folds: Count = 1
     seeds: Annotated[tuple[Whole, ...], Field(min_length=1, strict=False)] = (0, 1, 2)
@@ -133,8 +157,9 @@ class Prepare(Section):
 class Encoder(Section):
     """One modality's encoder and its pretraining.
 
-    model_dim: width of the transformer; null keeps the input's. input_dropout: share of the input's features dropped
-    in training, for wide inputs with few labels.
+    Attributes:
+        model_dim: width of the transformer; null keeps the input's.
+        input_dropout: share of the input's features dropped in training, for wide inputs with few labels.
     """
 
     model_dim: Count | None = 64
@@ -168,9 +193,11 @@ class Pretrain(Section):
 
 
 class Dump(Section):
-    """batch_size: rows encoded at a time (memory, not results).
+    """How hidden states are written.
 
-    crossfit: encoders per modality that each leave out a fold of speakers and encode it, 0 for none.
+    Attributes:
+        batch_size: rows encoded at a time (memory, not results).
+        crossfit: encoders per modality that each leave out a fold of speakers and encode it, 0 for none.
     """
 
     batch_size: Count = 1024
@@ -184,11 +211,13 @@ class Dump(Section):
 
 
 class Index(Section):
-    """kind: flat is exact; auto decides by size. null sizes are chosen from the number of keys.
+    """The FAISS index of a modality.
 
-    nlist, nprobe: inverted lists made and visited (null: as many as recall on a sample asks for).
-    m: bytes per compressed key (ivf_pq) or links per key (hnsw).
-    ef_construction, ef: candidates held while an hnsw graph is built and searched.
+    Attributes:
+        kind: flat is exact; auto decides by size. null sizes are chosen from the number of keys.
+        nlist, nprobe: inverted lists made and visited (null: as many as recall on a sample asks for).
+        m: bytes per compressed key (ivf_pq) or links per key (hnsw).
+        ef_construction, ef: candidates held while an hnsw graph is built and searched.
     """
 
     kind: Literal["flat", "ivf_flat", "ivf_pq", "hnsw", "auto"] = "flat"
@@ -202,7 +231,13 @@ class Index(Section):
 
 
 class Retrieval(Section):
-    """scope: which rows may be returned. width: candidates kept per query. exclude: which rows a query never gets."""
+    """What a query may find, and how much of it is kept.
+
+    Attributes:
+        scope: which rows may be returned.
+        width: candidates kept per query.
+        exclude: which rows a query never gets.
+    """
 
     scope: Literal["train", "pool", "all"] = "train"
     width: Count = 50
@@ -225,7 +260,8 @@ class MissingRates(Section):
 class Training(Section):
     """The budget that every neural missing-modality head shares.
 
-    missing_rates: of the modalities in the masks that training draws; null draws the seven conditions alike.
+    Attributes:
+        missing_rates: of the modalities in the masks that training draws; null draws the seven conditions alike.
     """
 
     hidden: Annotated[tuple[Count, ...], Field(strict=False)] = (256, 128)
@@ -239,7 +275,12 @@ class Training(Section):
 
 
 class Evaluate(Section):
-    """missing_rates: of modalities missing at random, for a curve and its area. imbalanced_rates: by a name."""
+    """How predictions are scored.
+
+    Attributes:
+        missing_rates: of modalities missing at random, for a curve and its area.
+        imbalanced_rates: by a name.
+    """
 
     ece_bins: Annotated[int, Field(ge=2)] = 15
     missing_rates: Annotated[tuple[Rate, ...], Field(strict=False)] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -257,7 +298,11 @@ class Evaluate(Section):
 
 
 class Report(Section):
-    """reference: the method that others are compared with, or best_baseline (chosen on validation)."""
+    """How methods are compared.
+
+    Attributes:
+        reference: the method that others are compared with, or best_baseline (chosen on validation).
+    """
 
     reference: str = "best_baseline"
     draws: Annotated[int, Field(ge=100)] = 2000
@@ -266,9 +311,12 @@ class Report(Section):
 
 
 class Serve(Section):
-    """method: what is predicted with and registered as a model. model: its name in MLflow's registry.
+    """What answers for new clips.
 
-    registration: auto registers, except from a temporary copy (``dvc exp run --temp`` and queued); always; never.
+    Attributes:
+        method: what is predicted with and registered as a model.
+        model: its name in MLflow's registry.
+        registration: auto registers, except from a temporary copy (``dvc exp run --temp`` and queued); always; never.
     """
 
     method: str = "ramer"
@@ -277,9 +325,12 @@ class Serve(Section):
 
 
 class Tracking(Section):
-    """enabled: log to MLflow. max_artifact_mb: a larger file is logged as path, md5 and DVC remote.
+    """What is logged to MLflow.
 
-    timeout_s: seconds after which a store that is too slow is given up; the results stay, and a retry goes on.
+    Attributes:
+        enabled: log to MLflow.
+        max_artifact_mb: a larger file is logged as path, md5 and DVC remote.
+        timeout_s: seconds after which a store that is too slow is given up; the results stay, and a retry goes on.
     """
 
     enabled: bool = True

@@ -34,7 +34,8 @@ class Replicate:
 class Scaler:
     """Standardisation fitted on a replicate's labelled training rows.
 
-    mean, std: float32 [dim]; a constant column has std 1.
+    Attributes:
+        mean, std: float32 [dim]; a constant column has std 1.
     """
 
     mean: np.ndarray

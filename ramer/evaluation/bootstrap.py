@@ -51,7 +51,8 @@ class Clusters:
 class Counts:
     """What confusion matrices say per class: diagonal, column sums, row sums.
 
-    hits, predicted, support: float32 [clusters, seeds, conditions, classes].
+    Attributes:
+        hits, predicted, support: float32 [clusters, seeds, conditions, classes].
     """
 
     hits: np.ndarray

@@ -103,7 +103,11 @@ class VisionModelEncoder:
 
 
 class _Shown(NamedTuple):
-    """What one clip's frames turned out to hold; faces: of the frames that show one, where faces are sought."""
+    """What one clip's frames turned out to hold.
+
+    Attributes:
+        faces: of the frames that show one, where faces are sought.
+    """
 
     sampled: int
     faces: list[Face]

@@ -26,10 +26,14 @@ from ramer.training.loop import Fitted, History
 
 
 class DistilOptions(MethodOptions):
-    """inputs: raw features, or hidden states of unit length. input_dropouts: of the student, chosen on validation.
+    """Options of ``distil``.
 
-    weight: of the soft labels beside cross-entropy. temperature: that softens the teacher.
-    pool_rows: drawn for each labelled row of a step.
+    Attributes:
+        inputs: raw features, or hidden states of unit length.
+        input_dropouts: of the student, chosen on validation.
+        weight: of the soft labels beside cross-entropy.
+        temperature: that softens the teacher.
+        pool_rows: drawn for each labelled row of a step.
     """
 
     inputs: Literal["features", "states"] = "features"

@@ -25,9 +25,11 @@ from ramer.training.loop import Fitted, History
 
 
 class IfMminOptions(ImaginingOptions):
-    """imagination_weight, invariant_weight, discrepancy_weight: of the losses beside cross-entropy.
+    """Options of ``if_mmin``.
 
-    moments: that the invariant features of two modalities should share.
+    Attributes:
+        imagination_weight, invariant_weight, discrepancy_weight: of the losses beside cross-entropy.
+        moments: that the invariant features of two modalities should share.
     """
 
     imagination_weight: Weight = 1.0

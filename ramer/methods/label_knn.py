@@ -26,11 +26,14 @@ from ramer.training.loop import Fitted, History, selection
 
 
 class LabelKnnOptions(RetrievalOptions):
-    """k: most neighbours per available modality; its half, quarter and eighth are tried too.
+    """Options of ``label_knn``.
 
-    taus: temperatures of the weights softmax(cosine / tau). smoothings: weights of the training prior, in neighbours.
-    k, tau and smoothing are chosen on validation. combine: of several available modalities: the product of their
-    posteriors less the extra priors (as ``late_product``), or the mean of their votes.
+    Attributes:
+        k: most neighbours per available modality; its half, quarter and eighth are tried too.
+        taus: temperatures of the weights softmax(cosine / tau).
+        smoothings: weights of the training prior, in neighbours. k, tau and smoothing are chosen on validation.
+        combine: of several available modalities: the product of their posteriors less the extra priors (as
+            ``late_product``), or the mean of their votes.
     """
 
     k: Count = 40

@@ -25,7 +25,11 @@ from ramer.training.loop import Fitted, History, selection
 
 
 class LateProductOptions(MethodOptions):
-    """inverse_penalties: scikit-learn's C, one chosen per modality on validation."""
+    """Options of ``late_product``.
+
+    Attributes:
+        inverse_penalties: scikit-learn's C, one chosen per modality on validation.
+    """
 
     inverse_penalties: tuple[Positive, ...] = Field(default=(0.001, 0.01, 0.1, 1.0), min_length=1, strict=False)
     max_iter: int = Field(default=1000, ge=1)

@@ -21,7 +21,11 @@ from ramer.training.loop import Fitted, History
 
 
 class MminOptions(ImaginingOptions):
-    """imagination_weight, cycle_weight: of the two losses beside cross-entropy."""
+    """Options of ``mmin``.
+
+    Attributes:
+        imagination_weight, cycle_weight: of the two losses beside cross-entropy.
+    """
 
     imagination_weight: Weight = 4.0
     cycle_weight: Weight = 2.0

@@ -23,9 +23,12 @@ from ramer.training.loop import Fitted, History
 
 
 class ModalityDropoutOptions(MethodOptions):
-    """form: mlp, or transformer over modality tokens. input_dropouts: of the features, one chosen on validation.
+    """Options of ``modality_dropout``.
 
-    width, heads, layers, token_dropout: of the transformer; the MLP's sizes are those of ``train``.
+    Attributes:
+        form: mlp, or transformer over modality tokens.
+        input_dropouts: of the features, one chosen on validation.
+        width, heads, layers, token_dropout: of the transformer; the MLP's sizes are those of ``train``.
     """
 
     form: Literal["mlp", "transformer"] = "mlp"

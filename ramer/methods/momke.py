@@ -24,7 +24,12 @@ from ramer.training.loop import Fitted, History
 
 
 class MomkeOptions(MethodOptions):
-    """width, depth: of an expert. dropout: of projections, experts and routers."""
+    """Options of ``momke``.
+
+    Attributes:
+        width, depth: of an expert.
+        dropout: of projections, experts and routers.
+    """
 
     width: Count = 128
     depth: Count = 2

@@ -22,7 +22,11 @@ from ramer.training.loop import Fitted, History
 
 
 class RegressFillOptions(MethodOptions):
-    """penalties: of the squared coefficients; one for all regressions, chosen on validation with a head for each."""
+    """Options of ``regress_fill``.
+
+    Attributes:
+        penalties: of the squared coefficients; one for all regressions, chosen on validation with a head for each.
+    """
 
     penalties: Annotated[tuple[Positive, ...], Field(min_length=1, strict=False)] = (0.1, 1.0, 10.0, 100.0)
 

@@ -16,8 +16,11 @@ from ramer.nn.fusion import FusionClassifier
 class Neighbourhood(NamedTuple):
     """n queries and their neighbours.
 
-    own: float [n, hidden] per modality, zeros where unavailable. available: bool [n, 3].
-    values: states of the neighbours float [n, k, hidden] per modality. scores: float [n, 3, k], NaN for none.
+    Attributes:
+        own: float [n, hidden] per modality, zeros where unavailable.
+        available: bool [n, 3].
+        values: states of the neighbours float [n, k, hidden] per modality.
+        scores: float [n, 3, k], NaN for none.
     """
 
     own: dict[str, Tensor]

@@ -12,7 +12,12 @@ from torch import Tensor, nn
 
 
 class Cascaded(NamedTuple):
-    """output: [n, width], after the transition. latents: [n, blocks * layers[-1]], one bottleneck after the other."""
+    """What comes out of a cascade.
+
+    Attributes:
+        output: [n, width], after the transition.
+        latents: [n, blocks * layers[-1]], one bottleneck after the other.
+    """
 
     output: Tensor
     latents: Tensor

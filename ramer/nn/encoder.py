@@ -16,7 +16,12 @@ TOKEN_STD = 0.02  # of the initial CLS token and position embeddings
 
 
 class Encoded(NamedTuple):
-    """hidden: the hidden state h [n, hidden_dim], not normalised. logits: [n, classes]."""
+    """What comes out of an encoder.
+
+    Attributes:
+        hidden: the hidden state h [n, hidden_dim], not normalised.
+        logits: [n, classes].
+    """
 
     hidden: Float[Tensor, "n hidden"]
     logits: Float[Tensor, "n classes"]

@@ -39,7 +39,12 @@ class Expert(nn.Module):
 
 
 class Mixed(NamedTuple):
-    """scores: [n, classes]. weights: of the experts, [n, 3 modalities, 3 experts], 0 where a modality is missing."""
+    """What comes out of a mixture of experts.
+
+    Attributes:
+        scores: [n, classes].
+        weights: of the experts, [n, 3 modalities, 3 experts], 0 where a modality is missing.
+    """
 
     scores: Tensor
     weights: Tensor

@@ -46,7 +46,13 @@ class ImaginationSize:
 
 
 class Taught(NamedTuple):
-    """scores: [n, classes]. embeddings: [n, 3, width]. invariant: the same shape, or None without such an encoder."""
+    """What the teacher says.
+
+    Attributes:
+        scores: [n, classes].
+        embeddings: [n, 3, width].
+        invariant: the same shape, or None without such an encoder.
+    """
 
     scores: Tensor
     embeddings: Tensor
@@ -56,8 +62,11 @@ class Taught(NamedTuple):
 class Imagined(NamedTuple):
     """What a student makes of masked rows.
 
-    scores: [n, classes]. embeddings: of the masked input, [n, 3, width]. imagined: of what is missing, [n, 3, width].
-    invariant: predicted from the masked input, [n, 3, width], or None without such an encoder.
+    Attributes:
+        scores: [n, classes].
+        embeddings: of the masked input, [n, 3, width].
+        imagined: of what is missing, [n, 3, width].
+        invariant: predicted from the masked input, [n, 3, width], or None without such an encoder.
     """
 
     scores: Tensor

@@ -14,7 +14,12 @@ from ramer.nn.fusion import FusionClassifier
 
 
 class Masked(NamedTuple):
-    """values: float [n, dim] per modality, zeros where unavailable. available: bool [n, 3]."""
+    """Rows as a mask leaves them.
+
+    Attributes:
+        values: float [n, dim] per modality, zeros where unavailable.
+        available: bool [n, 3].
+    """
 
     values: dict[str, Tensor]
     available: Tensor

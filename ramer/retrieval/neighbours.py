@@ -59,8 +59,11 @@ class NeighboursRecord(Record):
 class NeighbourTable:
     """``data/neighbours/<modality>`` with arrays memory-mapped.
 
-    queries: int64 [Q], ascending row numbers. rows: int32 [replicates, Q, width], -1 for none.
-    scores: float32 cosine [replicates, Q, width], NaN for none. info: ``neighbours.json``.
+    Attributes:
+        queries: int64 [Q], ascending row numbers.
+        rows: int32 [replicates, Q, width], -1 for none.
+        scores: float32 cosine [replicates, Q, width], NaN for none.
+        info: ``neighbours.json``.
     """
 
     path: Path

@@ -29,8 +29,10 @@ Score = Callable[[np.ndarray], np.ndarray]
 class Pairs(NamedTuple):
     """Candidates of one missing modality as figures.
 
-    members: int [q], positions of the queries that lack it. features: float32 [q, c, FEATURES].
-    rows: int64 [q, c], whose contents are handed out, -1 for none or where it does not hold the modality.
+    Attributes:
+        members: int [q], positions of the queries that lack it.
+        features: float32 [q, c, FEATURES].
+        rows: int64 [q, c], whose contents are handed out, -1 for none or where it does not hold the modality.
     """
 
     members: np.ndarray

@@ -47,9 +47,11 @@ class StatesRecord(Record):
 class StatesTable:
     """``data/states/<modality>`` with arrays memory-mapped.
 
-    states: float32 [replicates, rows, hidden], not normalised, NaN rows where the modality is missing.
-    posteriors: float32 [replicates, rows, classes]. encoder_digests: by replicate name. crossfit_digests: of the
-    encoders that made training rows' states, empty without ``dump.crossfit``.
+    Attributes:
+        states: float32 [replicates, rows, hidden], not normalised, NaN rows where the modality is missing.
+        posteriors: float32 [replicates, rows, classes].
+        encoder_digests: by replicate name.
+        crossfit_digests: of the encoders that made training rows' states, empty without ``dump.crossfit``.
     """
 
     path: Path

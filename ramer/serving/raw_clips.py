@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 
 class ClipFeatures(NamedTuple):
-    """vectors: float32 [dim] per modality, None where missing; ``missing`` then says why. transcript: as recognised."""
+    """What one clip gave.
+
+    Attributes:
+        vectors: float32 [dim] per modality, None where missing; ``missing`` then says why.
+        transcript: as recognised.
+    """
 
     vectors: dict[str, np.ndarray | None]
     missing: dict[str, str]

@@ -20,9 +20,12 @@ _UNKNOWN = "unknown"
 class Provenance:
     """Who made the results.
 
-    experiment: DVC's name of the experiment, or ``workspace``. baseline: the commit it started from.
-    commit: git HEAD. modified: tracked files other than params.yaml and dvc.lock that differ from HEAD.
-    main: the main workspace (under ``--temp`` not the one that holds the files).
+    Attributes:
+        experiment: DVC's name of the experiment, or ``workspace``.
+        baseline: the commit it started from.
+        commit: git HEAD.
+        modified: tracked files other than params.yaml and dvc.lock that differ from HEAD.
+        main: the main workspace (under ``--temp`` not the one that holds the files).
     """
 
     experiment: str

@@ -38,7 +38,11 @@ class Point:
 
 @dataclass(frozen=True)
 class Part:
-    """What one run logs. artifacts: name in the run -> file."""
+    """What one run logs.
+
+    Attributes:
+        artifacts: name in the run -> file.
+    """
 
     params: dict[str, str]
     metrics: dict[str, float]
@@ -56,7 +60,11 @@ class Corpus:
 
 @dataclass(frozen=True)
 class Record:
-    """An experiment and its methods, in the order of ``params.yaml``. tags: per method."""
+    """An experiment and its methods, in the order of ``params.yaml``.
+
+    Attributes:
+        tags: per method.
+    """
 
     experiment: Part
     corpus: Corpus

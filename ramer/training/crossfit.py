@@ -31,8 +31,13 @@ Encode = Callable[[UnimodalEncoder, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 class CrossFitted(NamedTuple):
-    """rows: int64 [n], training rows that hold the modality. states, posteriors: float32 [n, width] of these.
-    digest: of all fold encoders."""
+    """Rows encoded by encoders that have not seen their labels.
+
+    Attributes:
+        rows: int64 [n], training rows that hold the modality.
+        states, posteriors: float32 [n, width] of these.
+        digest: of all fold encoders.
+    """
 
     rows: np.ndarray
     states: np.ndarray

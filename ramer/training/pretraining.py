@@ -135,7 +135,11 @@ def pretrain_encoders(
 
 
 class _Trained(NamedTuple):
-    """One replicate's encoder. digest: of its checkpoint."""
+    """One replicate's encoder.
+
+    Attributes:
+        digest: of its checkpoint.
+    """
 
     best: EarlyStopping
     history: list[dict[str, Any]]

@@ -18,7 +18,13 @@ from ramer.errors import CorpusError
 
 @dataclass(frozen=True)
 class _Year:
-    """Names of a year's tables. train: labels. test: labels that organisers have. media: folder of the clips."""
+    """Names of a year's tables.
+
+    Attributes:
+        train: labels.
+        test: labels that organisers have.
+        media: folder of the clips.
+    """
 
     train: str
     test: str | None

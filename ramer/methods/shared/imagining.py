@@ -24,7 +24,13 @@ Widths = Annotated[tuple[Count, ...], Field(min_length=1, strict=False)]
 
 
 class ImaginingOptions(MethodOptions):
-    """embedding: length per modality. layers, blocks: of the cascade, bottleneck last. classifier: hidden widths."""
+    """Options that ``mmin`` and ``if_mmin`` share.
+
+    Attributes:
+        embedding: length per modality.
+        layers, blocks: of the cascade, bottleneck last.
+        classifier: hidden widths.
+    """
 
     embedding: Count = 128
     layers: Widths = (256, 128, 64)
