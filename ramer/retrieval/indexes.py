@@ -198,13 +198,6 @@ def load_index(
         if not file.exists():
             raise StaleError(f"{file}: no such file", path)
     sidecar = Sidecar.read(side)
-    rows = np.array(sidecar.rows, dtype=np.int64)
-    try:
-        if path.stat().st_size != sidecar.bytes:  # mapping a torn file would end the whole process
-            raise RuntimeError
-        index = faiss.read_index(str(path), getattr(faiss, "IO_FLAG_MMAP_IFC", 0) if mapped else 0)
-    except RuntimeError:  # all that FAISS raises
-        raise StaleError(f"{path}: torn, or no index of FAISS", path) from None
     expected = {
         "encoder_digest": (expected_encoder_digest, sidecar.encoder_digest),
         "ids_digest": (expected_ids_digest, sidecar.ids_digest),
@@ -215,17 +208,33 @@ def load_index(
         for key, (wanted, stamped) in expected.items()
         if wanted is not None and stamped != wanted
     ]
+    index, rows = _read_keys(path, sidecar, mapped), np.array(sidecar.rows, dtype=np.int64)
     if index.d != max(sidecar.dimension, 1):
         faults.append(f"{path}: dimension: expected {sidecar.dimension} as in {side.name}, got {index.d}")
     if not index.ntotal == len(rows) == len(sidecar.ids):
         faults.append(f"{path}: expected {len(rows)} keys as in {side.name}, got {index.ntotal}")
     elif ids is not None:
-        inside = (rows >= 0) & (rows < len(ids))
-        wrong = np.flatnonzero(~inside | (ids[np.where(inside, rows, 0)] != np.array(sidecar.ids, dtype=object)))
-        faults += [f"{side}: rows: row {rows[i]} is not {sidecar.ids[i]!r} in the corpus" for i in wrong[:1]]
+        faults += [f"{side}: rows: {fault}" for fault in _misnamed(sidecar, rows, ids)]
     if faults:
         raise StaleError(faults, path)
     return StoredIndex(index, rows, sidecar)
+
+
+def _read_keys(path: Path, sidecar: Sidecar, mapped: bool) -> faiss.Index:
+    try:
+        if path.stat().st_size != sidecar.bytes:  # mapping a torn file would end the whole process
+            raise RuntimeError
+        return faiss.read_index(str(path), getattr(faiss, "IO_FLAG_MMAP_IFC", 0) if mapped else 0)
+    except RuntimeError:  # all that FAISS raises
+        raise StaleError(f"{path}: torn, or no index of FAISS", path) from None
+
+
+def _misnamed(sidecar: Sidecar, rows: np.ndarray, ids: np.ndarray) -> list[str]:
+    """The first row that the corpus knows by another id."""
+    inside = (rows >= 0) & (rows < len(ids))
+    named = np.array(sidecar.ids, dtype=object)
+    wrong = np.flatnonzero(~inside | (ids[np.where(inside, rows, 0)] != named))
+    return [f"row {rows[i]} is not {sidecar.ids[i]!r} in the corpus" for i in wrong[:1]]
 
 
 def choose_kind(settings: Index, count: int, dimension: int) -> str:
