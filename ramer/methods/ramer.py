@@ -16,13 +16,13 @@ from pydantic import Field, model_validator
 
 from ramer.config import Positive, Whole
 from ramer.inputs import FEATURES, LIVE, NEIGHBOURS, STATES
+from ramer.methods.shared.candidate_scorer import learn_scorer, new_scorer
 from ramer.methods.shared.contract import Method, RetrievalOptions, StackedMethod
 from ramer.methods.shared.finding import Finder, RememberingFinder, RuleFinder
 from ramer.methods.shared.finetuning import TunedHead
 from ramer.methods.shared.fusing import EncodedMeanFeatures, FrozenHead, HeadSettings, MeanStates, StandIns
 from ramer.methods.shared.imputing import lacks_something
 from ramer.methods.shared.live import LiveEncoders
-from ramer.methods.shared.reranking import learn_scorer, new_scorer
 from ramer.methods.shared.stacked_heads import Member, StackedHeads
 from ramer.methods.shared.weights import take_weights, weights_of
 from ramer.modalities import FULL_CONDITION, MODALITIES

@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from torch import nn
 
-from ramer.methods.shared.reranking import score_with
+from ramer.methods.shared.candidate_scorer import score_with
 from ramer.retrieval.aggregation import find
 from ramer.retrieval.candidates import ScoreCalibration, combine, own_scores
 from ramer.retrieval.reranking import rerank
@@ -31,7 +31,7 @@ class RuleFinder:
     Attributes:
         rules: how lists are combined and how many are taken.
         calibration: of ``bimodal: calibrated``, else None.
-        scorer: orders the candidates (``ramer.methods.shared.reranking``), None for their own order.
+        scorer: orders the candidates (``ramer.methods.shared.candidate_scorer``), None for their own order.
     """
 
     rules: Rules

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from ramer.methods.shared.candidate_scorer import new_scorer
 from ramer.methods.shared.finding import RememberingFinder, RuleFinder
-from ramer.methods.shared.reranking import new_scorer
 from ramer.retrieval.aggregation import find
 from ramer.retrieval.candidates import ScoreCalibration
 from ramer.retrieval.types import Neighbours, Rules, Selected
