@@ -22,7 +22,7 @@ myst_enable_extensions = ["attrs_inline"]
 nb_ipywidgets_js: dict[str, dict[str, str]] = {}  # nothing is loaded from elsewhere
 nb_execution_mode = "off"  # the tutorial is run by the tests; its kept outputs are shown here
 
-autodoc_default_options = {"members": True, "member-order": "bysource"}
+autodoc_default_options = {"member-order": "bysource", "exclude-members": "model_config"}
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
