@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.campaign.attacking import Attack
-from tests.tracking.conftest import make_workspace, new_store, server, server_folder, workspace  # noqa: F401
+from tests.support.stores import make_workspace, new_store, server, server_folder, workspace  # noqa: F401
 
 
 @pytest.fixture
