@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ramer.extraction.formats import MEDIA_KINDS
+from ramer.data.media_kinds import MEDIA_KINDS
 
 if TYPE_CHECKING:
     from ramer.extraction.corpus_features import Summary

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ramer.commands import options
-from ramer.extraction.formats import MEDIA_KINDS, MEDIA_SUFFIXES
+from ramer.data.media_kinds import MEDIA_KINDS, MEDIA_SUFFIXES
 
 if TYPE_CHECKING:
     from ramer.serving.features import Features

@@ -9,34 +9,77 @@ from pathlib import Path
 from ramer.data.names import is_of_the_system
 
 
-def names_below(folder: Path, leaves: Collection[str] = ()) -> Iterator[str]:
-    """Paths below ``folder``, of parts joined by ``/``, in the order of names.
+class FolderWalk:
+    """Iterates over the paths of files below a folder, of parts joined by ``/``, in the order of names.
 
     Args:
+        folder: that is searched.
         leaves: folders of these names are given as they are, with ``/`` at the end, and not searched.
+
+    Attributes:
+        hidden: how many hidden and system files and folders were passed over; complete after the iteration.
+        faults: one line per thing that cannot be read, likewise.
+    """
+
+    def __init__(self, folder: Path, leaves: Collection[str] = ()) -> None:
+        self.folder = folder
+        self.leaves = leaves
+        self.hidden = 0
+        self.faults: list[str] = []
+        self._error: OSError | None = None
+
+    def __iter__(self) -> Iterator[str]:
+        return self._below(str(self.folder), "", ())
+
+    @property
+    def told(self) -> list[str]:
+        """What was passed over, as one line; nothing where nothing was."""
+        files = "file" if self.hidden == 1 else "files"
+        return [f"{self.hidden} hidden or system {files} passed over"] if self.hidden else []
+
+    def raise_if_shut(self) -> None:
+        """Raise the error of a folder that could not be opened, where there was one."""
+        if self._error is not None:
+            raise self._error
+
+    def _below(self, folder: str, below: str, above: tuple[tuple[int, int], ...]) -> Iterator[str]:
+        try:
+            status = os.stat(folder)
+            with os.scandir(folder) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError as error:
+            self._error = self._error or error
+            self.faults.append(f"{below.rstrip('/')!r}: cannot be opened: {error.strerror}; left out")
+            return
+        here = (status.st_dev, status.st_ino)
+        if here in above:
+            self.faults.append(f"{below.rstrip('/')!r}: a link that leads back to a folder above it; left out")
+            return
+        for entry in entries:
+            name = below + entry.name
+            if is_of_the_system(entry.name):
+                self.hidden += 1
+            elif entry.is_dir():
+                if name in self.leaves:
+                    yield f"{name}/"
+                else:
+                    yield from self._below(entry.path, f"{name}/", (*above, here))
+            elif entry.is_file():
+                yield name
+            elif entry.is_symlink():
+                self.faults.append(f"{name!r}: a link that leads nowhere; left out")
+            else:
+                self.faults.append(f"{name!r}: a pipe or a device, expected a file; left out")
+
+
+def names_below(folder: Path, leaves: Collection[str] = ()) -> Iterator[str]:
+    """As ``FolderWalk``.
 
     Raises:
         OSError: a folder cannot be opened.
     """
-    return _below(str(folder), "", leaves, ())
-
-
-def _below(
-    folder: str, below: str, leaves: Collection[str], above: tuple[tuple[int, int], ...]
-) -> Iterator[str]:
-    status = os.stat(folder)
-    here = (status.st_dev, status.st_ino)
-    if here in above:
-        return
-    with os.scandir(folder) as found:
-        entries = sorted(found, key=lambda entry: entry.name)
-    for entry in entries:
-        name = below + entry.name
-        if is_of_the_system(entry.name):
-            continue
-        if not entry.is_dir():
-            yield name
-        elif name in leaves:
-            yield f"{name}/"
-        else:
-            yield from _below(entry.path, f"{name}/", leaves, (*above, here))
+    walk = FolderWalk(folder, leaves)
+    for name in walk:
+        walk.raise_if_shut()
+        yield name
+    walk.raise_if_shut()

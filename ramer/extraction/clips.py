@@ -8,10 +8,10 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from ramer.data.clip_tables import read_clip_table
+from ramer.data.media_kinds import MEDIA_KINDS, MEDIA_SUFFIXES
 from ramer.data.names import name_problem
 from ramer.data.pairing import pair_names
 from ramer.errors import CorpusError
-from ramer.extraction.formats import MEDIA_KINDS, MEDIA_SUFFIXES
 from ramer.extraction.media_files import Clip, MediaFiles, find_media
 
 log = logging.getLogger(__name__)

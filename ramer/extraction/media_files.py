@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ramer.data.names import is_of_the_system, name_problem
-from ramer.extraction.formats import AUDIO_SUFFIXES, MEDIA_KINDS, MEDIA_SUFFIXES, VIDEO_SUFFIXES
+from ramer.data.folders import FolderWalk
+from ramer.data.media_kinds import AUDIO_SUFFIXES, MEDIA_KINDS, MEDIA_SUFFIXES, VIDEO_SUFFIXES
+from ramer.data.names import name_problem
 
 _NAMED = 8  # kinds of files that a remark lists
 _IS_AUDIO = {suffix: suffix in AUDIO_SUFFIXES for suffix in MEDIA_SUFFIXES}
@@ -60,12 +60,13 @@ def find_media(folder: Path) -> MediaFiles:
     so are kinds that are no media.
     """
     found = MediaFiles()
-    walk = _Walk(found)
-    for relative, path in walk.files(str(folder), "", ()):
+    others: Counter[str] = Counter()
+    walk = FolderWalk(folder)
+    for relative in walk:
         stem, suffix = os.path.splitext(relative)
         is_audio = _IS_AUDIO.get(suffix.lower())
         if is_audio is None:
-            walk.others[suffix.lower() or "without an ending"] += 1
+            others[suffix.lower() or "without an ending"] += 1
             found.others.setdefault(stem, relative)
             continue
         problem = name_problem(stem)
@@ -77,56 +78,20 @@ def find_media(folder: Path) -> MediaFiles:
             beside = kind[stem].name
             found.left_out.append(f"{relative!r}: a second file for the clip {stem!r}, beside {beside!r}; left out")
             continue
-        kind[stem] = Path(path)
-    found.passed_over = walk.told()
+        kind[stem] = folder / relative
+    found.left_out += walk.faults
+    found.passed_over = [*walk.told, *_told(others)]
     return found
 
 
-class _Walk:
-    """Every file below a folder in the order of names, links followed but never in a circle."""
-
-    def __init__(self, found: MediaFiles) -> None:
-        self.found = found
-        self.hidden = 0
-        self.others: Counter[str] = Counter()
-
-    def files(self, folder: str, below: str, above: tuple[tuple[int, int], ...]) -> Iterator[tuple[str, str]]:
-        """Names relative to the first folder, and paths."""
-        try:
-            status = os.stat(folder)
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-        except OSError as error:
-            self.found.left_out.append(f"{below.rstrip('/')!r}: cannot be opened: {error.strerror}; left out")
-            return
-        here = (status.st_dev, status.st_ino)
-        if here in above:
-            self.found.left_out.append(f"{below.rstrip('/')!r}: a link that leads back to a folder above it; left out")
-            return
-        for entry in entries:
-            name = below + entry.name
-            if is_of_the_system(entry.name):
-                self.hidden += 1
-            elif entry.is_dir():
-                yield from self.files(entry.path, f"{name}/", (*above, here))
-            elif entry.is_file():
-                yield name, entry.path
-            elif entry.is_symlink():
-                self.found.left_out.append(f"{name!r}: a link that leads nowhere; left out")
-            else:
-                self.others["pipes and devices"] += 1
-
-    def told(self) -> list[str]:
-        """What was passed over, with counts."""
-        lines = [f"{_counted(self.hidden, 'hidden or system file')} passed over"] if self.hidden else []
-        if self.others:
-            told = ", ".join(f"{count} {kind}" for kind, count in self.others.most_common(_NAMED))
-            more = f" and {len(self.others) - _NAMED} more kinds" if len(self.others) > _NAMED else ""
-            lines.append(f"{_counted(self.others.total(), 'file')} of other kinds passed over: {told}{more}")
-        return lines
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def _told(others: Counter[str]) -> list[str]:
+    """How many files of which kinds are not read."""
+    if not others:
+        return []
+    kinds = ", ".join(f"{count} {kind}" for kind, count in others.most_common(_NAMED))
+    more = f" and {len(others) - _NAMED} more kinds" if len(others) > _NAMED else ""
+    files = "file" if others.total() == 1 else "files"
+    return [f"{others.total()} {files} of other kinds passed over: {kinds}{more}"]
 
 
 def clip_of_file(path: Path) -> Clip:

@@ -17,4 +17,6 @@ def check_packages(wanted_by: str) -> None:
     """
     lacking = [name for name in PACKAGES if find_spec(name) is None]
     if lacking:
-        raise ConfigError(f"{wanted_by}: not installed: {', '.join(lacking)}; install ramer[extract]")
+        raise ConfigError(
+            f"{wanted_by}: not installed: {', '.join(lacking)}; expected the extra extract (make extraction)"
+        )

@@ -133,7 +133,9 @@ def _minilm() -> tuple[Path, str]:
         found = distribution(_MINILM_PACKAGE)
         return Path(str(found.locate_file(_MINILM_FOLDER))), found.version
     except PackageNotFoundError:
-        raise ModelError(f"text: the package {_MINILM_PACKAGE} is not installed, expected ramer[extract]") from None
+        raise ModelError(
+            f"text: the package {_MINILM_PACKAGE} is not installed, expected the extra extract (make extraction)"
+        ) from None
 
 
 def _source(settings: TextSettings, trust_remote_code: bool) -> Source:

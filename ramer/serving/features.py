@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
+from ramer.data.folders import FolderWalk
+from ramer.data.media_kinds import MEDIA_KINDS
 from ramer.data.merbench_features import load_vector
 from ramer.data.npy import UNREADABLE, damage, open_archive
 from ramer.data.packed_keys import COLUMNS, MATRICES, meant_notes, read_column
@@ -39,6 +40,8 @@ def read_features(source: Path, folders: Mapping[str, str | None]) -> tuple[list
     if source.is_dir():
         return _read_folders(source, folders)
     if source.is_file():
+        if source.suffix.lower() not in (".npz", ".npy", ""):
+            raise RamerError(f"{source}: unknown kind of file, expected a clip ({MEDIA_KINDS}) or an npz of features")
         return _read_packed(source)
     raise RamerError(f"{source}: no such file or folder, expected an npz or a folder of features")
 
@@ -125,13 +128,12 @@ def _read_folders(source: Path, folders: Mapping[str, str | None]) -> tuple[list
 
 
 def _clip_files(folder: Path) -> dict[str, Path]:
-    """Clip to file, in the order of the names; hidden folders, which are a tool's own, are not searched."""
-    found: list[Path] = []
-    for parent, children, files in os.walk(folder):
-        children[:] = [child for child in children if not child.startswith(".")]
-        found += [Path(parent, file) for file in files if file.endswith(".npy")]
+    """Clip to file, in the order of the names; what is passed over is told."""
+    walk = FolderWalk(folder)
     # Clip names may hold dots, so only the ending is cut.
-    clips = {path.relative_to(folder).as_posix().removesuffix(".npy"): path for path in found}
+    clips = {name.removesuffix(".npy"): folder / name for name in walk if name.endswith(".npy")}
+    for line in (*walk.faults, *walk.told):
+        log.warning("%s: %s", folder, line)
     return dict(sorted(clips.items()))
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ramer.data.media_kinds import MEDIA_KINDS
 from ramer.errors import ModelError, RamerError
-from ramer.extraction.formats import MEDIA_KINDS
 from ramer.extraction.requirements import check_packages
 from ramer.modalities import MODALITIES
 from ramer.serving.predictor import Predictor

@@ -136,3 +136,23 @@ def test_ids_of_pandas_are_taken_and_a_key_that_looks_meant_is_named(
     assert ids == ["a", "b"]
     assert features["text"] is None
     assert f"{source}: the key T is not read: L is the key of the text's matrix" in caplog.text
+
+
+def test_linked_folders_are_read_and_system_files_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "f" / "audio").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    for path in ("f/audio/a.npy", "elsewhere/b.npy"):
+        np.save(tmp_path / path, np.ones(3, np.float32))
+    (tmp_path / "f" / "audio" / "s1").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "f" / "audio" / "._a.npy").write_bytes(b"of another system")
+    ids, features = read_features(tmp_path / "f", {"audio": "audio", "video": None, "text": None})
+    assert ids == ["a", "s1/b"]
+    assert features["audio"] is not None
+    assert np.isfinite(features["audio"]).all()
+    assert "1 hidden or system file passed over" in caplog.text
+
+
+def test_a_file_of_an_unknown_kind_is_told_what_is_read(tmp_path: Path) -> None:
+    (tmp_path / "clip.xyz").write_bytes(b"x")
+    with pytest.raises(RamerError, match=r"clip.xyz: unknown kind of file, expected a clip \(mp4, .*\) or an npz"):
+        read_features(tmp_path / "clip.xyz", {})

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ramer.data.folders import names_below
+from ramer.data.media_kinds import MEDIA_SUFFIXES
 from ramer.data.label_tables import COLUMNS
 from ramer.data.names import name_problem
 from ramer.data.pairing import pair_names
 from ramer.errors import CorpusError
 from ramer.files import atomic_file
-
-_ENDINGS = frozenset(".mp4 .avi .mkv .mov .webm .flv .wav .flac .mp3 .m4a".split())
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ def media_files(media: Path) -> list[str]:
         files = [PurePosixPath(name) for name in names_below(media)]
     except OSError as error:
         raise CorpusError(f"{error.filename or media}: cannot be read: {error.strerror}") from None
-    names = {file.with_suffix("").as_posix() for file in files if file.suffix.lower() in _ENDINGS}
+    names = {file.with_suffix("").as_posix() for file in files if file.suffix.lower() in MEDIA_SUFFIXES}
     faults = [f"{media}: {name!r}: {problem}" for name in sorted(names) if (problem := name_problem(name))]
     if faults:
         raise CorpusError(faults)

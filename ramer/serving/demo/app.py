@@ -16,8 +16,8 @@ from pydantic import Field
 from starlette.exceptions import HTTPException
 
 from ramer.config import Section
+from ramer.data.media_kinds import MEDIA_SUFFIXES
 from ramer.errors import RamerError, in_one_line
-from ramer.extraction.formats import MEDIA_SUFFIXES
 from ramer.serving.demo.bounds import CLIP_PATH, BoundedRequests, Bounds, Places, check_media
 from ramer.serving.demo.headers import OwnPagesOnly
 from ramer.serving.demo.session import Session

@@ -11,10 +11,10 @@ import pytest
 import ramer
 from ramer.errors import ConfigError
 from ramer.extraction import requirements
-from ramer.extraction.formats import MEDIA_KINDS, MEDIA_SUFFIXES
+from ramer.data.media_kinds import MEDIA_KINDS, MEDIA_SUFFIXES
 
 
-@pytest.mark.parametrize("module", ["ramer.extraction.formats", "ramer.extraction.requirements", "ramer.modalities"])
+@pytest.mark.parametrize("module", ["ramer.data.media_kinds", "ramer.extraction.requirements", "ramer.modalities"])
 def test_importing_a_definition_loads_nothing_heavy(module: str) -> None:
     heavy = ("av", "cv2", "faiss", "opensmile", "pandas", "pydantic", "skimage", "torch", "transformers")
     code = f"import sys, {module}; print([m for m in {heavy!r} if m in sys.modules])"
@@ -30,5 +30,5 @@ def test_the_page_takes_the_kinds_of_files_that_are_read() -> None:
 
 def test_a_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(requirements, "find_spec", lambda name: None if name in ("av", "cv2") else object())
-    with pytest.raises(ConfigError, match=r"^raw clips: not installed: av, cv2; install ramer\[extract\]$"):
+    with pytest.raises(ConfigError, match=r"^raw clips: not installed: av, cv2; expected the extra extract \(make extraction\)$"):
         requirements.check_packages("raw clips")
