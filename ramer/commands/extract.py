@@ -71,14 +71,13 @@ def extract(
     )
     expected = _expected(like, settings) if like is not None else None
 
-    from ramer.data.label_tables import read_label_table
     from ramer.extraction.console import shown_progress
     from ramer.extraction.corpus_features import extract_corpus
     from ramer.extraction.extractor import Extractor
-    from ramer.extraction.packing import pack_corpus
+    from ramer.extraction.packing import check_labels, pack_corpus
 
     if labels is not None:
-        read_label_table(labels)  # a table that cannot be used is refused before the work, not after it
+        check_labels(labels, media, transcripts)  # refused before the work, not after it
     extractor = Extractor(
         settings, device=device, batch_size=batch_size, trust_remote_code=trust_remote_code, expected=expected
     )

@@ -11,9 +11,10 @@ from ramer.data.corpus import UNLABELLED, cut_faults
 from ramer.data.label_tables import class_names, read_label_table
 from ramer.data.pairing import pair_names
 from ramer.errors import CorpusError
-from ramer.extraction.clips import without_suffix
+from ramer.extraction.clips import read_transcripts, without_suffix
 from ramer.extraction.feature_files import FeatureStore
 from ramer.extraction.manifest import FILE_NAME, Manifest
+from ramer.extraction.media_files import find_media
 from ramer.files import atomic_file
 from ramer.modalities import PACKED_KEYS
 
@@ -62,6 +63,22 @@ def pack_corpus(features: Path, labels: Path, out: Path) -> None:
             arrays[PACKED_KEYS[modality]] = matrix
     with atomic_file(out) as temporary, temporary.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
+
+
+def check_labels(labels: Path, media: Path, transcripts: Path | None = None) -> None:
+    """Refuse a table of labels before anything is extracted: one that cannot be used, or that names other clips.
+
+    Raises:
+        CorpusError: as ``pack_corpus``, or hardly any row names a file of ``media`` or a row of ``transcripts``.
+    """
+    table = read_label_table(labels)
+    found = find_media(media)
+    clips = found.sounds.keys() | found.videos.keys()
+    if transcripts is not None:
+        clips |= {without_suffix(clip, clips) for clip, _ in read_transcripts(transcripts).values()}
+    pairing = pair_names((without_suffix(row["clip"], clips) for _, row in table.rows), clips)
+    if pairing.hardly_any:
+        raise CorpusError(f"{labels}: {pairing.said('rows', 'clips')}")
 
 
 def _left_out(clips: list[str], manifest: Manifest, labels: Path) -> list[str]:

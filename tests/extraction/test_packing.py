@@ -14,7 +14,7 @@ from ramer.errors import CorpusError
 from ramer.extraction.clips import find_clips
 from ramer.extraction.corpus_features import extract_corpus
 from ramer.extraction.extractor import Extractor
-from ramer.extraction.packing import pack_corpus
+from ramer.extraction.packing import check_labels, pack_corpus
 from ramer.extraction.settings import ExtractionSettings
 
 MakeWav = Callable[..., Path]
@@ -178,3 +178,16 @@ def test_transcripts_that_name_no_media_are_refused_and_a_few_are_said(
     assert left_out == []
     assert "1 of 3 rows name none of the media files, such as 'words'" in caplog.text
     assert "1 sentences read 'nan' (the first in row 3) and are taken as spoken" in caplog.text
+
+
+def test_labels_of_other_clips_are_refused_before_anything_is_extracted(
+    tmp_path: Path, make_wav: MakeWav, make_tone: MakeTone
+) -> None:
+    for name in ("0001", "0002"):
+        make_wav(tmp_path / "media" / f"{name}.wav", make_tone(0.5))
+    labels = write(tmp_path / "labels.csv", "clip,label\n1,x\n2,y\n")
+    with pytest.raises(CorpusError, match=r"2 of 2 rows name none of the clips, .*likely cause: leading zeros"):
+        check_labels(labels, tmp_path / "media")
+    transcripts = write(tmp_path / "t.csv", "clip,sentence\n1,one\n2.wav,two\n")
+    check_labels(labels, tmp_path / "media", transcripts)  # clips of words alone
+    check_labels(write(tmp_path / "labels.csv", "clip,label\n0001.wav,x\n0002,y\n"), tmp_path / "media")
