@@ -43,18 +43,24 @@ def check_candidates(corpus: RawCorpus, codes: Mapping[str, np.ndarray], retriev
     if retrieval.exclude != "speaker":
         return
     searched = {"train": ("train",), "pool": ("pool",), "all": ("train", "pool")}[retrieval.scope]
-    faults = []
+    alone: dict[str, list[str]] = {}
     for name, splits in codes.items():
         own = set(corpus.speakers[splits == SPLITS.index("train")])
         found = set(corpus.speakers[np.isin(splits, [SPLITS.index(split) for split in searched])])
         if len(found) == 1 and None not in found and found <= own:
-            unit = corpus.group_name or "speaker"
-            faults.append(
-                f"{corpus.source}: speaker: {name}: all rows that are searched ({' and '.join(searched)}) are of one "
-                f"{unit}, {next(iter(found))!r}, and a row never finds its own {unit}'s; set retrieval.exclude: self"
-            )
+            alone.setdefault(next(iter(found)), []).append(name)
+    unit = corpus.group_name or "speaker"
+    faults = [
+        f"{corpus.source}: speaker: {_some(names)}: all rows that are searched ({' and '.join(searched)}) are of one "
+        f"{unit}, {speaker!r}, and a row never finds its own {unit}'s; set retrieval.exclude: self"
+        for speaker, names in alone.items()
+    ]
     if faults:
         raise CorpusError(cut_faults(faults))
+
+
+def _some(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
 
 
 def _text_faults(corpus: RawCorpus) -> list[str]:
