@@ -41,6 +41,10 @@ def atomic_directory(path: str | Path) -> Iterator[Path]:
         if target.exists():
             target.rename(aside)
         temporary.rename(target)
+    except OSError as error:
+        if str(error.filename).startswith(f"{temporary}/"):  # a name that nobody has given
+            error.filename = f"{target}/{str(error.filename).removeprefix(f'{temporary}/')}"
+        raise
     finally:
         if aside.exists() and not target.exists():
             aside.rename(target)

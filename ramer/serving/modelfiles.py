@@ -20,7 +20,7 @@ from ramer.serving.model import ModelFiles
 from ramer.serving.project_model import ProjectModel
 from ramer.serving.registered import fetch_model
 
-_OTHERS = shutil.ignore_patterns(DIGESTS_FILE)  # an exported model has its own
+_PIECE = 1 << 20  # bytes copied at a time
 
 
 @contextlib.contextmanager
@@ -85,11 +85,26 @@ def export_model(project: Path, out: Path, method: str | None = None) -> None:
     if out.exists() and not (out / MODEL_FILE).is_file() and (not out.is_dir() or any(out.iterdir())):
         raise ModelError(f"{out}: holds something else than an exported model, which alone would be replaced")
     with atomic_directory(out) as folder:
-        shutil.copytree(files.encoders, encoders_in(folder), ignore=_OTHERS)
-        shutil.copytree(files.heads, heads_in(folder), ignore=_OTHERS)
+        _copy(files.encoders, encoders_in(folder))
+        _copy(files.heads, heads_in(folder))
         if files.retrieves:
-            shutil.copytree(files.index, index_in(folder, Folders()), ignore=_OTHERS)
+            _copy(files.index, index_in(folder, Folders()))
             table = files.read_database()
             write_database(database_in(folder, Folders()), table, np.flatnonzero(table.available.any(axis=1)))
         held = {"format": FORMAT, "folders": Folders(), "files": digest_files(folder, [folder])}
         files.description.model_copy(update=held).write(folder)
+
+
+def _copy(source: Path, out: Path) -> None:
+    """Copy a folder without its digests: an exported model has its own."""
+    for path in sorted(source.rglob("*")):
+        target = out / path.relative_to(source)
+        if path.is_dir() or path.name == DIGESTS_FILE:
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with path.open("rb") as read, target.open("wb") as written:
+                shutil.copyfileobj(read, written, _PIECE)
+        except OSError as error:  # a full disk does not say where
+            error.filename = error.filename or str(target)
+            raise

@@ -165,8 +165,9 @@ def test_a_model_exported_by_the_first_version_is_read_with_one_warning(
     assert len(warnings_of(caplog)) == 1
     caplog.clear()
     assert read_json(old / MODEL_FILE)["format"] == 2
-    Predictor.load(old)
+    grown = Predictor.load(old).predict(asked).probabilities
     assert warnings_of(caplog) == []
+    np.testing.assert_array_equal(Predictor.load(as_format_1(old)).predict(asked).probabilities, grown)
 
 
 def test_a_project_made_by_the_first_version_is_read_with_one_warning(

@@ -14,6 +14,7 @@ import pytest
 
 from ramer import Predictor
 from ramer.serving.modelfiles import export_model
+from tests.support.commands import refused
 from tests.support.disks import make_read_only, small_disk
 from tests.support.served_project import raw_features, rows_of, save_npz
 
@@ -87,6 +88,20 @@ def test_a_full_disk_is_one_line_and_leaves_the_model_as_it_was(
         assert len(refusals) > 2  # different files were the first that did not fit
         np.testing.assert_array_equal(Predictor.load(model).predict(asked).probabilities, expected)
         assert added(model, clips) == (0, [])
+
+
+def test_an_export_that_does_not_fit_is_one_line_and_leaves_nothing(
+    served: Path, exported: Path, tmp_path: Path
+) -> None:
+    with small_disk(tmp_path / "disk", occupied(exported) // PAGE * PAGE) as disk:
+        for share in (0.1, 0.5, 0.9):
+            filler = disk / "filler"
+            filler.write_bytes(bytes(int((1 - share) * occupied(exported)) // PAGE * PAGE))
+            line = refused("export", disk / "model", "--project", served, "--method", "rebuilt")
+            assert line.startswith(f"{disk}/model/")
+            assert "No space left on device" in line
+            assert os.listdir(disk) == ["filler"]
+            filler.unlink()
 
 
 def test_a_disk_that_cannot_be_written_is_one_line(exported: Path, clips: Path, tmp_path: Path) -> None:

@@ -360,9 +360,10 @@ def test_features_of_a_project_that_do_not_fit_are_refused(served: Path, tmp_pat
         assert line.startswith(f"{path}: expected {vectors.shape[0]} x {vectors.shape[1]} numbers, got ")
 
 
-def test_a_model_exported_by_the_first_version_predicts_as_it_did(served: Path, tmp_path: Path) -> None:
-    export_model(served, tmp_path / "model")
-    assert_as_evaluated(served, Predictor.load(as_format_1(tmp_path / "model")), "ramer")
+@pytest.mark.parametrize("method", ["ramer", "late_product", "rebuilt"])
+def test_a_model_exported_by_the_first_version_predicts_as_it_did(served: Path, tmp_path: Path, method: str) -> None:
+    export_model(served, tmp_path / "model", method)
+    assert_as_evaluated(served, Predictor.load(as_format_1(tmp_path / "model")), method)
 
 
 def test_an_export_replaces_nothing_but_a_model(served: Path, tmp_path: Path) -> None:

@@ -7,16 +7,22 @@ from typing import Any
 
 from ramer.digests import digest_files
 from ramer.files import read_json, write_json
+from ramer.inputs import LIVE
 from ramer.serving.description import MODEL_FILE, ModelDescription
 
 
 def as_format_1(model: Path) -> Path:
-    """Turn an exported model into what version 0.1 wrote: a description without digests, inputs, folders or a seed."""
+    """Turn an exported model into what version 0.1 wrote: no digests, no inputs, no seed, no formats of its parts."""
     described = read_json(model / MODEL_FILE)
-    kept = described.keys() - {"files", "digest", "inputs", "folders", "additions"}
-    old = {key: described[key] for key in kept} | {"format": 1}
+    new = {"files", "digest"}
+    new |= set() if LIVE in described["inputs"] else {"inputs"}  # named since methods have encoders of their own
+    new |= set() if described["additions"] else {"folders", "additions"}
+    old = {key: value for key, value in described.items() if key not in new} | {"format": 1}
     old["retrieval"] = {key: value for key, value in described["retrieval"].items() if key != "seed"}
     write_json(model / MODEL_FILE, old)
+    for path in (model / "heads/method.json", *model.glob("index*/*/*.json")):
+        later = ("format", "crossfit_digest")
+        write_json(path, {key: value for key, value in read_json(path).items() if key not in later})
     return model
 
 

@@ -49,6 +49,18 @@ def test_a_registered_model_predicts_as_the_project_does(in_project: Path) -> No
         assert one.neighbours == two.neighbours
 
 
+def test_a_damaged_version_is_refused(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_track(copied)
+    monkeypatch.chdir(copied)
+    file = next(copied.glob("mlartifacts/**/artifacts/model/database/text.npy"))
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1 << 6
+    file.write_bytes(content)
+    with pytest.raises(RamerError, match=r"database/text\.npy: damaged: not the content that model\.json describes"):
+        Predictor.load("models:/ramer@candidate")
+    assert Predictor.load("models:/ramer@candidate", verify=False).label_names
+
+
 @pytest.mark.parametrize("uri", ["models:/ramer@nobody", "models:/other/1", "models:/ramer/99"])
 def test_a_version_that_is_not_there_is_one_line(in_project: Path, uri: str) -> None:
     with pytest.raises(RamerError) as fault:
