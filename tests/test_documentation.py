@@ -5,14 +5,18 @@ from __future__ import annotations
 import ast
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import typer
+from typer.core import TyperGroup
 
 from benchmarks import architecture, results
 from benchmarks._source import read_folder
+from ramer.cli import app
 from tests.support.guides import APPENDED, code_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -109,6 +113,28 @@ def test_the_readme_is_one_page_and_leads_to_every_other() -> None:
     linked = set(re.findall(r"\]\((docs/[\w/]+\.(?:md|ipynb))\)", readme))
     assert {link for link in linked if not (ROOT / link).exists()} == set()
     assert pages - linked == {"docs/index.md", "docs/result_tables.md"}
+
+
+def command_lines() -> list[tuple[str, str]]:
+    """Lines of the pages that call ``ramer``, with their page."""
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.rglob("*.md")]
+    found = []
+    for page in pages:
+        for block in re.findall(r"```(?:bash|console)?\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
+            lines = block.replace("\\\n", " ").splitlines()
+            found += [(page.name, line.partition(" #")[0]) for line in lines if line.startswith("ramer ")]
+    return found
+
+
+@pytest.mark.parametrize(("page", "line"), command_lines())
+def test_a_command_on_a_page_and_its_options_exist(page: str, line: str) -> None:
+    command = typer.main.get_command(app)
+    words = shlex.split(line)[1:]
+    while words and isinstance(command, TyperGroup) and not words[0].startswith("-"):
+        assert words[0] in command.commands
+        command = command.commands[words.pop(0)]
+    known = {"--help"} | {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+    assert {word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)} <= known
 
 
 @pytest.mark.slow
