@@ -68,12 +68,20 @@ class Checkout:
 
     @cached_property
     def layers(self) -> list[list[str]]:
-        """Floors of the import contract from the top, each the names of its rooms."""
+        """Floors of the import contracts from the top, each the names of its rooms.
+
+        A contract with a container lists the floors of that package, which stands at their place in another one's.
+        """
         contracts = tomllib.loads(self.files["pyproject.toml"])["tool"]["importlinter"]["contracts"]
-        for contract in contracts:
-            if contract["type"] == "layers":
-                return [re.findall(r"[\w.]+", layer) for layer in contract["layers"]]
-        return []
+        whole: list[list[str]] = []
+        inside: dict[str, list[list[str]]] = {}
+        for contract in (c for c in contracts if c["type"] == "layers"):
+            floors = [re.findall(r"[\w.]+", layer) for layer in contract["layers"]]
+            for container in contract.get("containers", []):
+                inside[container] = [[f"{container}.{room}" for room in floor] for floor in floors]
+            if "containers" not in contract:
+                whole += floors
+        return [floor for outer in whole for floor in (inside.get(outer[0], [outer]) if len(outer) == 1 else [outer])]
 
     def room(self, module: str) -> str | None:
         """The room of a layer that holds a module, None where it has none."""
