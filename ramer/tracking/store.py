@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from filelock import FileLock, Timeout
 from mlflow import MlflowClient
 from mlflow.entities import LifecycleStage
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 
 from ramer.credentials import without_credentials
 from ramer.errors import in_one_line
@@ -29,6 +31,7 @@ __all__ = ["Store", "StoreError", "open_client", "open_store", "tracking_uri"]
 
 _SILENT_SECONDS, _LOCK_SECONDS = 15.0, 600.0
 _TIMEOUT_SECONDS = 600.0
+_COLLISION_SECONDS = (1.0, 2.0, 4.0, 8.0)
 # Without the first the UI opens the experiment as one of prompts and traces.
 _UI_TAGS = {
     "mlflow.experimentKind": "custom_model_development",
@@ -124,19 +127,39 @@ def _connect(uri: str, experiment: str, main: Path, waiting: Waiting) -> Store:
         probe(uri)
     else:
         make_ready(database)
+    artifacts = None if is_server(uri) else (main if database is None else database.parent) / "mlartifacts"
+    for seconds in _COLLISION_SECONDS:
+        try:
+            client = MlflowClient(tracking_uri=uri)  # makes the tables
+            return Store(client, _experiment(client, experiment, artifacts), waiting)
+        except (MlflowException, sqlalchemy.exc.SQLAlchemyError) as error:
+            if not _collides(error):
+                raise
+        time.sleep(seconds)
     client = MlflowClient(tracking_uri=uri)
-    found = client.get_experiment_by_name(experiment)
+    return Store(client, _experiment(client, experiment, artifacts), waiting)
+
+
+def _experiment(client: MlflowClient, name: str, artifacts: Path | None) -> str:
+    """The id of the experiment, which is made if it is not there."""
+    found = client.get_experiment_by_name(name)
     if found is None:
-        beside = (database.parent if database is not None else main) / "mlartifacts" / quote(experiment, safe="")
-        experiment_id = client.create_experiment(experiment, None if is_server(uri) else beside.as_uri(), _UI_TAGS)
-    elif found.lifecycle_stage != LifecycleStage.ACTIVE:
+        beside = None if artifacts is None else (artifacts / quote(name, safe="")).as_uri()
+        return str(client.create_experiment(name, beside, _UI_TAGS))
+    if found.lifecycle_stage != LifecycleStage.ACTIVE:
         raise StoreError(
-            f"experiment {experiment!r} was deleted; restore it with "
+            f"experiment {name!r} was deleted; restore it with "
             f"mlflow experiments restore --experiment-id {found.experiment_id}, or set another tracking.experiment"
         )
-    else:
-        experiment_id = found.experiment_id
-    return Store(client, experiment_id, waiting)
+    return str(found.experiment_id)
+
+
+def _collides(error: BaseException) -> bool:
+    """Whether somebody else made the same tables, or the same experiment, at the same moment."""
+    if isinstance(error, MlflowException) and error.error_code == ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
+        return True
+    collisions = (sqlalchemy.exc.IntegrityError, sqlalchemy.exc.ProgrammingError)
+    return isinstance(error, collisions) or isinstance(error.__cause__, collisions)
 
 
 @contextlib.contextmanager
