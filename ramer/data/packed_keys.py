@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from ramer.data.npy import MOST_BYTES, Archive, Header
-from ramer.data.unpickle import MOST_PICKLED_BYTES, PickledArray, read_pickle
+from ramer.data.pickled_arrays import PickledArray
+from ramer.data.unpickle import MOST_PICKLED_BYTES, read_pickle
 from ramer.modalities import PACKED_KEYS
 
 COLUMNS = ("ids", "label", "label_names", "split", "speaker")

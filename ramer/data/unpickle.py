@@ -2,7 +2,7 @@
 
 A pickle is a program. Here it is read instruction by instruction by this module alone: an instruction that no plain
 data needs, or a global outside the list, is refused, and what the listed globals would do is done by functions of this
-module: ``numpy.core.multiarray.scalar`` in a file means ``_scalar`` here. Python's own unpickler never sees the file.
+project: ``numpy.core.multiarray.scalar`` in a file means a function of ``ramer.data.pickled_arrays``. Python's own unpickler never sees the file.
 
 Memory and time are bounded by the number of values that a file may make, which the size of the file does not bound:
 one byte can repeat an array of any size.
@@ -12,20 +12,28 @@ from __future__ import annotations
 
 import pickletools
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from ramer.data.names import on_one_line
-from ramer.data.npy import UNREADABLE, check_characters, damage, open_archive
+from ramer.data.npy import UNREADABLE, damage, open_archive
+from ramer.data.pickled_arrays import (
+    FUNCTIONS,
+    Function,
+    GrowingArray,
+    PickledArray,
+    PickledType,
+    array_shape,
+    array_values,
+    whole_number,
+)
 from ramer.errors import CorpusError
 
 MOST_PICKLED_BYTES = 1 << 27  # of one pickle; the label file of the largest corpus of the field takes 10 MB
 MOST_VALUES = 5_000_000  # that one pickle may make; that corpus takes 800,000
 _DEEPEST = 32  # containers within each other
 _MOST_INTEGER_BYTES = 8
-_BYTES_A_VALUE = 64  # so many bytes that are copied count as one value
 _EXPECTED = "expected only dicts, strings, numbers and numpy arrays"
 
 _PUSHED = frozenset(
@@ -37,36 +45,6 @@ _CONSTANTS: dict[str, object] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": Fals
 
 class Refused(ValueError):
     """An instruction or a global that no plain data needs."""
-
-
-@dataclass(frozen=True)
-class PickledArray:
-    """A numpy array in a pickle, its entries in memory order."""
-
-    shape: tuple[int, ...]
-    values: list[object]
-
-
-@dataclass
-class _Type:
-    """A dtype of plain data."""
-
-    value: np.dtype
-
-
-@dataclass
-class _Growing:
-    """An array whose shape, type and data arrive by a later instruction."""
-
-    shape: tuple[int, ...] = (0,)
-    values: list[object] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class _Function:
-    """What a listed global does here."""
-
-    call: Callable[[_Machine, tuple[object, ...]], object]
 
 
 class _Machine:
@@ -121,9 +99,9 @@ def _step(machine: _Machine, name: str, argument: object) -> None:
             raise ValueError(f"an integer of more than {_MOST_INTEGER_BYTES} bytes")
         machine.push(argument)
     elif name in ("BINGET", "LONG_BINGET"):
-        machine.push(machine.memo[_index(argument)])
+        machine.push(machine.memo[whole_number(argument)])
     elif name in ("BINPUT", "LONG_BINPUT"):
-        machine.memo[_index(argument)] = machine.stack[-1]
+        machine.memo[whole_number(argument)] = machine.stack[-1]
     elif name == "MEMOIZE":
         machine.memo[len(machine.memo)] = machine.stack[-1]
     elif name in _CONSTANTS:
@@ -139,18 +117,12 @@ def _step(machine: _Machine, name: str, argument: object) -> None:
         raise Refused(f"refused pickle instruction {name}, {_EXPECTED}")
 
 
-def _index(argument: object) -> int:
-    if not isinstance(argument, int):
-        raise ValueError("a memo without a number")
-    return argument
-
-
-def _function(module: object, attribute: object) -> _Function:
+def _function(module: object, attribute: object) -> Function:
     if not isinstance(module, str) or not isinstance(attribute, str):
         raise Refused(f"refused a pickled global whose name is computed, {_EXPECTED}")
-    if (module, attribute) not in _FUNCTIONS:
+    if (module, attribute) not in FUNCTIONS:
         raise Refused(f"refused pickled global {module}.{attribute}, {_EXPECTED}")
-    return _FUNCTIONS[module, attribute]
+    return FUNCTIONS[module, attribute]
 
 
 def _stack_global(machine: _Machine) -> None:
@@ -187,112 +159,26 @@ def _set(machine: _Machine, pairs: list[object]) -> None:
 
 def _reduce(machine: _Machine) -> None:
     function, arguments = _take(machine, 2)
-    if not isinstance(function, _Function) or not isinstance(arguments, tuple):
+    if not isinstance(function, Function) or not isinstance(arguments, tuple):
         raise ValueError("a call of no function")
-    machine.push(function.call(machine, arguments))
+    machine.push(function.call(machine.count, arguments))
 
 
 def _build(machine: _Machine) -> None:
     target, state = _take(machine, 2)
     if not isinstance(state, tuple):
         raise ValueError("a state that is no tuple")
-    if isinstance(target, _Type):
+    if isinstance(target, PickledType):
         if state[1] in ("<", ">"):
-            target = _Type(target.value.newbyteorder(">" if state[1] == ">" else "<"))
-    elif isinstance(target, _Growing):
+            target = PickledType(target.value.newbyteorder(">" if state[1] == ">" else "<"))
+    elif isinstance(target, GrowingArray):
         _, shape, kind, _, data = state
-        target.shape, target.values = _shape(shape), _values(machine, kind, data)
+        target.shape, target.values = array_shape(shape), array_values(machine.count, kind, data)
     else:
         raise ValueError("a state of nothing that has one")
     machine.stack.append(target)
 
 
-def _shape(shape: object) -> tuple[int, ...]:
-    if not isinstance(shape, tuple):
-        raise ValueError("a shape that is no tuple")
-    return tuple(_index(length) for length in shape)
-
-
-def _raw(data: object) -> bytes | bytearray:
-    if isinstance(data, str):  # Python 2 wrote bytes as text; latin-1 brings them back
-        return data.encode("latin-1")
-    if not isinstance(data, bytes | bytearray):
-        raise ValueError("data that are no bytes")
-    return data
-
-
-def _kind(kind: object) -> np.dtype:
-    if not isinstance(kind, _Type):
-        raise ValueError("a type that is none")
-    return kind.value
-
-
-def _values(machine: _Machine, kind: object, data: object) -> list[object]:
-    if isinstance(data, list):
-        machine.count(len(data))
-        return data
-    dtype, raw = _kind(kind), _raw(data)
-    if dtype.hasobject:
-        raise ValueError("objects as bytes")
-    machine.count(len(raw) // max(dtype.itemsize, 1) + len(raw) // _BYTES_A_VALUE)
-    array = np.frombuffer(raw, dtype=dtype)
-    check_characters(array)
-    values: list[object] = array.tolist()
-    return values
-
-
-def _dtype(machine: _Machine, arguments: tuple[object, ...]) -> _Type:
-    spec = arguments[0]
-    if not isinstance(spec, str) or len(spec) > 16:
-        raise ValueError("a type without a name")
-    dtype = np.dtype(spec)
-    if dtype.kind not in "biufUSO" or dtype.names is not None:
-        raise ValueError(f"refused dtype {spec}")
-    return _Type(dtype)
-
-
-def _scalar(machine: _Machine, arguments: tuple[object, ...]) -> object:
-    kind, data = arguments
-    dtype = _kind(kind)
-    if dtype.hasobject:
-        raise ValueError("refused an object scalar")
-    machine.count(dtype.itemsize // _BYTES_A_VALUE)
-    array = np.frombuffer(_raw(data), dtype=dtype)
-    check_characters(array)
-    return array[0].item()
-
-
-def _from_buffer(machine: _Machine, arguments: tuple[object, ...]) -> _Growing:
-    data, kind, shape = arguments[:3]
-    return _Growing(_shape(shape), _values(machine, kind, data))
-
-
-def _encode(machine: _Machine, arguments: tuple[object, ...]) -> bytes:
-    text, encoding = (*arguments, "latin1")[:2]
-    if encoding not in ("latin1", "latin-1") or not isinstance(text, str):
-        raise ValueError(f"refused encoding {str(encoding)[:20]}")
-    machine.count(len(text) // _BYTES_A_VALUE)
-    return text.encode("latin-1")
-
-
-def _array_type(machine: _Machine, arguments: tuple[object, ...]) -> object:
-    raise ValueError("refused to make an array of nothing")  # it is only ever an argument of _reconstruct
-
-
-_FUNCTIONS = {
-    ("numpy", "ndarray"): _Function(_array_type),
-    ("numpy", "dtype"): _Function(_dtype),
-    ("_codecs", "encode"): _Function(_encode),
-    **{
-        (f"numpy.{core}.{module}", name): function
-        for core in ("core", "_core")
-        for module, name, function in (
-            ("multiarray", "_reconstruct", _Function(lambda machine, arguments: _Growing())),
-            ("multiarray", "scalar", _Function(_scalar)),
-            ("numeric", "_frombuffer", _Function(_from_buffer)),
-        )
-    },
-}
 _CONTAINERS: dict[str, Callable[[_Machine], None]] = {
     "EMPTY_DICT": lambda machine: machine.push({}),
     "EMPTY_LIST": lambda machine: machine.push([]),
@@ -312,8 +198,8 @@ _CONTAINERS: dict[str, Callable[[_Machine], None]] = {
 
 def _plain(value: object, opened: dict[int, object], depth: int) -> object:
     """Open the arrays in what was read; ``opened`` holds what has been met before, so that none is opened twice."""
-    if not isinstance(value, dict | list | tuple | _Growing):
-        if isinstance(value, _Type | _Function):
+    if not isinstance(value, dict | list | tuple | GrowingArray):
+        if isinstance(value, PickledType | Function):
             raise ValueError("a type or a function as a value")
         return value
     if depth > _DEEPEST:
@@ -321,7 +207,7 @@ def _plain(value: object, opened: dict[int, object], depth: int) -> object:
     if id(value) not in opened:
         if isinstance(value, dict):
             opened[id(value)] = {key: _entry(held, opened, depth + 1) for key, held in value.items()}
-        elif isinstance(value, _Growing):
+        elif isinstance(value, GrowingArray):
             held = [_plain(entry, opened, depth + 1) for entry in value.values]
             opened[id(value)] = PickledArray(value.shape, held)
         else:
