@@ -43,5 +43,5 @@ def add(
         where = f"models:/{version.name}/{version.version} (candidate)"
     else:
         made = add_to_database(Path(model), ids, read)
-    held = ", ".join(f"{getattr(made, m)} with {m}" for m in ("audio", "video", "text"))
+    held = ", ".join(f"{count} with {m}" for m, count in made.held.items())
     typer.echo(f"{made.clips} clips ({held}) added to {made.rows_before} -> {where}")

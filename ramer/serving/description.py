@@ -68,6 +68,11 @@ class Addition(Section):
     rows_before: int
     ids_digest: str
 
+    @property
+    def held(self) -> dict[str, int]:
+        """How many of the clips hold each modality."""
+        return {"audio": self.audio, "video": self.video, "text": self.text}
+
 
 class Folders(Section):
     """The folders of an exported model that additions replace."""
