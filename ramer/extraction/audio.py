@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -15,6 +14,7 @@ from ramer.extraction.batching import Sharing, batches, checked_sharing, tried
 from ramer.extraction.huggingface import Source, check_layers, inference, last_layers
 from ramer.extraction.outcomes import Encoded, Missing, Outcome, finished, pooled
 from ramer.extraction.settings import SAMPLE_RATE, AudioSettings
+from ramer.extraction.silenced import without_user_warnings
 from ramer.extraction.sound import Signal, loudness
 
 _TRIED_SECONDS = (0.4, 1.2)  # of the inputs that a model is tried with
@@ -57,8 +57,7 @@ class EgemapsEncoder:
         return [self._encode(signal) for signal in signals]
 
     def _encode(self, signal: Signal) -> Outcome:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # "too short": said as a reason below
+        with without_user_warnings():  # "too short": said as a reason below
             made = {n: s.process_signal(signal, SAMPLE_RATE).to_numpy(np.float32) for n, s in self._smile.items()}
         if not np.isfinite(made["functionals"]).all():
             return Missing(f"too short for openSMILE ({len(signal) / SAMPLE_RATE:.3f} s)")

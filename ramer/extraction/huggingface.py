@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ import torch
 from ramer.errors import ConfigError, ModelError
 from ramer.extraction.outcomes import one_line
 from ramer.extraction.settings import Dtype
+from ramer.extraction.silenced import without_user_warnings
 from ramer.files import digest_file
 
 _WEIGHTS = (".safetensors", ".bin", ".json", ".txt", ".model", ".py", ".jinja")
@@ -119,7 +119,7 @@ def inference() -> Iterator[None]:
     with (
         torch.inference_mode(),
         torch.backends.cudnn.flags(enabled=True, allow_tf32=False),
-        warnings.catch_warnings(action="ignore", category=UserWarning),
+        without_user_warnings(),
     ):
         yield
 
