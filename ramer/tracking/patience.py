@@ -31,14 +31,12 @@ class Waiting:
 
     Attributes:
         doing: the present step, in words.
-        overdue: whether the time that is allowed is over.
     """
 
     def __init__(self, store: str, timeout_s: float) -> None:
         self.store = store
         self.timeout_s = timeout_s
         self.doing = "first contact"
-        self.overdue = False
         self._started = time.monotonic()
         self._done = threading.Event()
 
@@ -64,7 +62,6 @@ class Waiting:
             return
 
         def ring(_signal: int, _frame: FrameType | None) -> None:
-            self.overdue = True
             raise OverdueError(f"not done after {self.timeout_s:.0f} s")
 
         before = signal.signal(signal.SIGALRM, ring)
