@@ -40,8 +40,8 @@ def predict(
     from ramer.errors import ConfigError
     from ramer.files import atomic_file
     from ramer.serving.features import check_letters, drop_modalities
+    from ramer.serving.json_records import prediction_csv
     from ramer.serving.predictor import Predictor
-    from ramer.serving.records import prediction_csv
 
     check_letters(drop, "--drop")
     raw = _is_clip(source)

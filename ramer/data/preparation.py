@@ -11,7 +11,7 @@ import pandas as pd
 
 from ramer.config import Prepare, Retrieval
 from ramer.data.corpus import RawCorpus
-from ramer.data.features import WrittenFeatures, write_features
+from ramer.data.feature_blocks import WrittenFeatures, write_features
 from ramer.data.prepared import SPLITS
 from ramer.data.replicates import POOL, ReplicatePlan, plan_replicates
 from ramer.data.scalers import write_scalers

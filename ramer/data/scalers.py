@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from ramer.data.features import read_blocks
+from ramer.data.feature_blocks import read_blocks
 from ramer.data.replicates import TRAIN
 from ramer.errors import CorpusError
 from ramer.modalities import MODALITIES

@@ -10,7 +10,7 @@ from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from ramer.errors import RamerError
-from ramer.serving.records import predict_table, read_records
+from ramer.serving.json_records import predict_table, read_records
 
 
 class ServedModel(PythonModel):

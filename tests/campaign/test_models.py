@@ -14,8 +14,8 @@ import pytest
 from ramer import Predictor
 from ramer.errors import RamerError
 from ramer.modalities import MODALITIES
+from ramer.serving.json_records import predict_table, read_records
 from ramer.serving.modelfiles import export_model
-from ramer.serving.records import predict_table, read_records
 from tests.campaign.attacking import Attack, mutated
 from tests.support.served_project import raw_features, rows_of
 

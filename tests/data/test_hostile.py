@@ -27,7 +27,7 @@ _CHILD = """
     import resource, sys
     from pathlib import Path
     from ramer.config import Merbench
-    from ramer.data.features import write_features
+    from ramer.data.feature_blocks import write_features
     from ramer.data.merbench_features import load_vector
     from ramer.data.merbench_labels import read_labels
     from ramer.data.npz import read_npz
