@@ -1,8 +1,9 @@
 """How long a prediction takes in a warm process, on a database of ten thousand clips made by the pipeline's functions.
 
-Prints JSON: the median milliseconds of one clip per condition, by the default three replicates and by one alone, what
-they go to under the slowest condition, the seconds of a batch of a thousand (each clip under a condition of its own in
-turn) and how many times longer the same clips take one by one, all in one run.
+Prints JSON: the median milliseconds of one clip per condition, by the default three replicates at once, by the three
+one after the other and by one alone, what they go to under the slowest condition, the seconds of a batch of a thousand
+(each clip under a condition of its own in turn) and how many times longer the same clips take one by one, all in one
+run.
 
     python -m benchmarks.predict [--method ramer] [--rows 10000] [--threads 2]
     python -m benchmarks.predict --changed '{"encoder": "finetune"}'
@@ -10,6 +11,7 @@ turn) and how many times longer the same clips take one by one, all in one run.
 
 from __future__ import annotations
 
+import copy
 import cProfile
 import json
 import statistics
@@ -32,14 +34,15 @@ from ramer.pipeline.retrieve import retrieve
 from ramer.pipeline.train import train
 from ramer.project import Project
 from ramer.seeding import set_threads
+from ramer.serving.inference import PerReplicate
 from ramer.serving.predictor import Predictor
 
 PARAMS = Project(Path(__file__).resolve().parents[1]).params
 PARTS = {
-    "search": ("nearest.py", "search"),
-    "encoders": ("predictor.py", "_encode"),
-    "choosing neighbours": ("nearest.py", "find"),
-    "heads": ("nearest.py", "predict_proba"),
+    "search": ("stacked_indexes.py", "search"),
+    "encoders": ("inference.py", "_encode"),
+    "choosing neighbours": ("aggregation.py", "find"),
+    "heads": ("stacked.py", "apply_perceptrons"),
 }
 LABELLED = 600  # rows; the others of the database are the pool
 
@@ -118,6 +121,9 @@ def main() -> None:
         held = dict(zip(CONDITIONS, condition_masks(), strict=True))
         clip = {c: median_ms(predictor, clips, mask, options.repeats) for c, mask in held.items()}
         slowest = max(clip, key=lambda condition: clip[condition])
+        plain = copy.copy(predictor)
+        plain.inference = PerReplicate(predictor.replicates)
+        each = {c: median_ms(plain, clips, mask, options.repeats) for c, mask in held.items()}
         alone = {c: median_ms(single, clips, mask, options.repeats) for c, mask in held.items()}
         profiler = cProfile.Profile()
         profiler.runcall(median_ms, predictor, clips, held[slowest], options.repeats)
@@ -125,6 +131,8 @@ def main() -> None:
             "replicates": len(predictor.description.replicates),
             "one_clip_ms": {condition: wall for condition, (wall, _) in clip.items()},
             "one_clip_cpu_ms": {condition: cpu for condition, (_, cpu) in clip.items()},
+            "one_clip_per_replicate_ms": {condition: wall for condition, (wall, _) in each.items()},
+            "one_clip_per_replicate_cpu_ms": {condition: cpu for condition, (_, cpu) in each.items()},
             "one_clip_one_replicate_ms": {condition: wall for condition, (wall, _) in alone.items()},
             "slowest": slowest,
             "shares": {} if options.changed else shares(profiler, PARTS),  # the parts are those of the defaults

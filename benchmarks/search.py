@@ -21,7 +21,7 @@ from ramer.retrieval.aggregation import retrieve_states
 from ramer.retrieval.indexes import DatabaseIndex, IndexKind
 from ramer.retrieval.search import exclusion_codes, search
 from ramer.retrieval.states import l2_normalise
-from ramer.retrieval.types import Database, Lists, Queries, Rules
+from ramer.retrieval.structures import Database, Lists, Queries, Rules
 from ramer.seeding import generator, set_threads
 
 SMALL = {"queries": 500, "database": 10_000, "hidden": 64}

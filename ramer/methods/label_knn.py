@@ -19,7 +19,7 @@ from ramer.methods.shared.contract import Method, RetrievalOptions
 from ramer.methods.shared.weights import check_tensors
 from ramer.modalities import MODALITIES
 from ramer.retrieval.aggregation import weigh
-from ramer.retrieval.types import Rules
+from ramer.retrieval.structures import Rules
 from ramer.training.batches import Batch
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
 from ramer.training.loop import Fitted, History, selection

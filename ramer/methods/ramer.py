@@ -27,7 +27,7 @@ from ramer.methods.shared.stacked_heads import Member, StackedHeads
 from ramer.methods.shared.weights import take_weights, weights_of
 from ramer.modalities import FULL_CONDITION, MODALITIES
 from ramer.retrieval.candidates import ScoreCalibration
-from ramer.retrieval.types import Database, Rules, Selected
+from ramer.retrieval.structures import Database, Rules, Selected
 from ramer.training.batches import Batch
 from ramer.training.checkpoints import EncoderDescription
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
@@ -37,7 +37,7 @@ START_TAU = 0.1  # where a learned weighing starts
 
 
 class RamerOptions(RetrievalOptions):
-    """How lists become stand-ins; see ``ramer.retrieval.types.Rules``.
+    """How lists become stand-ins; see ``ramer.retrieval.structures.Rules``.
 
     Attributes:
         aggregate: ``attention`` learns the neighbours' weights with the head, from query, neighbours and scores.

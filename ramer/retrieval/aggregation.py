@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 from ramer.modalities import MODALITIES
 from ramer.retrieval.candidates import ScoreCalibration, chunks, combine
 from ramer.retrieval.states import l2_normalise
-from ramer.retrieval.types import Candidates, Database, Lists, Queries, Rules, Selected
+from ramer.retrieval.structures import Candidates, Database, Lists, Queries, Rules, Selected
 
 
 class Retrieved(NamedTuple):

@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from ramer.errors import RetrievalError
 from ramer.modalities import CONDITIONS, FULL_CONDITION, MODALITIES, condition_masks
 from ramer.retrieval.states import l2_normalise, row_norms
-from ramer.retrieval.types import Candidates, Database, Lists, Queries, Rules
+from ramer.retrieval.structures import Candidates, Database, Lists, Queries, Rules
 
 CHUNK_FLOATS = 8_000_000  # gathered states held at a time: 32 MB
 

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Int
 from ramer.modalities import MODALITIES
 from ramer.retrieval.indexes import DatabaseIndex
 from ramer.retrieval.search import NEW_CLIP, search
-from ramer.retrieval.types import Database, Lists, Queries
+from ramer.retrieval.structures import Database, Lists, Queries
 
 
 def search_lists(

@@ -17,7 +17,7 @@ from ramer.modalities import MODALITIES
 from ramer.retrieval.aggregation import gather
 from ramer.retrieval.candidates import chunks, pair_scores
 from ramer.retrieval.states import l2_normalise
-from ramer.retrieval.types import Candidates, Database, Lists, Queries, Selected
+from ramer.retrieval.structures import Candidates, Database, Lists, Queries, Selected
 
 FEATURES = 15
 CONSENSUS_TAU = 0.1  # of the candidates' weights in the mean that consensus is measured against

@@ -12,7 +12,7 @@ from ramer.methods.shared.contract import StackedMethod
 from ramer.modalities import MODALITIES
 from ramer.retrieval.search import FEW
 from ramer.retrieval.stacked_indexes import StackedIndexes
-from ramer.retrieval.types import Database, Lists, Selected
+from ramer.retrieval.structures import Database, Lists, Selected
 from ramer.serving.replicate_model import ReplicateModel
 from ramer.serving.stacked_encoders import StackedEncoders
 from ramer.serving.torn import check_finite

@@ -18,10 +18,10 @@ from ramer.modalities import MODALITIES
 from ramer.nn.encoder import UnimodalEncoder
 from ramer.retrieval.indexes import DatabaseIndex, load_index
 from ramer.retrieval.shuffle import Shuffle
-from ramer.retrieval.types import Database, LiveSearch, Selected
+from ramer.retrieval.structures import Database, LiveSearch, Selected
 from ramer.serving.database import DatabaseTable
 from ramer.serving.features import mark_missing
-from ramer.serving.inference import choose_inference
+from ramer.serving.inference import Inference, choose_inference
 from ramer.serving.model import ModelFiles
 from ramer.serving.modelfiles import open_model
 from ramer.serving.replicate_model import ReplicateModel, SearchSettings
@@ -87,7 +87,7 @@ class Predictor:
         self.feature_folders = files.description.feature_folders
         self._table = files.read_database() if files.retrieves else None
         self.replicates = [_load_replicate(files, i, self._table) for i in range(len(files.replicates))]
-        self.inference = choose_inference(self.replicates, {} if self._table is None else self._table.states)
+        self.inference: Inference = choose_inference(self.replicates, {} if self._table is None else self._table.states)
 
     @classmethod
     def load(cls, path: str | Path, method: str | None = None, verify: bool = True) -> Predictor:

@@ -15,7 +15,7 @@ from ramer.modalities import MODALITIES
 from ramer.nn.encoder import UnimodalEncoder
 from ramer.retrieval.indexes import DatabaseIndex
 from ramer.retrieval.listing import search_lists
-from ramer.retrieval.types import Database, Neighbours, Queries
+from ramer.retrieval.structures import Database, Neighbours, Queries
 from ramer.serving.torn import check_finite
 from ramer.training.batches import Arrays, Batch
 

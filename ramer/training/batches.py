@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ramer.retrieval.types import Database, Lists, Neighbours, Queries
+from ramer.retrieval.structures import Database, Lists, Neighbours, Queries
 
 Arrays = dict[str, np.ndarray]
 

@@ -24,7 +24,7 @@ from ramer.retrieval.neighbours import NeighbourTable
 from ramer.retrieval.search import exclusion_codes
 from ramer.retrieval.shuffle import Shuffle
 from ramer.retrieval.states import StatesTable
-from ramer.retrieval.types import Database, Lists, LiveSearch, Neighbours
+from ramer.retrieval.structures import Database, Lists, LiveSearch, Neighbours
 from ramer.training.batches import Batch
 
 

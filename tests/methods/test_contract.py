@@ -17,7 +17,7 @@ from ramer.methods import Method, available_types, build_method, load_method, me
 from ramer.methods.shared.fitting import fit_replicate
 from ramer.modalities import CONDITIONS, MODALITIES
 from ramer.project import Project
-from ramer.retrieval.types import Lists, Neighbours
+from ramer.retrieval.structures import Lists, Neighbours
 from ramer.training.batches import Batch
 from ramer.training.labelled_rows import LabelledRows
 from ramer.training.loop import History

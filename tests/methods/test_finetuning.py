@@ -21,7 +21,7 @@ from ramer.modalities import CONDITIONS, MODALITIES, condition_masks
 from ramer.project import Project
 from ramer.retrieval.aggregation import weigh
 from ramer.retrieval.states import l2_normalise
-from ramer.retrieval.types import Lists
+from ramer.retrieval.structures import Lists
 from ramer.training.batches import Batch
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
 from ramer.training.replicate_data import ReplicateData

@@ -13,7 +13,7 @@ from ramer.methods import Method, available_types, load_method, method_class, me
 from ramer.methods.label_knn import Choice, LabelKnn
 from ramer.methods.ramer import Ramer
 from ramer.modalities import CONDITIONS, MODALITIES
-from ramer.retrieval.types import Lists, Neighbours
+from ramer.retrieval.structures import Lists, Neighbours
 from ramer.training.batches import Batch
 from ramer.training.labelled_rows import LabelledRows
 from ramer.training.replicate_data import ReplicateData

@@ -16,7 +16,7 @@ from ramer.modalities import MODALITIES
 from ramer.retrieval import candidates as candidates_module
 from ramer.retrieval.aggregation import find, retrieve_states
 from ramer.retrieval.candidates import ScoreCalibration, combine, own_scores
-from ramer.retrieval.types import Database, Lists, Queries, Rules
+from ramer.retrieval.structures import Database, Lists, Queries, Rules
 from tests.support.neighbour_cases import HIDDEN, Case, cosine, make_case
 
 

@@ -16,7 +16,7 @@ from ramer.retrieval.candidates import pair_scores
 from ramer.retrieval.indexes import load_index
 from ramer.retrieval.neighbours import NeighbourTable
 from ramer.retrieval.states import StatesTable
-from ramer.retrieval.types import Candidates, Database
+from ramer.retrieval.structures import Candidates, Database
 from tests.support.tiny_states import Tiny, build, run, search
 
 

@@ -10,7 +10,7 @@ from ramer.retrieval.indexes import DatabaseIndex, IndexKind
 from ramer.retrieval.listing import search_lists
 from ramer.retrieval.search import exclusion_codes, search
 from ramer.retrieval.states import l2_normalise
-from ramer.retrieval.types import Database, Queries
+from ramer.retrieval.structures import Database, Queries
 
 
 def make() -> tuple[dict[str, DatabaseIndex], Database]:

@@ -10,7 +10,7 @@ from ramer.modalities import MODALITIES
 from ramer.retrieval.aggregation import find
 from ramer.retrieval.candidates import combine
 from ramer.retrieval.reranking import FEATURES, describe, rerank, true_cosines
-from ramer.retrieval.types import Rules
+from ramer.retrieval.structures import Rules
 from tests.support.neighbour_cases import Case, cosine, make_case
 
 

@@ -10,7 +10,7 @@ import pytest
 from ramer.modalities import MODALITIES
 from ramer.retrieval.aggregation import aggregate, find
 from ramer.retrieval.shuffle import Shuffle
-from ramer.retrieval.types import Rules
+from ramer.retrieval.structures import Rules
 from tests.support.neighbour_cases import Case, make_case
 
 

@@ -18,7 +18,7 @@ from ramer.methods.shared.stacked_heads import join_databases
 from ramer.modalities import CONDITIONS, MODALITIES
 from ramer.project import Project
 from ramer.retrieval.states import l2_normalise
-from ramer.retrieval.types import Database
+from ramer.retrieval.structures import Database
 from ramer.serving.modelfiles import export_model, open_model
 from ramer.serving.predictor import Predictor
 from tests.support.exported import as_format_1

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ramer.modalities import MODALITIES
-from ramer.retrieval.types import Database, Lists, Queries
+from ramer.retrieval.structures import Database, Lists, Queries
 
 HIDDEN = {"audio": 4, "video": 3, "text": 5}
 

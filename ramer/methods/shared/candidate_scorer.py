@@ -10,7 +10,7 @@ from torch import nn
 
 from ramer.modalities import MISSING_CONDITIONS, MODALITIES
 from ramer.retrieval.reranking import FEATURES, describe, true_cosines
-from ramer.retrieval.types import Candidates
+from ramer.retrieval.structures import Candidates
 from ramer.seeding import seed_torch
 from ramer.training.adamw import AdamW
 from ramer.training.batches import Batch

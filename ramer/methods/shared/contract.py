@@ -23,7 +23,7 @@ from ramer.errors import RetrievalError
 from ramer.files import write_tensors
 from ramer.inputs import NEIGHBOURS, SHUFFLED
 from ramer.modalities import CONDITIONS
-from ramer.retrieval.types import Database, Lists, Selected
+from ramer.retrieval.structures import Database, Lists, Selected
 from ramer.training.batches import Arrays, Batch
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
 from ramer.training.loop import Fitted, History

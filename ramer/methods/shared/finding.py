@@ -11,7 +11,7 @@ from ramer.methods.shared.candidate_scorer import score_with
 from ramer.retrieval.aggregation import find
 from ramer.retrieval.candidates import ScoreCalibration, combine, own_scores
 from ramer.retrieval.reranking import rerank
-from ramer.retrieval.types import Candidates, Rules, Selected
+from ramer.retrieval.structures import Candidates, Rules, Selected
 from ramer.training.batches import Batch
 
 

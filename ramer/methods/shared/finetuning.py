@@ -23,7 +23,7 @@ from ramer.methods.shared.live import LiveEncoders, encode_batch, live_lists, ma
 from ramer.methods.shared.weights import take_weights, weights_of
 from ramer.modalities import CONDITIONS, FULL_CONDITION, MODALITIES, condition_masks
 from ramer.nn.attention import AttendingClassifier, assemble
-from ramer.retrieval.types import Database, Neighbours
+from ramer.retrieval.structures import Database, Neighbours
 from ramer.seeding import seed_torch
 from ramer.training.adamw import AdamW
 from ramer.training.batches import Arrays, Batch

@@ -29,7 +29,7 @@ from ramer.modalities import CONDITIONS
 from ramer.nn.attention import AttendingClassifier
 from ramer.nn.fusion import FusionClassifier
 from ramer.retrieval.aggregation import aggregate
-from ramer.retrieval.types import Database, Rules, Selected
+from ramer.retrieval.structures import Database, Rules, Selected
 from ramer.seeding import seed_torch
 from ramer.training.batches import Arrays, Batch
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch

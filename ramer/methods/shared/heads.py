@@ -18,7 +18,7 @@ from ramer.modalities import CONDITIONS, FULL_CONDITION, MODALITIES
 from ramer.nn.attention import AttendingClassifier, Neighbourhood
 from ramer.nn.fusion import FusionClassifier
 from ramer.retrieval.aggregation import gather
-from ramer.retrieval.types import Database, Selected
+from ramer.retrieval.structures import Database, Selected
 from ramer.training.batches import Batch
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
 from ramer.training.loop import Fitted, History, fit_epochs, selection

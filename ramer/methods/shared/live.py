@@ -16,7 +16,7 @@ from ramer.retrieval.aggregation import weigh
 from ramer.retrieval.indexes import DatabaseIndex, IndexKind
 from ramer.retrieval.listing import search_lists
 from ramer.retrieval.states import l2_normalise
-from ramer.retrieval.types import Database, Lists, Neighbours, Queries, Rules, Selected
+from ramer.retrieval.structures import Database, Lists, Neighbours, Queries, Rules, Selected
 from ramer.training.batches import Batch
 from ramer.training.checkpoints import EncoderDescription, build_encoder, load_described_encoder
 from ramer.training.labelled_rows import TrainingBatch

@@ -17,7 +17,7 @@ from ramer.methods.shared.fusing import FrozenHead
 from ramer.modalities import MODALITIES
 from ramer.nn.stacked import apply_perceptrons, stack_perceptrons
 from ramer.retrieval.aggregation import find
-from ramer.retrieval.types import Database, Lists, Neighbours, Queries, Rules, Selected
+from ramer.retrieval.structures import Database, Lists, Neighbours, Queries, Rules, Selected
 from ramer.training.batches import Arrays, Batch
 from ramer.training.temperature import pattern_codes, scale
 

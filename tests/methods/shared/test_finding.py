@@ -12,7 +12,7 @@ from ramer.methods.shared.candidate_scorer import new_scorer
 from ramer.methods.shared.finding import RememberingFinder, RuleFinder
 from ramer.retrieval.aggregation import find
 from ramer.retrieval.candidates import ScoreCalibration
-from ramer.retrieval.types import Neighbours, Rules, Selected
+from ramer.retrieval.structures import Neighbours, Rules, Selected
 from ramer.training.batches import Batch
 from tests.support.neighbour_cases import make_case
 

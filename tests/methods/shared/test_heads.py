@@ -11,7 +11,7 @@ from ramer.methods.shared.fusing import FrozenHead, HeadSettings, MeanStates
 from ramer.methods.shared.heads import AttendedInputs, FusedInputs, fusion_width
 from ramer.methods.shared.imputing import Filled, fuse, own_states
 from ramer.modalities import CONDITIONS, FULL_CONDITION, MODALITIES
-from ramer.retrieval.types import Rules
+from ramer.retrieval.structures import Rules
 from ramer.training.batches import Batch
 from ramer.training.workspace import ModelShape, Workspace
 from tests.support.peers import build as build_method
