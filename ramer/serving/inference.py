@@ -58,8 +58,9 @@ class PerReplicate:
 
     def infer(self, raw: Mapping[str, np.ndarray], available: np.ndarray, neighbours: bool) -> Inferred:
         first = self.replicates[0].batch(raw, available)
-        batches = [first, *(replicate.batch(raw, available) for replicate in self.replicates[1:])]
-        each = [r.method.predict_proba(batch) for r, batch in zip(self.replicates, batches, strict=True)]
+        each = [self.replicates[0].method.predict_proba(first)]
+        # One batch at a time: each holds features, states and lists of all clips.
+        each += [r.method.predict_proba(r.batch(raw, available)) for r in self.replicates[1:]]
         selected = self.replicates[0].method.neighbours_of(first) if neighbours else None
         return Inferred(np.sum(each, axis=0) / len(each), selected)
 
