@@ -37,6 +37,10 @@ class RandomNeighbours(ImputingMethod[RandomNeighboursOptions]):
 
     inputs = frozenset({STATES, NEIGHBOURS})
 
+    def reads_lists(self, available: np.ndarray) -> np.ndarray:
+        """Of no row: what stands in is drawn, not searched."""
+        return np.zeros(len(available), dtype=bool)
+
     def fill(self, batch: Batch) -> Filled:
         states, imputed = self.zeros(batch), np.zeros_like(batch.available)
         numbers = np.where(batch.rows >= 0, batch.rows, len(batch.database.available))

@@ -12,8 +12,17 @@ import pytest
 
 from ramer.data.prepared import PreparedCorpus
 from ramer.files import read_table, write_table
-from ramer.inputs import FEATURES
-from ramer.methods import Method, available_types, build_method, load_method, method_class, method_options
+from ramer.inputs import FEATURES, NEIGHBOURS
+from ramer.methods import (
+    Method,
+    MethodOptions,
+    available_types,
+    build_method,
+    load_method,
+    method_class,
+    method_options,
+)
+from ramer.methods.prior import Prior
 from ramer.methods.shared.fitting import fit_replicate
 from ramer.modalities import CONDITIONS, MODALITIES
 from ramer.project import Project
@@ -215,3 +224,18 @@ def test_full_rows_are_left_alone_by_every_imputation(kind: str, workspace: Work
     for near in (Neighbours(emptied, whole.database), Neighbours(whole.lists, other)):
         changed = replace(whole, neighbours=near)
         np.testing.assert_array_equal(method.predict_proba(changed), method.predict_proba(whole))
+
+
+class _AskingOptions(MethodOptions):
+    @property
+    def extra_inputs(self) -> frozenset[str]:
+        return frozenset({NEIGHBOURS})
+
+
+def test_lists_are_searched_for_a_method_whose_options_ask_for_them_and_for_no_other(workspace: Workspace) -> None:
+    clips = np.array([[True, True, True], [True, False, False]])
+    asking = Prior(_AskingOptions(type="prior"), workspace.shape(), TRAINING)
+    assert asking.reads_lists(clips).all()
+    drawing = build_method(method_options("mine", ENTRIES["random_neighbours"]), workspace.shape(), TRAINING)
+    filling = build_method(method_options("mine", ENTRIES["zero_fill"]), workspace.shape(), TRAINING)
+    assert not (drawing.reads_lists(clips) | filling.reads_lists(clips)).any()

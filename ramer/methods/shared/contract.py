@@ -229,7 +229,7 @@ class Method(ABC, Generic[OptionsT]):
         Args:
             available: what the rows hold, bool [n, 3].
         """
-        return np.full(len(available), NEIGHBOURS in self.inputs)
+        return np.full(len(available), NEIGHBOURS in self.reads)
 
     @classmethod
     def stack(

@@ -98,10 +98,6 @@ class ImputingMethod(Method[OptionsT]):
         with torch.inference_mode():
             return probabilities(self.head_(torch.from_numpy(self.fused(batch)).to(self.device)))
 
-    def reads_lists(self, available: np.ndarray) -> np.ndarray:
-        """Nothing stands in where nothing is missing."""
-        return super().reads_lists(available) & lacks_something(available, self.shape)
-
     def tensors(self) -> dict[str, np.ndarray]:
         return weights_of(self.head_, "head_.")
 
