@@ -21,7 +21,7 @@ from ramer.records import Record
 from ramer.retrieval.diagnostics import average, diagnose
 from ramer.retrieval.indexes import StoredIndex, load_index
 from ramer.retrieval.search import available_gpus, exclusion_codes, make_fetch, search, search_gpu
-from ramer.retrieval.states import StatesTable
+from ramer.retrieval.states import StatesTable, map_arrays
 
 BATCH = 4096  # query rows read, searched and written at a time
 
@@ -77,7 +77,7 @@ class NeighbourTable:
         """Open the lists of one modality; with ``states``, refuse lists of other encoders or rows.
 
         Raises:
-            StaleError: no lists there, or they belong to other states.
+            StaleError: no lists there, torn ones, or they belong to other states.
         """
         path = Path(path)
         if not (path / NEIGHBOURS_FILE).exists():
@@ -96,8 +96,8 @@ class NeighbourTable:
             ]
             if faults:
                 raise StaleError(faults, path)
-        arrays = [np.load(path / f"{name}.npy", mmap_mode="r") for name in ("queries", "rows", "scores")]
-        return cls(path, arrays[0], arrays[1], arrays[2], info)
+        queries, rows, scores = map_arrays(path, "queries", "rows", "scores")
+        return cls(path, queries, rows, scores, info)
 
     @property
     def width(self) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 from pydantic import Field
 
+from ramer.data.npy import UNREADABLE
 from ramer.data.prepared import PreparedCorpus, Replicate
 from ramer.errors import RetrievalError, StaleError
 from ramer.records import Record
@@ -68,17 +69,18 @@ class StatesTable:
         """Open the states of one modality and check them against the prepared corpus, where given.
 
         Raises:
-            StaleError: no states there, or they belong to other rows than the corpus'.
+            StaleError: no states there, torn ones, or they belong to other rows than the corpus'.
         """
         path = Path(path)
         if not (path / STATES_FILE).exists():
             raise StaleError(f"{path}: no states here", path)
         said = StatesRecord.read(path / STATES_FILE)
+        states, posteriors = map_arrays(path, "states", "posteriors")
         table = cls(
             path=path,
             modality=said.modality,
-            states=np.load(path / "states.npy", mmap_mode="r"),
-            posteriors=np.load(path / "posteriors.npy", mmap_mode="r"),
+            states=states,
+            posteriors=posteriors,
             ids_digest=said.ids_digest,
             encoder_digests=said.encoder_digests,
             absent=said.absent,
@@ -117,6 +119,21 @@ class StatesTable:
             faults.append(f"{self.path}/states.npy: expected [replicates, rows] {wanted}, got {self.states.shape[:2]}")
         if faults:
             raise StaleError(faults, self.path)
+
+
+def map_arrays(folder: Path, *names: str) -> list[np.ndarray]:
+    """Arrays that a stage has left in its folder, memory-mapped.
+
+    Raises:
+        StaleError: one is not there, or torn.
+    """
+    arrays = []
+    for path in (folder / f"{name}.npy" for name in names):
+        try:
+            arrays.append(np.load(path, mmap_mode="r"))
+        except UNREADABLE as error:
+            raise StaleError(f"{path}: absent or torn ({type(error).__name__})", folder) from None
+    return arrays
 
 
 def l2_normalise(

@@ -55,6 +55,14 @@ def test_queries_are_the_labelled_rows_unless_all_are_asked_for(tiny: Tiny) -> N
         table.lists(corpus.replicates[0], np.array([0, pool_row]))
 
 
+def test_torn_lists_are_one_line_with_their_folder(tiny: Tiny) -> None:
+    table = run(tiny)
+    (table.path / "rows.npy").write_bytes((table.path / "rows.npy").read_bytes()[:200])
+    with pytest.raises(StaleError, match=r"rows\.npy: absent or torn") as caught:
+        NeighbourTable.open(table.path)
+    assert list(caught.value.artifacts.values()) == [table.path]
+
+
 def test_lists_come_in_the_order_asked_for(tiny: Tiny) -> None:
     table = run(tiny)
     replicate = tiny.open_corpus().replicates[1]

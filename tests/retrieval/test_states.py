@@ -30,6 +30,18 @@ def test_a_folder_without_states_is_refused(tiny: Tiny) -> None:
         StatesTable.open(tiny.root)
 
 
+@pytest.mark.parametrize("left", [None, 0, 40, 500])
+def test_torn_states_are_one_line_with_their_folder(tiny: Tiny, left: int | None) -> None:
+    torn = tiny.states("audio") / "posteriors.npy"
+    content = torn.read_bytes()
+    torn.unlink()
+    if left is not None:
+        torn.write_bytes(content[:left])
+    with pytest.raises(StaleError, match=r"posteriors\.npy: absent or torn") as caught:
+        StatesTable.open(tiny.states("audio"))
+    assert list(caught.value.artifacts.values()) == [tiny.states("audio")]
+
+
 def test_an_absent_modality_has_no_columns(tiny: Tiny) -> None:
     bare = write_tiny(tiny.root.parent / "bare", absent="text")
     assert StatesTable.open(bare.states("text"), bare.open_corpus()).hidden_dim == 0
