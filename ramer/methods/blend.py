@@ -49,9 +49,7 @@ class BlendOptions(MethodOptions):
         steps: of a weight's grid from 0 to 1.
     """
 
-    members: Annotated[
-        tuple[Annotated[str, AfterValidator(_known)], ...], Field(min_length=1, max_length=4, strict=False)
-    ] = ("late_product", "distil")
+    members: Annotated[tuple[Member, ...], Field(min_length=1, max_length=4, strict=False)] = ("late_product", "distil")
     steps: Count = 10
 
 

@@ -72,5 +72,8 @@ def explain_features(path: Path, source: Path, available: str, method: str | Non
 def _lending(files: ModelFiles, path: Path) -> ModelFiles:
     """A model in which neighbours stand in for what is missing."""
     if not method_class(files.description.type).lends:
-        raise ModelError(f"{path}: method {files.description.method!r} retrieves nothing; name one with --method")
+        name = files.description.method
+        raise ModelError(
+            f"{path}: method {name!r} retrieves nothing that stands in for what is missing; name one with --method"
+        )
     return files

@@ -25,7 +25,7 @@ from ramer.training.checkpoints import (
     load_described_encoder,
 )
 from ramer.training.crossfit import CrossFitted, crossfit
-from ramer.training.reuse import Earlier
+from ramer.training.reuse import KeptStates
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def encode_corpus(
     """
     summary = _read_summary(encoders / ENCODER_FILE, corpus, modality)
     recipe = " ".join(str(part) for part in (torch.__version__, device, threads, settings.batch_size))
-    earlier = None if reuse is None else Earlier(reuse.folder, f"{reuse.code} {recipe}")
+    kept = None if reuse is None else KeptStates(reuse.folder, f"{reuse.code} {recipe}")
     digests: dict[str, str] = {}
     crossfitted: dict[str, str] = {}
     with sealed_directory(out) as directory:
@@ -89,7 +89,7 @@ def encode_corpus(
             encoder, scaler = _load_for(path, corpus, modality, summary.hidden_dim)
             digests[replicate.name] = digest_file(path)
             encoder.to(device)
-            encode_block = _Blocks(encoder, scaler, corpus.features[modality], digests[replicate.name], earlier)
+            encode_block = _Blocks(encoder, scaler, corpus.features[modality], digests[replicate.name], kept)
             for start in track(range(0, corpus.rows, settings.batch_size), f"dump {modality} {replicate.name}"):
                 rows = slice(start, start + settings.batch_size)
                 written[0][rows], written[1][rows] = encode_block(rows)
@@ -108,8 +108,8 @@ def encode_corpus(
             crossfit_digests=crossfitted,
         ).write(directory / STATES_FILE)
     # A block whose training rows were cross-fitted is not what is kept of it: it fails its digest, and is encoded anew.
-    if earlier is not None:
-        earlier.keep(out, {digests[r.name]: r.index for r in corpus.replicates if r.name in digests})
+    if kept is not None:
+        kept.keep(out, {digests[r.name]: r.index for r in corpus.replicates if r.name in digests})
 
 
 @dataclass(frozen=True)
@@ -120,14 +120,14 @@ class _Blocks:
     scaler: Scaler
     features: np.ndarray
     digest: str
-    earlier: Earlier | None
+    kept: KeptStates | None
 
     def __call__(self, rows: slice) -> tuple[np.ndarray, np.ndarray]:
         raw = self.features[rows]
-        known = self.earlier.take(rows, raw, self.digest) if self.earlier else None
+        known = self.kept.take(rows, raw, self.digest) if self.kept else None
         encoded = encode(self.encoder, self.scaler, raw) if known is None else known
-        if self.earlier:
-            self.earlier.add(rows, encoded, self.digest)
+        if self.kept:
+            self.kept.add(rows, encoded, self.digest)
         return encoded
 
 

@@ -21,7 +21,7 @@ FILES = ("states.npy", "posteriors.npy")
 _RECORD = "blocks.json"
 
 
-class Earlier:
+class KeptStates:
     """The blocks of an earlier run and a record of this one's.
 
     Args:

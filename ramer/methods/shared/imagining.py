@@ -44,7 +44,7 @@ ImaginingT = TypeVar("ImaginingT", bound=ImaginingOptions, default=ImaginingOpti
 class ImaginingMethod(NeuralMethod[ImaginingT]):
     """Teacher first, then the student; only the student is saved.
 
-    Class attributes:
+    Attributes:
         invariant: whether teacher and student have an encoder that the modalities share.
     """
 
