@@ -29,8 +29,8 @@ def class_faults(names: Collection[str], rows: Mapping[str, int] | None = None) 
     faults = []
     if absent:
         faults.append(
-            f"{_listed(absent, rows)}: an absent value, not a class; leave it empty (-1 among numbers) for a row "
-            "without a label, which joins the pool"
+            f"{_listed(absent, rows)}: an absent value, not a class; leave it empty (-1 among a packed file's "
+            "numbers) for a row without a label, which joins the pool"
         )
     if any(not _WHOLE.fullmatch(name) for name in numbers) or len(numbers) > _MOST_NUMBERED:
         faults.append(
@@ -40,6 +40,11 @@ def class_faults(names: Collection[str], rows: Mapping[str, int] | None = None) 
     elif numbers and len(numbers) + len(absent) + len(several) < len(names):
         words = [name for name in names if name not in {*numbers, *absent, *several}]
         faults.append(f"{_listed(numbers, rows)} beside {_listed(words, rows)}: name classes by numbers or by words")
+    elif mark := _mark_of_none(numbers):
+        faults.append(
+            f"{_listed([mark], rows)} beside numbers from 0: a mark of no label, not a class; leave it empty for a row "
+            "without a label, which joins the pool, or name the classes by words"
+        )
     if several:
         faults.append(
             f"{_listed(several, rows)}: several labels of one row; choose one, or leave it empty for the pool"
@@ -53,6 +58,15 @@ def _is_number(name: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _mark_of_none(numbers: Collection[str]) -> str | None:
+    """The one number below 0, where the others are not the other half of a scale such as -1, 0, 1."""
+    below = [name for name in numbers if int(name) < 0]
+    if len(below) != 1:
+        return None
+    lowest, highest = int(below[0]), max(map(int, numbers))
+    return below[0] if -lowest != highest and (highest > 1 or lowest < -1) else None
 
 
 def _is_several(name: str, names: Collection[str]) -> bool:

@@ -19,7 +19,8 @@ def read_label_table(path: Path) -> ClipTable:
 
     Args:
         path: UTF-8 CSV with the columns clip, label and, if wanted, speaker and split (train, val, test, pool). A row
-            without a label belongs to the pool: its split, if there is that column, reads pool.
+            without a label belongs to the pool: its split, if there is that column, reads pool. A row of the pool
+            keeps no label.
 
     Raises:
         CorpusError: not such a table, no row, a split that is unknown or labels that are no classes; one line per fault.
@@ -33,7 +34,7 @@ def read_label_table(path: Path) -> ClipTable:
     if not faults and len(labelled) < 2:
         faults = [f"{path}: label: expected at least two classes, got {len(labelled)}"]
     if "split" in read.columns:
-        rows = tuple((number, row if row["label"] else row | {"split": "pool"}) for number, row in rows)
+        rows = tuple((number, _pooled(row)) for number, row in rows)
         faults += [
             f"{path}: row {number}: split: {row['split']!r}, expected one of {', '.join(SPLITS)}"
             for number, row in rows
@@ -45,6 +46,11 @@ def read_label_table(path: Path) -> ClipTable:
     if faults:
         raise CorpusError(cut_faults(faults))
     return ClipTable(path, tuple(rows[0][1]), rows, read.notes)
+
+
+def _pooled(row: dict[str, str]) -> dict[str, str]:
+    """A row as it is, or without a label and in the pool where it is either: folds would deal its label out."""
+    return row | {"label": "", "split": "pool"} if not row["label"] or row["split"] == "pool" else row
 
 
 def class_names(table: ClipTable) -> list[str]:

@@ -11,6 +11,8 @@ from ramer.data.classes import class_faults
         ["anger", "joy", "sadness", "non-neutral", "neutral"],
         ["0", "1", "2"],
         ["-1", "0", "1"],
+        ["-1", "1"],
+        ["-3", "-2", "-1", "0", "1", "2", "3"],
         [str(n) for n in range(28)],
         ["快乐", "悲伤"],
         ["happy/excited", "sad"],  # one class that two were merged into: neither is there by itself
@@ -27,6 +29,8 @@ def test_names_of_classes_are_none_of_these(names: list[str]) -> None:
         (["-1.6", "2.4", "0.0"], "'-1.6', '2.4', '0.0': numbers on a scale, not classes; cut them"),
         (["1.0", "2.0"], "numbers on a scale"),
         ([str(n) for n in range(100)], "'0', '1', '2' and 97 more: numbers on a scale"),
+        (["-1", "0", "1", "2"], "'-1' beside numbers from 0: a mark of no label, not a class; leave it empty"),
+        (["-10", "0", "1"], "'-10' beside numbers from 0: a mark of no label"),
         (["happy", "sad", "3"], "'3' beside 'happy', 'sad': name classes by numbers or by words"),
         (["happy;sad", "sad"], "'happy;sad': several labels of one row"),
         (["happy,sad", "sad"], "'happy,sad': several labels"),

@@ -11,9 +11,10 @@ import pytest
 
 import ramer.data.merbench_features as features_module
 from ramer.project import Project
-from ramer.config import Config
+from ramer.config import Config, Merbench
 from ramer.data.merbench import CACHE
 from ramer.data.merbench_features import load_vector
+from ramer.data.merbench_labels import read_labels
 from tests.support.sections import prepare
 from ramer.data.prepared import PreparedCorpus
 from ramer.errors import CorpusError
@@ -376,7 +377,6 @@ def test_genuine_label_files(
     source = Path(__file__).resolve().parents[2] / f"../shared/merbench-labels/{file}.npz"
     if not source.exists():
         pytest.skip("no genuine label files beside the project")
-    from ramer.data.merbench_labels import read_labels
 
     root = tmp_path / "corpus"
     (root / "audio").mkdir(parents=True)
@@ -417,3 +417,12 @@ def test_a_label_table_stands_in_for_the_label_file(merbench: Callable[..., Any]
         "row 2: clip: '../x': a name must not be absolute or hold empty, '.' or '..' parts",
         "row 4: clip: 'y' was named before",
     ]
+
+
+def test_a_row_of_the_pool_keeps_no_label_that_folds_would_deal_out(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("clip,label,split\na,x,train\nb,y,test\nc,x,pool\nd,,train\ne,z,pool\n")
+    table = read_labels(path, Merbench(dataset="other", label_file="labels.csv"))
+    assert table.labels == ["x", "y", None, None, None]
+    assert table.splits == ["train", "test", "pool", "pool", "pool"]
+    assert table.names == ("x", "y")
