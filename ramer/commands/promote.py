@@ -29,7 +29,7 @@ def promote(
     done = promote(
         project,
         os.environ,
-        name=model or config.serve.model,
+        name=name or model or config.serve.model,
         version=version,
         experiment=config.tracking.experiment,
         settings=config.report,

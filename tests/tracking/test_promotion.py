@@ -120,4 +120,5 @@ def test_what_is_not_there_is_one_line(copied: Path) -> None:
     assert code == 2
     assert said.startswith("error: models:/ramer@candidate: no such version")
     assert promote(copied, "7") == (2, "error: models:/ramer/7: no such version in the registry\n")
+    assert promote(copied, "--name", "mine")[1].startswith("error: models:/mine@candidate: no such version")
     assert len(versions(copied)) == 0
