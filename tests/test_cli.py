@@ -175,6 +175,7 @@ def test_faults_are_one_line_and_exit_code_2(served: Path, clips: Path, tmp_path
     assert "no model here" in refused("predict", clips, "--model", tmp_path)
     assert "method 'mine' is not trained here" in refused("predict", clips, "--model", served, "--method", "mine")
     assert "--drop: 'x' names no modality" in refused("predict", clips, "--model", served, "--drop", "x")
+    assert "name folders of features, this is a file" in refused("predict", clips, "--model", served, "--audio", "a")
     assert "run `dvc repro` first" in refused("report", "--project", tmp_path)
     (tmp_path / "file").write_text("")
     line = refused("predict", clips, "--model", served, "-o", tmp_path / "file" / "out.csv")
@@ -189,6 +190,10 @@ def test_report_prints_the_comparison(served: Path, tmp_path: Path) -> None:
     assert "late_product" in out
     assert "…" not in out
     assert out.splitlines()[-1] == f"report: {Project(tmp_path).report}"
+    for damaged in ("{torn", "{}", "[]"):
+        Project(tmp_path).summary.write_text(damaged)
+        assert "summary.json: torn, or of another version" in refused("report", "--project", tmp_path)
+        assert "summary.json: torn, or of another version" in refused("report", "--project", tmp_path, "--markdown")
 
 
 def run(

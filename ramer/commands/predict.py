@@ -49,6 +49,8 @@ def predict(
         raise ConfigError("SOURCE: expected a clip, an npz or a folder of features; or --transcript alone")
     if not raw and (transcript, manifest, preset) != (None, None, None):
         raise ConfigError(f"{source}: --transcript, --manifest and --preset are for a raw clip, this holds features")
+    if source is not None and source.is_file() and (audio, video, text) != (None, None, None):
+        raise ConfigError(f"{source}: --audio, --video and --text name folders of features, this is a file")
     predictor = Predictor.load(model, method)
     if raw:
         ids, features = _read_clip(predictor, source, transcript, manifest, preset)

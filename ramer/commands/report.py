@@ -21,7 +21,7 @@ def report(
     """Print the comparison of all methods, or open the report."""
     from rich.console import Console
 
-    from ramer.errors import RamerError
+    from ramer.errors import RamerError, StaleError
     from ramer.files import read_json
     from ramer.project import Project
     from ramer.reporting.markdown import markdown_table
@@ -32,12 +32,17 @@ def report(
     for path in (summary, page):
         if not path.is_file():
             raise RamerError(f"{path}: no such file; run `dvc repro` first, or name the project with --project")
-    if markdown:
-        typer.echo(markdown_table(read_json(summary)), nl=False)
-        return
     # Off a terminal rich assumes 80 columns, which would cut the intervals off.
     console = Console(width=None if Console().is_terminal else TABLE_WIDTH)
-    console.print(*comparison_tables(read_json(summary), console.width))
+    try:
+        held = read_json(summary)
+        table = markdown_table(held) if markdown else comparison_tables(held, console.width)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise StaleError(f"{summary}: torn, or of another version ({type(error).__name__})", summary) from None
+    if isinstance(table, str):
+        typer.echo(table, nl=False)
+        return
+    console.print(*table)
     typer.echo(f"report: {page}")
     if open_page:
         typer.launch(str(page.resolve()))
