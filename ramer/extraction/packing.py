@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from ramer.data.clip_tables import ClipTable
 from ramer.data.corpus import UNLABELLED, cut_faults
 from ramer.data.label_tables import class_names, read_label_table
 from ramer.data.pairing import pair_names
@@ -25,7 +28,7 @@ def pack_corpus(features: Path, labels: Path, out: Path) -> None:
     """Write an ``.npz`` with ids, label, label_names, A, V, L and, where the table has them, split and speaker.
 
     Rows follow the table. A row without a label belongs to the pool; a missing modality is a row of NaN. Clips that the
-    table does not name are left out and counted in a warning.
+    table does not name, and a few rows whose clip was not extracted, are left out and counted in a warning.
 
     Args:
         features: the folder that holds the manifest.
@@ -33,17 +36,13 @@ def pack_corpus(features: Path, labels: Path, out: Path) -> None:
         out: the packed corpus.
 
     Raises:
-        CorpusError: a clip that is named twice or was never extracted, an unknown split, labels that are no classes;
-            one line per fault.
+        CorpusError: a clip that is named twice, half of the clips or more were never extracted or are written in
+            another way, an unknown split, labels that are no classes; one line per fault.
     """
     manifest = Manifest.read(features / FILE_NAME)
-    table = read_label_table(labels)
-    rows = [(number, row | {"clip": without_suffix(row["clip"], manifest.clips)}) for number, row in table.rows]
-    _check(rows, manifest, labels)
-    names, clips = class_names(table), [row["clip"] for _, row in rows]
-    for note in (*table.notes, *_left_out(clips, manifest, labels)):
-        log.warning("%s", note)
-    numbers = [names.index(row["label"]) if row["label"] else UNLABELLED for _, row in rows]
+    table = _extracted(_read(labels, manifest.clips), manifest)
+    names, clips = class_names(table), [row["clip"] for _, row in table.rows]
+    numbers = [names.index(row["label"]) if row["label"] else UNLABELLED for _, row in table.rows]
     arrays = {
         "ids": np.array(clips),
         "label": np.array(numbers, dtype=np.int64),
@@ -51,7 +50,7 @@ def pack_corpus(features: Path, labels: Path, out: Path) -> None:
     }
     for column in ("split", "speaker"):
         if column in table.columns:
-            arrays[column] = np.array([row[column] for _, row in rows])
+            arrays[column] = np.array([row[column] for _, row in table.rows])
     store = FeatureStore(features, manifest)
     for modality in manifest.settings.modalities:
         if modality in manifest.dims:
@@ -71,32 +70,42 @@ def check_labels(labels: Path, media: Path, transcripts: Path | None = None) -> 
     Raises:
         CorpusError: as ``pack_corpus``, or hardly any row names a file of ``media`` or a row of ``transcripts``.
     """
-    table = read_label_table(labels)
     found = find_media(media)
     clips = found.sounds.keys() | found.videos.keys()
     if transcripts is not None:
         clips |= {without_suffix(clip, clips) for clip, _ in read_transcripts(transcripts).values()}
-    pairing = pair_names((without_suffix(row["clip"], clips) for _, row in table.rows), clips)
-    if pairing.hardly_any:
+    table = _read(labels, clips)
+    pairing = pair_names((row["clip"] for _, row in table.rows), clips)
+    if pairing.hardly_any or pairing.offers:
         raise CorpusError(f"{labels}: {pairing.said('rows', 'clips')}")
 
 
-def _left_out(clips: list[str], manifest: Manifest, labels: Path) -> list[str]:
-    pairing = pair_names(clips, manifest.clips.keys())
-    return [f"{labels}: {pairing.said('rows', 'clips that were extracted')}"] if pairing.unused else []
-
-
-def _check(rows: list[tuple[int, dict[str, str]]], manifest: Manifest, labels: Path) -> None:
-    faults: list[str] = []
+def _read(labels: Path, clips: Collection[str]) -> ClipTable:
+    """A table of labels with the names of clips as they are, each once."""
+    table = read_label_table(labels)
+    rows = tuple((number, row | {"clip": without_suffix(row["clip"], clips)}) for number, row in table.rows)
     first: dict[str, int] = {}
-    for number, row in rows:
-        where = f"{labels}: row {number}: clip: {row['clip']!r} "
-        if first.setdefault(row["clip"], number) != number:
-            faults.append(f"{where}was named before")
-        elif row["clip"] not in manifest.clips:
-            faults.append(f"{where}was not extracted")
-    pairing = pair_names(first, manifest.clips.keys())
-    if pairing.offers:
-        faults.insert(0, f"{labels}: {pairing.said('rows', 'clips that were extracted')}")
+    faults = [
+        f"{labels}: row {number}: clip: {row['clip']!r} was named before"
+        for number, row in rows
+        if first.setdefault(row["clip"], number) != number
+    ]
     if faults:
         raise CorpusError(cut_faults(faults))
+    return replace(table, rows=rows)
+
+
+def _extracted(table: ClipTable, manifest: Manifest) -> ClipTable:
+    """The rows whose clip was extracted; what else does not pair is said, or refused where it is more than a few."""
+    pairing = pair_names((row["clip"] for _, row in table.rows), manifest.clips.keys())
+    said, lacking = f"{table.path}: {pairing.said('rows', 'clips that were extracted')}", set(pairing.unmatched)
+    if pairing.offers or 2 * len(lacking) >= pairing.wanted:
+        faults = [
+            f"{table.path}: row {number}: clip: {row['clip']!r} was not extracted"
+            for number, row in table.rows
+            if row["clip"] in lacking
+        ]
+        raise CorpusError(cut_faults([said, *faults] if pairing.offers else faults))
+    for note in (*table.notes, *([f"{said}; left out"] if lacking or pairing.unused else [])):
+        log.warning("%s", note)
+    return replace(table, rows=tuple((number, row) for number, row in table.rows if row["clip"] not in lacking))

@@ -133,6 +133,17 @@ def test_the_folders_are_read_as_merbench_features(features: Path, tmp_path: Pat
     assert np.isnan(rows[1]).all()
 
 
+def test_a_few_rows_whose_clip_was_not_extracted_are_left_out_and_said(
+    features: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    labels = write(tmp_path / "labels.csv", "clip,label\na,x\nb,y\nc,x\nz,only\n")
+    pack_corpus(features, labels, tmp_path / "corpus.npz")
+    corpus = read_npz(tmp_path / "corpus.npz")
+    assert corpus.ids.tolist() == ["a", "b", "c"]
+    assert corpus.label_names == ("x", "y")
+    assert "1 of 4 rows name none of the clips that were extracted, such as 'z'" in caplog.text
+
+
 def test_labels_that_are_no_classes_are_refused(features: Path, tmp_path: Path) -> None:
     labels = write(tmp_path / "labels.csv", "clip,label\na,-1.6\nb,2.4\nc,\n")
     with pytest.raises(CorpusError, match=r"label: '-1\.6' \(1 row\), '2\.4' \(1 row\): numbers on a scale"):
@@ -191,3 +202,7 @@ def test_labels_of_other_clips_are_refused_before_anything_is_extracted(
     transcripts = write(tmp_path / "t.csv", "clip,sentence\n1,one\n2.wav,two\n")
     check_labels(labels, tmp_path / "media", transcripts)  # clips of words alone
     check_labels(write(tmp_path / "labels.csv", "clip,label\n0001.wav,x\n0002,y\n"), tmp_path / "media")
+    with pytest.raises(CorpusError, match=r"row 3: clip: '0001' was named before"):
+        check_labels(write(tmp_path / "labels.csv", "clip,label\n0001,x\n0001.wav,y\n"), tmp_path / "media")
+    with pytest.raises(CorpusError, match=r"'2' is '0002'\?"):
+        check_labels(write(tmp_path / "labels.csv", "clip,label\n0001,x\n2,y\n"), tmp_path / "media")
