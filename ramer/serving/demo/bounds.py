@@ -121,7 +121,7 @@ def _extents(path: Path) -> Iterator[tuple[float, float]]:
 
     with (
         contextlib.suppress(av.FFmpegError, ValueError),
-        av.open(f"file:{path}", metadata_errors="replace") as container,
+        av.open(f"file:{path}", metadata_errors="replace", options={"protocol_whitelist": "file"}) as container,
     ):
         whole = (container.duration or 0) / 1e6
         for stream in (*container.streams.audio, *container.streams.video):
