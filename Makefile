@@ -7,7 +7,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help install extraction repro test lint ui bench campaign audit sbom constraints clean
+.PHONY: help install extraction repro test lint docs ui bench campaign audit sbom constraints clean
 
 EXTRA ?= cpu
 TORCH_INDEX ?=

@@ -73,7 +73,9 @@ CORPORA: dict[str, KnownCorpus] = {
         "7,442",
     ),
     "iemocap4": KnownCorpus("IEMOCAP, four classes", *_IEMOCAP, "5,531"),
-    "iemocap6": KnownCorpus("IEMOCAP, six classes", *_IEMOCAP, "7,433"),
+    "iemocap6": KnownCorpus(
+        "IEMOCAP, six classes", *_IEMOCAP, "7,433 in MERBench's label file; 7,380 by the release's own tables"
+    ),
     "meld": KnownCorpus(
         "MELD",
         "dialogue",
