@@ -150,7 +150,7 @@ def _floors(code: Checkout, top: float) -> list[str]:
         for i, room in enumerate(rooms):
             places[room] = y + 3 + ROOM_HEIGHT * (i + 0.5)
             parts.append(_text(band.x + 12, places[room] + 4, room, "name"))
-            parts.append(_text(band.x + 162, places[room] + 4, _cut(purpose(code, room)), "about"))
+            parts.append(_text(band.x + 186, places[room] + 4, _cut(purpose(code, room)), "about"))
         y += band.height + FLOOR_GAP
     colours = {room: f"hsl({137 * i % 360} 55% 42%)" for i, room in enumerate(places)}
     arcs = [_arc(places[a], places[b], colours[a]) for a, b in sorted(uses(code))]
