@@ -101,7 +101,9 @@ def load_method(path: str | Path, device: str = "cpu") -> Method:
         method = build_method(options, ModelShape(shape["feature_dims"], shape["state_dims"], labels), training, device)
         method.description_ = metadata.get("description", {})
         return method.take_state(tensors)
-    except (ConfigError, ModelError) as error:
+    except ConfigError as error:  # names the file itself
+        raise ModelError(error.faults) from None
+    except ModelError as error:
         raise ModelError([f"{path}: {line}" for line in error.faults]) from None
     except Exception as error:
         raise ModelError(f"{path}: not a trained method ({type(error).__name__}: {error})") from None

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ramer.data.prepared import Scaler, StandardisedRows
-from ramer.errors import ModelError, RamerError
+from ramer.errors import ModelError, RamerError, StaleError
 from ramer.files import digest_file
 from ramer.inputs import LIVE, SHUFFLED
 from ramer.methods import Method, load_method
@@ -219,7 +219,7 @@ def _load_replicate(files: ModelFiles, position: int, table: DatabaseTable | Non
     with refuse_torn(files.heads / METHOD_FILE):
         trained = TrainedMethod.read(files.heads / METHOD_FILE)
     if not head.is_file() or digest_file(head) != trained.digest(name):
-        raise ModelError(f"{head}: not the checkpoint that {METHOD_FILE} describes; train again")
+        raise StaleError(f"{head}: not the checkpoint that {METHOD_FILE} describes", head)
     method = load_method(head)
     expected = (description.dims, description.label_names)
     if (method.shape.feature_dims, method.shape.label_names) != expected:
@@ -269,5 +269,5 @@ def _load_index(files: ModelFiles, modality: str, name: str, table: DatabaseTabl
     places = np.searchsorted(table.rows, index.rows)
     known = np.append(table.rows, -1)[places] == index.rows
     if not known.all() or (table.ids[places] != np.array(index.about.ids, dtype=object)).any():
-        raise ModelError(f"{path}: names rows that the database does not hold; build the index again")
+        raise StaleError(f"{path}: names rows that the database does not hold", path)
     return DatabaseIndex(index.faiss_index, places, index.about)
