@@ -202,7 +202,7 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 @runtime_checkable
-class Candidate(Protocol):
+class Comparable(Protocol):
     """What is known of a method that others may be compared with: its ``method.json`` says it."""
 
     @property
@@ -215,7 +215,7 @@ class Candidate(Protocol):
     def validation_selection(self) -> float: ...
 
 
-def choose_reference(methods: Mapping[str, Candidate]) -> str:
+def choose_reference(methods: Mapping[str, Comparable]) -> str:
     """The best deployable method without retrieval on validation.
 
     Without such a method the best deployable one stands in, then the best of all. Ties go to the first listed.
@@ -227,7 +227,7 @@ def choose_reference(methods: Mapping[str, Candidate]) -> str:
     return best_on_validation(methods, baselines or deployable or list(methods))
 
 
-def best_on_validation(methods: Mapping[str, Candidate], names: Sequence[str]) -> str:
+def best_on_validation(methods: Mapping[str, Comparable], names: Sequence[str]) -> str:
     """The method of ``names`` with the highest validation score; the first of equals."""
     return max(names, key=lambda n: methods[n].validation_selection)
 

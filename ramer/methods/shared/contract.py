@@ -131,7 +131,7 @@ class Method(ABC, Generic[OptionsT]):
         Options: pydantic model of the entry under ``methods``, taken from the type parameter.
         inputs: which of features, states, posteriors, neighbours every such method reads; ``inputs_of`` says all.
         retrieval: whether the method retrieves (it cannot be the reference baseline then).
-        lends: whether database rows stand in for what a row lacks; ``neighbours_of`` then names them.
+        lends: whether retrieved rows stand in for what a row lacks; ``neighbours_of`` then names them.
         deployable: False for a method that uses what is not there at prediction; ``deployable_with`` says all.
         needs_complete: whether ``Batch.complete`` is attached (``oracle`` alone).
         description_: what else ``restore`` must know, saved beside the options.
