@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ramer.config import Merbench
+from ramer.data.clip_tables import ClipTable
 from ramer.data.corpus import cut_faults
 from ramer.data.label_tables import class_names, read_label_table
 from ramer.data.names import name_problem, on_one_line
@@ -59,7 +60,7 @@ def read_labels(path: Path, settings: Merbench) -> LabelTable:
         CorpusError: damaged, a split, clip or label is not what the benchmark's layout knows; one line per fault.
     """
     if path.suffix.lower() == ".csv":
-        return _from_csv(path)
+        return _from_csv(path, settings)
     read = _label_reader(settings)
     members = _members(path)
     table = LabelTable()
@@ -93,10 +94,10 @@ def read_labels(path: Path, settings: Merbench) -> LabelTable:
     return table
 
 
-def _from_csv(path: Path) -> LabelTable:
+def _from_csv(path: Path, settings: Merbench) -> LabelTable:
     read = read_label_table(path)
     first: dict[str, int] = {}
-    faults = []
+    faults = _unknown_labels(read, settings)
     for number, row in read.rows:
         if first.setdefault(row["clip"], number) != number:
             faults.append(f"{path}: row {number}: clip: {row['clip']!r} was named before")
@@ -105,14 +106,36 @@ def _from_csv(path: Path) -> LabelTable:
     if faults:
         raise CorpusError(cut_faults(faults))
     rows = [row for _, row in read.rows]
+    notes = list(read.notes)
+    if _is_placeholder(rows, settings):
+        rows = [row | {"label": "", "split": "pool"} if row["split"] == "test" else row for row in rows]
+        notes.append("test: all labels are the participants' placeholder: its rows are the pool")
     return LabelTable(
         ids=[row["clip"] for row in rows],
         splits=[row["split"] for row in rows] if "split" in read.columns else None,
         labels=[row["label"] or None for row in rows],
         groups=[row["speaker"] for row in rows] if "speaker" in read.columns else None,
-        names=tuple(class_names(read)),
-        notes=list(read.notes),
+        names=tuple(sorted({row["label"] for row in rows} - {""})),
+        notes=notes,
     )
+
+
+def _unknown_labels(table: ClipTable, settings: Merbench) -> list[str]:
+    """Labels of a CSV that the corpus' own list does not hold; a corpus of one's own has no list."""
+    known = EMOTIONS.get(settings.dataset) if settings.task == "emotion" else _SENTIMENTS[settings.task]
+    if known is None or settings.dataset == _OTHER:
+        return []
+    return [
+        f"{table.path}: label: {name!r} is none of {', '.join(known)}; corpus.merbench.dataset: {_OTHER} takes any"
+        for name in class_names(table)
+        if name not in known
+    ]
+
+
+def _is_placeholder(rows: list[dict[str, str]], settings: Merbench) -> bool:
+    """As ``_placeholder_members``, of the rows of a CSV."""
+    held = {split: {row["label"] for row in rows if row.get("split") == split} for split in ("train", "test")}
+    return settings.dataset == "mer" and len(held["train"]) > 1 and held["test"] in _PLACEHOLDERS
 
 
 def _members(path: Path) -> dict[str, Any]:

@@ -426,3 +426,22 @@ def test_a_row_of_the_pool_keeps_no_label_that_folds_would_deal_out(tmp_path: Pa
     assert table.labels == ["x", "y", None, None, None]
     assert table.splits == ["train", "test", "pool", "pool", "pool"]
     assert table.names == ("x", "y")
+
+
+def test_a_label_table_of_a_known_corpus_holds_its_labels_and_no_placeholder(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("clip,label,split\na,angry,train\nb,sad,train\nc,neutral,test\nd,neutral,test\n")
+    table = read_labels(path, Merbench(dataset="mer", label_file="labels.csv"))
+    assert table.labels == ["angry", "sad", None, None]
+    assert table.splits == ["train", "train", "pool", "pool"]
+    assert table.names == ("angry", "sad")
+    assert table.notes == ["test: all labels are the participants' placeholder: its rows are the pool"]
+    own = read_labels(path, Merbench(dataset="other", label_file="labels.csv"))
+    assert own.splits == ["train", "train", "test", "test"]
+    path.write_text("clip,label\na,calm\nb,sad\n")
+    with pytest.raises(CorpusError) as caught:
+        read_labels(path, Merbench(dataset="mer", label_file="labels.csv"))
+    assert caught.value.faults == [
+        f"{path}: label: 'calm' is none of neutral, angry, happy, sad, worried, surprise; "
+        "corpus.merbench.dataset: other takes any"
+    ]

@@ -197,6 +197,17 @@ def iemocap(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_a_folder_of_several_corpora_is_refused(tmp_path: Path) -> None:
+    for corpus in ("MOSEI", "MOSI"):
+        _tree(tmp_path, [f"{corpus}/Raw/{corpus}/1.mp4"])
+        rows = [[corpus, 1, "words", 1.0, "", "train"]]
+        _csv(tmp_path / corpus / "label.csv", "video_id,clip_id,text,label,annotation,mode", rows)
+    told = "several different label.csv below it, such as MOSEI/label.csv, MOSI/label.csv; name the folder of one"
+    with pytest.raises(CorpusError, match=told):
+        _read("mosi", tmp_path)
+    assert len(_read("mosi", tmp_path / "MOSI").rows) == 1
+
+
 def test_iemocap(iemocap: Path) -> None:
     four = _read("iemocap4", iemocap)
     assert len(four.rows) == 25

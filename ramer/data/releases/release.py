@@ -14,7 +14,9 @@ from ramer.data.label_tables import COLUMNS
 from ramer.data.names import name_problem
 from ramer.data.pairing import pair_names
 from ramer.errors import CorpusError
-from ramer.files import atomic_file
+from ramer.files import atomic_file, digest_file
+
+_SHOWN = 3  # tables that a message names
 
 
 @dataclass(frozen=True)
@@ -75,9 +77,16 @@ def by_last_part(names: Iterable[str]) -> dict[str, list[str]]:
 
 
 def find_table(folder: Path, *names: str) -> Path | None:
-    """The first of several tables that a release may hold, in the folder or below it."""
+    """The first of several tables that a release may hold, in the folder or below it.
+
+    Raises:
+        CorpusError: several of one name that differ, as where a folder holds several corpora.
+    """
     for name in names:
         found = [folder / name] if (folder / name).exists() else sorted(folder.rglob(name))
+        if len(found) > 1 and len({digest_file(path) for path in found}) > 1:
+            told = ", ".join(path.relative_to(folder).as_posix() for path in found[:_SHOWN])
+            raise CorpusError(f"{folder}: several different {name} below it, such as {told}; name the folder of one")
         if found:
             return found[0]
     return None
