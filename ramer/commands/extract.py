@@ -77,7 +77,7 @@ def extract(
     from ramer.extraction.packing import check_labels, pack_corpus
 
     if labels is not None:
-        check_labels(labels, media, transcripts)  # refused before the work, not after it
+        check_labels(labels, media, transcripts, out / "features")  # refused before the work, not after it
     extractor = Extractor(
         settings, device=device, batch_size=batch_size, trust_remote_code=trust_remote_code, expected=expected
     )

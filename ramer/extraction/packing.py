@@ -12,7 +12,7 @@ import numpy as np
 from ramer.data.clip_tables import ClipTable
 from ramer.data.corpus import UNLABELLED, cut_faults
 from ramer.data.label_tables import class_names, read_label_table
-from ramer.data.pairing import pair_names
+from ramer.data.pairing import Pairing, pair_names
 from ramer.errors import CorpusError
 from ramer.extraction.clips import read_transcripts, without_suffix
 from ramer.extraction.feature_files import FeatureStore
@@ -64,19 +64,25 @@ def pack_corpus(features: Path, labels: Path, out: Path) -> None:
         np.savez(file, allow_pickle=False, **arrays)
 
 
-def check_labels(labels: Path, media: Path, transcripts: Path | None = None) -> None:
+def check_labels(labels: Path, media: Path, transcripts: Path | None = None, features: Path | None = None) -> None:
     """Refuse a table of labels before anything is extracted: one that cannot be used, or that names other clips.
 
+    Args:
+        labels: as of ``pack_corpus``.
+        media: folder of clips. transcripts: table whose rows are clips, too. features: where earlier clips are kept.
+
     Raises:
-        CorpusError: as ``pack_corpus``, or hardly any row names a file of ``media`` or a row of ``transcripts``.
+        CorpusError: as ``pack_corpus`` would.
     """
     found = find_media(media)
     clips = found.sounds.keys() | found.videos.keys()
     if transcripts is not None:
         clips |= {without_suffix(clip, clips) for clip, _ in read_transcripts(transcripts).values()}
+    if features is not None and (features / FILE_NAME).exists():
+        clips |= Manifest.read(features / FILE_NAME).clips.keys()
     table = _read(labels, clips)
     pairing = pair_names((row["clip"] for _, row in table.rows), clips)
-    if pairing.hardly_any or pairing.offers:
+    if clips and _too_few(pairing):
         raise CorpusError(f"{labels}: {pairing.said('rows', 'clips')}")
 
 
@@ -95,11 +101,16 @@ def _read(labels: Path, clips: Collection[str]) -> ClipTable:
     return replace(table, rows=rows)
 
 
+def _too_few(pairing: Pairing) -> bool:
+    """Whether rows name clips in another way, or half of them or more name none."""
+    return bool(pairing.offers) or 2 * len(pairing.unmatched) >= pairing.wanted
+
+
 def _extracted(table: ClipTable, manifest: Manifest) -> ClipTable:
     """The rows whose clip was extracted; what else does not pair is said, or refused where it is more than a few."""
     pairing = pair_names((row["clip"] for _, row in table.rows), manifest.clips.keys())
     said, lacking = f"{table.path}: {pairing.said('rows', 'clips that were extracted')}", set(pairing.unmatched)
-    if pairing.offers or 2 * len(lacking) >= pairing.wanted:
+    if _too_few(pairing):
         faults = [
             f"{table.path}: row {number}: clip: {row['clip']!r} was not extracted"
             for number, row in table.rows

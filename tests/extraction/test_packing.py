@@ -206,3 +206,7 @@ def test_labels_of_other_clips_are_refused_before_anything_is_extracted(
         check_labels(write(tmp_path / "labels.csv", "clip,label\n0001,x\n0001.wav,y\n"), tmp_path / "media")
     with pytest.raises(CorpusError, match=r"'2' is '0002'\?"):
         check_labels(write(tmp_path / "labels.csv", "clip,label\n0001,x\n2,y\n"), tmp_path / "media")
+    (tmp_path / "media" / "0002.wav").unlink()
+    table = write(tmp_path / "labels.csv", "clip,label\n0001,x\n0003,y\n")
+    with pytest.raises(CorpusError, match="1 of 2 rows name none of the clips"):
+        check_labels(table, tmp_path / "media")
