@@ -14,6 +14,7 @@ from ramer.errors import CorpusError
 from ramer.files import digest_file
 from ramer.modalities import PACKED_KEYS
 
+_LARGEST = int(np.iinfo(np.int64).max)
 _BLOCK_BYTES = 1 << 26  # of a matrix in memory at a time, whatever its width
 
 
@@ -133,7 +134,9 @@ def _classes(path: Path, label: list[object], label_names: list[object] | None) 
             raise CorpusError(
                 f"{path}: label_names: missing key, expected the name of each class, or names in label itself"
             )
-        return np.array([v if isinstance(v, int) else UNLABELLED for v in label], dtype=np.int64), tuple(names)
+        numbers = [v if isinstance(v, int) else UNLABELLED for v in label]
+        # What no int64 holds is no class either, and is refused with its row.
+        return np.array([max(-_LARGEST, min(v, _LARGEST)) for v in numbers], dtype=np.int64), tuple(names)
     written = strings(label)
     if any(isinstance(v, float) and v == v for v in label):
         raise CorpusError(f"{path}: label: expected class numbers or names, got numbers with a fraction")

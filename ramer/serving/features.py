@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ramer.data.corpus import strings
 from ramer.data.folders import FolderWalk
 from ramer.data.media_kinds import MEDIA_KINDS
 from ramer.data.merbench_features import load_vector
@@ -92,7 +93,8 @@ def _read_packed(source: Path) -> tuple[list[str], Features]:
             where = "ids: "
             if len(shape := archive.header("ids").shape) != 1:
                 raise RamerError(f"{source}: ids: expected a vector of names, got shape {shape}")
-            ids = [str(name) for name in read_column(archive, "ids")]
+            names = strings(read_column(archive, "ids"))
+            ids = [str(name) for name in names]
             notes = meant_notes(archive.keys, (*COLUMNS, *held))
     except UNREADABLE as error:
         raise RamerError(f"{source}: not a readable npz: {where}{damage(error)}") from None
@@ -101,8 +103,9 @@ def _read_packed(source: Path) -> tuple[list[str], Features]:
         for key, matrix in matrices.items()
         if matrix.ndim != 2 or len(matrix) != len(ids) or matrix.dtype.kind not in "fiu"
     ]
+    faults += [f"{source}: ids: row {row}: empty, expected a name" for row, name in enumerate(names) if name is None]
     if faults:
-        raise RamerError(faults)
+        raise RamerError(faults[:MOST_NAMED])
     for note in notes:
         log.warning("%s: %s", source, note)
     with np.errstate(over="ignore"):  # what becomes infinite is refused by the model

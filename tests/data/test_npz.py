@@ -159,6 +159,11 @@ FAULTS: list[tuple[str, Callable[[Arrays], None], str]] = [
     ("short split", _replace("split", ["train"]), "split: expected shape [120], one entry per row, got [1]"),
     ("no rows", _replace("ids", np.array([], dtype="U1")), "ids: expected shape [rows], got [0]"),
     ("label too large", _set("label", 7, 3), "row 7 (id 'clip7'): label: expected -1 (none) to 2, got 3"),
+    (
+        "label beyond numbers",
+        _replace("label", np.full(120, 2**63, dtype=np.uint64)),
+        "row 0 (id 'clip0'): label: expected -1 (none) to 2, got 9223372036854775807",
+    ),
     ("label too small", _set("label", 9, -2), "row 9 (id 'clip9'): label: expected -1 (none) to 2, got -2"),
     ("same id", _set("ids", 5, "clip2"), "row 5 (id 'clip2'): ids: same as row 2, expected unique ids"),
     ("empty id", _set("ids", 6, " "), "row 6: ids: empty"),

@@ -43,6 +43,7 @@ def test_a_packed_file_may_lack_modalities_and_rows(tmp_path: Path) -> None:
         ({"ids": ["x"], "A": AUDIO}, "SOURCE: A: expected a numeric matrix of 1 rows, got float64 (2, 3)"),
         ({"ids": ["x", "y"], "A": AUDIO[0]}, "SOURCE: A: expected a numeric matrix of 2 rows, got float64 (3,)"),
         ({"ids": ["x"], "A": [["loud"]]}, "SOURCE: A: expected a numeric matrix of 1 rows, got <U4 (1, 1)"),
+        ({"ids": np.array(["x", None]), "A": AUDIO}, "SOURCE: ids: row 1: empty, expected a name"),
         ({"ids": [["x"]], "A": AUDIO[:1]}, "SOURCE: ids: expected a vector of names, got shape (1, 1)"),
     ],
 )
