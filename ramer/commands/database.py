@@ -20,6 +20,7 @@ def add(
     audio: options.AudioFolder = None,
     video: options.VideoFolder = None,
     text: options.TextFolder = None,
+    frames: options.Frames = False,
 ) -> None:
     """Append unlabelled clips to a model's retrieval database, all of them or none."""
     import os
@@ -34,7 +35,7 @@ def add(
         with open_model(model, verify=False) as files:
             named = files.description.feature_folders
         folders = {m: name for m, name in named.items() if name and (features / name).is_dir()}
-    ids, read = read_features(features, folders)
+    ids, read = read_features(features, folders, frames=frames)
     where = model
     if names_version(model):
         from ramer.tracking.database_version import add_to_version

@@ -22,4 +22,7 @@ Preset = Annotated[
 ]
 AudioFolder = Annotated[str | None, typer.Option("--audio", help="Audio feature folder below the features' folder.")]
 VideoFolder = Annotated[str | None, typer.Option("--video", help="Video feature folder below the features' folder.")]
+Frames = Annotated[
+    bool, typer.Option("--frames", help="Every sub-folder of a feature folder holds one file per frame of one clip.")
+]
 TextFolder = Annotated[str | None, typer.Option("--text", help="Text feature folder below the features' folder.")]

@@ -32,6 +32,7 @@ def predict(
     audio: options.AudioFolder = None,
     video: options.VideoFolder = None,
     text: options.TextFolder = None,
+    frames: options.Frames = False,
     drop: Annotated[str, typer.Option(help="Modalities to ignore, any of the letters a, v, t.")] = "",
 ) -> None:
     """Predict emotions; writes a CSV with one row per clip: id, available, predicted, p/<label>..."""
@@ -56,7 +57,7 @@ def predict(
         ids, features = _read_clip(predictor, source, transcript, manifest, preset)
     else:
         assert source is not None
-        ids, features = _read_features(predictor, source, {"audio": audio, "video": video, "text": text})
+        ids, features = _read_features(predictor, source, {"audio": audio, "video": video, "text": text}, frames)
     table = prediction_csv(ids, predictor.predict(drop_modalities(features, drop)))
     if output is None:
         table.to_csv(sys.stdout, index=False)
@@ -84,9 +85,11 @@ def _read_clip(
     return ["transcript" if source is None else source.stem], vectors
 
 
-def _read_features(predictor: Predictor, source: Path, folders: dict[str, str | None]) -> tuple[list[str], Features]:
+def _read_features(
+    predictor: Predictor, source: Path, folders: dict[str, str | None], frames: bool
+) -> tuple[list[str], Features]:
     from ramer.serving.features import read_features
 
     if not any(folders.values()):  # those of the corpus, as far as they are there
         folders = {m: name for m, name in predictor.feature_folders.items() if name and (source / name).is_dir()}
-    return read_features(source, folders)
+    return read_features(source, folders, frames=frames)

@@ -8,7 +8,8 @@ behind the last other one are padding and left out of the mean.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
@@ -16,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from ramer.data.corpus import BLOCK_ROWS
-from ramer.data.folders import names_below
+from ramer.data.folders import FolderWalk
 from ramer.data.names import is_of_the_system
 from ramer.data.npy import MOST_BYTES, UNREADABLE, read_array
 from ramer.data.pairing import Pairing, pair_names
@@ -25,6 +26,7 @@ from ramer.files import map_new_array
 
 _READERS = 8  # threads; the work is waiting for the disk
 _ABSENT = (-1, -1)
+_FRAME = re.compile(r"frame[a-z_-]*[\d_-]*\d", re.I)  # as OpenFace names them: frame_det_00_000001
 _Stamp = tuple[int, int]
 
 
@@ -47,7 +49,12 @@ class FolderSource:
         self._folder, self._ids, self._cache = folder, ids, cache
         if not folder.is_dir():
             raise CorpusError(f"{folder}: no such folder, expected one .npy file per clip")
-        held = _held(folder, set(ids))
+        walk = FolderWalk(folder, set(ids))
+        held = set(clip_paths(walk))
+        try:
+            walk.raise_if_shut()
+        except OSError as error:
+            raise CorpusError(f"{error.filename or folder}: cannot be read: {error.strerror}") from None
         pairing = pair_names(ids, held)
         if pairing.hardly_any or not held.intersection(ids):
             raise CorpusError(self._unpaired(pairing))
@@ -131,13 +138,37 @@ class FolderSource:
         raise CorpusError(fault)
 
 
-def _held(folder: Path, ids: set[str]) -> set[str]:
-    """Names of clips that have a file or, where the clip is known, a folder of frames."""
-    try:
-        names = list(names_below(folder, ids))
-    except OSError as error:
-        raise CorpusError(f"{error.filename or folder}: cannot be read: {error.strerror}") from None
-    return {name.removesuffix("/").removesuffix(".npy") for name in names if name.endswith((".npy", "/"))}
+def clip_paths(walk: FolderWalk) -> dict[str, Path]:
+    """Clips to their file, or else their folder of frames, which the walk knows as a leaf."""
+    names = list(walk)
+    found = {name.removesuffix("/"): walk.folder / name for name in names if name.endswith("/")}
+    return found | {name.removesuffix(".npy"): walk.folder / name for name in names if name.endswith(".npy")}
+
+
+def frame_folders(folders: Collection[Path], every: bool = False) -> set[str]:
+    """Sub-folders of feature folders that hold one file per frame, where nothing says which clips there are.
+
+    These are the ones whose clip has a file in another of the folders, and those that hold frames by their names.
+
+    Args:
+        every: all that hold files are.
+    """
+    held = [set(clip_paths(FolderWalk(folder))) for folder in folders]
+    above = [_by_parent(clips) for clips in held]
+    parents = set().union(*above) - {""}
+    if every:
+        return parents
+    named = {parent for found in above for parent, last in found.items() if all(map(_FRAME.fullmatch, last))}
+    return named & parents | parents & set().union(*held)
+
+
+def _by_parent(clips: Collection[str]) -> dict[str, list[str]]:
+    """Names behind the last slash by what stands before it."""
+    found: dict[str, list[str]] = {}
+    for clip in clips:
+        parent, _, last = clip.rpartition("/")
+        found.setdefault(parent, []).append(last)
+    return found
 
 
 def _find(folder: Path, clip: str) -> tuple[Path, _Stamp]:

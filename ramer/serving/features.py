@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from ramer.data.corpus import strings
 from ramer.data.folders import FolderWalk
 from ramer.data.media_kinds import MEDIA_KINDS
-from ramer.data.merbench_features import load_vector
+from ramer.data.merbench_features import clip_paths, frame_folders, load_vector
 from ramer.data.npy import UNREADABLE, damage, open_archive
 from ramer.data.packed_keys import COLUMNS, MATRICES, meant_notes, read_column
 from ramer.errors import RamerError
@@ -24,13 +24,17 @@ _MOST_MATRIX_BYTES = 1 << 32  # of a matrix that is predicted from at once
 log = logging.getLogger(__name__)
 
 
-def read_features(source: Path, folders: Mapping[str, str | None]) -> tuple[list[str], Features]:
+def read_features(
+    source: Path, folders: Mapping[str, str | None], *, frames: bool = False
+) -> tuple[list[str], Features]:
     """Ids and raw vectors of the clips in ``source``.
 
     Args:
         source: an ``.npz`` with ``ids`` and any of ``A, V, L`` [n, dim], NaN or zero rows missing; or a folder.
         folders: per modality the feature folder below ``source`` (``<clip>.npy``, (D,) or (T, D)), searched with its
-            sub-folders: ``s1/y.npy`` is the clip ``s1/y``.
+            sub-folders: ``s1/y.npy`` is the clip ``s1/y``, but a frame of the clip ``s1`` where another folder has
+            ``s1.npy`` or the files are named as frames (``frame_det_00_000001.npy``).
+        frames: every sub-folder holds the frames of one clip.
 
     Returns:
         Ids and per modality float32 [n, dim] with NaN rows where missing, None where no clip has it.
@@ -39,7 +43,7 @@ def read_features(source: Path, folders: Mapping[str, str | None]) -> tuple[list
         RamerError: one line per fault, naming file, key or row.
     """
     if source.is_dir():
-        return _read_folders(source, folders)
+        return _read_folders(source, folders, frames)
     if source.is_file():
         if source.suffix.lower() not in (".npz", ".npy", ""):
             raise RamerError(f"{source}: unknown kind of file, expected a clip ({MEDIA_KINDS}) or an npz of features")
@@ -112,12 +116,13 @@ def _read_packed(source: Path) -> tuple[list[str], Features]:
         return ids, {m: mark_missing(matrices[key]) if key in matrices else None for m, key in PACKED_KEYS.items()}
 
 
-def _read_folders(source: Path, folders: Mapping[str, str | None]) -> tuple[list[str], Features]:
+def _read_folders(source: Path, folders: Mapping[str, str | None], frames: bool) -> tuple[list[str], Features]:
     named = {m: source / name for m, name in folders.items() if name}
     if not named:
         raise RamerError(f"{source}: name at least one feature folder below it with --audio, --video or --text")
     faults = [f"{f}: no such folder, expected one .npy file per clip" for f in named.values() if not f.is_dir()]
-    files = {m: _clip_files(f) for m, f in named.items()}
+    leaves = frame_folders(named.values(), frames)
+    files = {m: _clip_files(f, leaves) for m, f in named.items()}
     if not faults and not any(files.values()):
         faults = [f"{folder}: no .npy files there, expected one per clip" for folder in named.values()]
     if faults:
@@ -130,11 +135,10 @@ def _read_folders(source: Path, folders: Mapping[str, str | None]) -> tuple[list
     return ids, features
 
 
-def _clip_files(folder: Path) -> dict[str, Path]:
-    """Clip to file, in the order of the names; what is passed over is told."""
-    walk = FolderWalk(folder)
-    # Clip names may hold dots, so only the ending is cut.
-    clips = {name.removesuffix(".npy"): folder / name for name in walk if name.endswith(".npy")}
+def _clip_files(folder: Path, leaves: Collection[str]) -> dict[str, Path]:
+    """Clip to file or folder of frames, in the order of the names; what is passed over is told."""
+    walk = FolderWalk(folder, leaves)
+    clips = clip_paths(walk)
     for line in (*walk.faults, *walk.told):
         log.warning("%s: %s", folder, line)
     return dict(sorted(clips.items()))

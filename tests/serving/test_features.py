@@ -94,6 +94,23 @@ def test_clips_in_sub_folders_are_found_by_their_path(tmp_path: Path) -> None:
     np.testing.assert_array_equal(features["text"], [[7], [np.nan], [6], [np.nan]])
 
 
+def test_folders_of_frames_are_read_as_a_corpus_reads_them(tmp_path: Path) -> None:
+    folder(tmp_path, "audio", **{"x.1": [1.0], "s1": [2.0]})
+    folder(tmp_path, "video")
+    folder(tmp_path / "video", "x.1", **{"0": [1.0, 3.0], "1": [3.0, 5.0], "2": [0.0, 0.0]})  # x.1 is a clip's file
+    folder(tmp_path / "video", "y", frame_det_00_000001=[2.0, 2.0], frame_det_00_000002=[4.0, 6.0])
+    folder(tmp_path / "video", "s2", **{"0001": [7.0, 7.0]})  # clips, as far as can be told
+    ids, features = read_features(tmp_path, {"audio": "audio", "video": "video"})
+    assert ids == ["s1", "s2/0001", "x.1", "y"]
+    np.testing.assert_array_equal(features["video"], [[np.nan] * 2, [7, 7], [2, 4], [3, 4]])
+    ids, features = read_features(tmp_path, {"audio": "audio", "video": "video"}, frames=True)
+    assert ids == ["s1", "s2", "x.1", "y"]
+    np.testing.assert_array_equal(features["video"], [[np.nan] * 2, [7, 7], [2, 4], [3, 4]])
+    np.save(tmp_path / "video" / "y" / "frame_det_00_000003.npy", np.ones(3))
+    (line,) = faults_of(tmp_path, {"video": "video"})
+    assert line == "SOURCE/video/y: frame_det_00_000003.npy: expected one frame like those before it, got shape [3]"
+
+
 def test_bad_folders_are_refused_line_by_line(tmp_path: Path) -> None:
     assert "name at least one feature folder" in faults_of(tmp_path)[0]
     folder(tmp_path, "audio", a=[1.0], b=[1.0, 2.0], c=[np.nan, 1.0], d=["x"])
