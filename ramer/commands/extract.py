@@ -41,6 +41,10 @@ def extract(
         float | None, typer.Option(help="Frames per second that are looked at; 5 by default.")
     ] = None,
     whole_frame: Annotated[bool, typer.Option("--whole-frame", help="Encode the whole picture, not the face.")] = False,
+    faces: Annotated[
+        Path | None,
+        typer.Option(help="Folder of ready crops, CLIP/CLIP.npy or CLIP[_aligned]/*.bmp: no face is sought."),
+    ] = None,
     detector: Annotated[
         str | None,
         typer.Option(help="Of faces: centerface (the default), haar, or a YuNet model's path."),
@@ -66,7 +70,7 @@ def extract(
         recognise=recognise,
         language=language,
         options={"layers": layers, "frames_per_second": frame_rate, "dtype": dtype}
-        | {"crop": "frame" if whole_frame else None, "detector": _absolute(detector), "face": face},
+        | {"crop": _crop(settings, video, whole_frame, faces), "detector": _absolute(detector), "face": face},
         frames=frames,
     )
     expected = _expected(like, settings) if like is not None else None
@@ -88,6 +92,7 @@ def extract(
             out,
             transcripts=transcripts,
             words_alone=words_alone,
+            faces=faces,
             prune=prune,
             progress=progress,
         )
@@ -166,6 +171,23 @@ def _changed(
         return ExtractionSettings.model_validate(raw)
     except ValidationError as error:
         raise ConfigError(fault_lines(error, "extract")) from None
+
+
+def _crop(settings: ExtractionSettings, video: str | None, whole_frame: bool, faces: Path | None) -> str | None:
+    """What pictures are cropped to, None where the settings stand.
+
+    Raises:
+        ConfigError: both a folder of crops and whole frames are asked for, or the settings need such a folder.
+    """
+    from ramer.errors import ConfigError
+
+    if whole_frame and faces is not None:
+        raise ConfigError("extract: --whole-frame and --faces exclude one another")
+    if whole_frame or faces is not None:
+        return "frame" if whole_frame else "ready"
+    if settings.video is not None and settings.video.crop == "ready" and video != "none":
+        raise ConfigError("extract: the manifest's pictures are ready crops of faces, expected their folder as --faces")
+    return None
 
 
 def _absolute(detector: str | None) -> str | None:

@@ -47,7 +47,8 @@ def labels(
         typer.echo(line)
     typer.echo(f"labels -> {out}" + (f", transcripts -> {transcripts}" if spoken else ""))
     with_words = f" --transcripts {transcripts}" if spoken else ""
-    typer.echo(f"next: ramer extract {release.media} FEATURES --labels {out}{with_words}")
+    with_faces = f" --faces {release.faces}" if release.faces is not None else ""
+    typer.echo(f"next: ramer extract {release.media} FEATURES --labels {out}{with_words}{with_faces}")
 
 
 def _lines(release: Release) -> list[str]:

@@ -104,6 +104,33 @@ def read_array(path: Path) -> np.ndarray:
     return array
 
 
+def entries(path: Path) -> Iterator[np.ndarray]:
+    """The entries of an ``.npy`` file along its first axis, one in memory at a time; nothing is unpickled.
+
+    An array that is stored with columns first is read as a whole, and holds at most ``MOST_BYTES``.
+
+    Raises:
+        Exception: one of ``UNREADABLE``, also for a single number and for an entry of more than ``MOST_BYTES``.
+    """
+    with open_regular(path) as stream:
+        header = read_header(stream)
+        if not header.shape:
+            raise ValueError("holds one number, expected an array")
+        entry = Header(header.shape[1:], header.fortran, header.dtype)
+        held = os.fstat(stream.fileno()).st_size - stream.tell()
+        _check_plain(header, held, MOST_BYTES if header.fortran else held)
+        if entry.bytes > MOST_BYTES:
+            raise ValueError(f"{entry.bytes:,} bytes an entry, expected at most {MOST_BYTES:,}")
+        if header.fortran:
+            yield from read_array(path)
+            return
+        for _ in range(header.shape[0]):
+            content = stream.read(entry.bytes)
+            if len(content) != entry.bytes:
+                raise ValueError("ends before its last entry")
+            yield np.frombuffer(content, entry.dtype).reshape(entry.shape)
+
+
 def _check_plain(header: Header, held: int, most: int) -> None:
     if header.dtype.hasobject:
         raise ValueError("holds pickled objects, expected plain numbers or strings")

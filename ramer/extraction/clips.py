@@ -13,8 +13,10 @@ from ramer.data.names import name_problem
 from ramer.data.pairing import pair_names
 from ramer.errors import CorpusError
 from ramer.extraction.media_files import Clip, MediaFiles, find_media
+from ramer.extraction.ready_faces import EXPECTED, find_ready_faces
 
 log = logging.getLogger(__name__)
+NO_FACES = "no ready crops of a face"
 _ABSENT_WORDS = ("nan", "none", "null", "n/a", "<na>")
 
 
@@ -32,7 +34,9 @@ class FoundClips(NamedTuple):
     passed_over: list[str]
 
 
-def find_clips(media: Path, transcripts: Path | None, *, words_alone: bool = False) -> FoundClips:
+def find_clips(
+    media: Path, transcripts: Path | None, *, words_alone: bool = False, faces: Path | None = None
+) -> FoundClips:
     """Every clip that has media or a transcript.
 
     A clip is named by its path below ``media`` without suffix. A sound file and a video file of one name are one
@@ -41,6 +45,7 @@ def find_clips(media: Path, transcripts: Path | None, *, words_alone: bool = Fal
 
     Args:
         words_alone: rows that name no media are clips of words alone, however many there are; else few may be.
+        faces: folder of ready crops, from which pictures are read in place of the media.
 
     Raises:
         CorpusError: no folder, no clip in it, a table that cannot be used, or one of which few rows name a clip.
@@ -61,7 +66,27 @@ def find_clips(media: Path, transcripts: Path | None, *, words_alone: bool = Fal
     if not clips:
         told = "".join(f"; {line}" for line in found.passed_over)
         raise CorpusError([*faults, f"{media}: no clip found, expected media files ({MEDIA_KINDS}){told}"])
-    return FoundClips([clips[name] for name in sorted(clips)], faults, found.passed_over)
+    passed_over = found.passed_over
+    if faces is not None:
+        passed_over = passed_over + _take_faces(clips, faces)
+    return FoundClips([clips[name] for name in sorted(clips)], faults, passed_over)
+
+
+def _take_faces(clips: dict[str, Clip], folder: Path) -> list[str]:
+    """Let clips read their pictures from ready crops; what else lies there, as lines."""
+    ready = find_ready_faces(folder, clips)
+    pairing = pair_names(clips, ready.paths)
+    if pairing.hardly_any or len(pairing.unmatched) == pairing.wanted:
+        said = pairing.said("clips", "faces") if ready.paths else f"no faces found, expected {EXPECTED}"
+        raise CorpusError(f"{folder}: {said}")
+    if pairing.unmatched:
+        log.warning("%s: %s", folder, pairing.said("clips", "faces"))
+    for name, clip in clips.items():
+        clip.video = ready.paths.get(name)
+        clip.problems = {m: told for m, told in clip.problems.items() if m != "video"}
+        if clip.video is None:
+            clip.problems["video"] = NO_FACES
+    return ready.passed_over
 
 
 def _add_sentences(

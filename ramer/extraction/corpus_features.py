@@ -8,22 +8,22 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ramer.errors import CorpusError
-from ramer.extraction.clips import find_clips
+from ramer.errors import ConfigError, CorpusError
+from ramer.extraction.clips import NO_FACES, find_clips
 from ramer.extraction.extractor import Extractor
 from ramer.extraction.feature_files import FeatureStore
 from ramer.extraction.manifest import Manifest, digest_json
 from ramer.extraction.media_files import Clip
 from ramer.extraction.outcomes import Missing
+from ramer.extraction.ready_faces import digest_faces
 from ramer.extraction.text import is_blank
-from ramer.files import digest_file
 
 log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
 
 # Reasons that hold for a whole corpus rather than for a clip: counted, not said once per clip.
-_UNREMARKABLE = ("no transcript", "a sound file")
+_UNREMARKABLE = ("no transcript", "a sound file", NO_FACES)
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ def extract_corpus(
     *,
     transcripts: Path | None = None,
     words_alone: bool = False,
+    faces: Path | None = None,
     prune: bool = False,
     progress: Progress | None = None,
 ) -> Summary:
@@ -71,6 +72,7 @@ def extract_corpus(
         transcripts: UTF-8 CSV with the columns clip and sentence.
         words_alone: rows of the transcripts that name no media are clips of words alone, however many; few always are,
             and all where nothing but text is made.
+        faces: folder of ready crops of faces, one file or folder a clip; asked for by ``crop: ready``, and only by it.
         prune: remove features of clips that are no longer in ``media`` or ``transcripts``.
         progress: called with the number of clips done and their total.
 
@@ -78,8 +80,11 @@ def extract_corpus(
         CorpusError: the media folder, the transcripts or the output cannot be used.
         ModelError: a model cannot be loaded.
     """
+    settings = extractor.settings.video
+    if (faces is not None) != (settings is not None and settings.crop == "ready"):
+        raise ConfigError("faces: a folder of ready crops is given where video.crop is ready, and only there")
     only_text = extractor.settings.modalities == ("text",) and extractor.settings.recognition is None
-    clips, left_out, passed_over = find_clips(media, transcripts, words_alone=words_alone or only_text)
+    clips, left_out, passed_over = find_clips(media, transcripts, words_alone=words_alone or only_text, faces=faces)
     for line in left_out:
         log.warning("%s", line)
     wanted = Manifest(extractor.settings, extractor.records)
@@ -88,7 +93,7 @@ def extract_corpus(
         # Before anything is read, and before anything is removed: what cannot be made again must stay.
         extractor.load(_needed(clips, extractor, store))
         store.begin()
-        for number, batch in _pending(clips, extractor, store, media, progress):
+        for number, batch in _pending(clips, extractor, store, (media, faces or media), progress):
             done += len(batch)
             found = extractor.extract([task.clip for task in batch], [task.inputs for task in batch])
             for task, outcomes in zip(batch, found, strict=True):
@@ -142,12 +147,20 @@ class _Task:
 
 
 def _pending(
-    clips: Sequence[Clip], extractor: Extractor, store: FeatureStore, media: Path, progress: Progress | None
+    clips: Sequence[Clip],
+    extractor: Extractor,
+    store: FeatureStore,
+    roots: tuple[Path, Path],
+    progress: Progress | None,
 ) -> Iterator[tuple[int, list[_Task]]]:
-    """Batches of clips with work to do, and how many clips lie behind each batch."""
+    """Batches of clips with work to do, and how many clips lie behind each batch.
+
+    Args:
+        roots: folder of the media, and folder of what pictures are read from.
+    """
     batch: list[_Task] = []
     for number, clip in enumerate(clips, start=1):
-        inputs, recognises = _inputs(clip, extractor, media)
+        inputs, recognises = _inputs(clip, extractor, roots)
         todo = {m: found for m, found in inputs.items() if not store.is_done(clip.name, m, found[1])}
         if todo:
             batch.append(_Task(clip, todo, recognises))
@@ -158,28 +171,31 @@ def _pending(
             progress(number, len(clips))
 
 
-def _inputs(clip: Clip, extractor: Extractor, media: Path) -> tuple[dict[str, tuple[str | None, str | None]], bool]:
+def _inputs(
+    clip: Clip, extractor: Extractor, roots: tuple[Path, Path]
+) -> tuple[dict[str, tuple[str | None, str | None]], bool]:
     digests: dict[Path, str | None] = {}
+    media, pictures = roots
 
-    def of_file(path: Path | None) -> tuple[str | None, str | None]:
+    def of_file(path: Path | None, root: Path) -> tuple[str | None, str | None]:
         if path is None:
             return None, None
         if path not in digests:
             try:
-                digests[path] = digest_file(path)
+                digests[path] = digest_faces(path)
             except OSError:
                 digests[path] = None  # the decoder says why it cannot be read
-        return path.relative_to(media).as_posix(), digests[path]
+        return path.relative_to(root).as_posix(), digests[path]
 
     recognises = clip.transcript is None and extractor.settings.recognition is not None
     inputs: dict[str, tuple[str | None, str | None]] = {}
     for modality in extractor.settings.modalities:
         if modality != "text":
-            inputs[modality] = of_file(clip.audio if modality == "audio" else clip.video)
+            inputs[modality] = of_file(clip.audio, media) if modality == "audio" else of_file(clip.video, pictures)
         elif clip.transcript is not None:
             inputs[modality] = "transcript", hashlib.sha256(clip.transcript.encode()).hexdigest()
         elif recognises and extractor.settings.recognition is not None:
-            source, sha256 = of_file(clip.audio)
+            source, sha256 = of_file(clip.audio, media)
             by = [extractor.settings.recognition.model_dump(mode="json"), extractor.records["recognition"], sha256]
             inputs[modality] = source, digest_json(by)
         else:

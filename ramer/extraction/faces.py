@@ -117,6 +117,12 @@ def cut(image: Image, face: Face | None, margin: float) -> Crop | None:
     return Crop(np.ascontiguousarray(np.pad(inside, (*beyond, (0, 0)), mode="edge")), face)
 
 
+def whole(image: Image) -> Crop:
+    """A picture that is a face already."""
+    height, width = image.shape[:2]
+    return Crop(image, Face(width / 2, height / 2, float(np.sqrt(height * width))))
+
+
 def _moved(before: Face, after: Face, share: float) -> Face:
     def mean(a: float, b: float) -> float:
         return (1.0 - share) * a + share * b

@@ -80,11 +80,11 @@ def find_media(folder: Path) -> MediaFiles:
             continue
         kind[stem] = folder / relative
     found.left_out += walk.faults
-    found.passed_over = [*walk.told, *_told(others)]
+    found.passed_over = [*walk.told, *told_kinds(others)]
     return found
 
 
-def _told(others: Counter[str]) -> list[str]:
+def told_kinds(others: Counter[str]) -> list[str]:
     """How many files of which kinds are not read."""
     if not others:
         return []

@@ -16,7 +16,7 @@ from ramer.extraction.media import Opened, SkippedPackets, decoded, main_track, 
 from ramer.extraction.outcomes import Missing
 
 _EPSILON_SECONDS = 1e-6
-_MOST_PIXELS = 1 << 26  # a picture of more is a damaged header, or too much for the memory of a desk
+MOST_PIXELS = 1 << 26  # a picture of more is a damaged header, or too much for the memory of a desk
 _LONGEST_SIDE = 3840  # pixels: larger pictures are shrunk to it as they are decoded
 _TIMED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")  # containers that tell when each packet is shown
 _REORDERED = 32  # packets that a frame may lie from its place in time: H.264 allows sixteen
@@ -46,8 +46,8 @@ class FrameSampler:
             track = main_track(container, "video")
             assert isinstance(track, av.VideoStream)
             size = (track.codec_context.width, track.codec_context.height)
-            if size[0] * size[1] > _MOST_PIXELS:
-                raise Missing(f"pictures of {size[0]} x {size[1]}: more than {_MOST_PIXELS} pixels", failed=True)
+            if size[0] * size[1] > MOST_PIXELS:
+                raise Missing(f"pictures of {size[0]} x {size[1]}: more than {MOST_PIXELS} pixels", failed=True)
             track.thread_type = "AUTO"
             skipped = SkippedPackets()
             packets = packets_of(container, track, skipped)

@@ -80,7 +80,7 @@ class VideoSettings(Model):
 
     Attributes:
         frames_per_second: sampled.
-        crop: face, or the whole frame.
+        crop: face, or the whole frame; ready where pictures are faces that were cut out before, all of which are taken.
         detector: of faces: centerface, haar, or the path of a YuNet model (ONNX).
         detections_per_second: how often faces are sought; between two that agree, the face is taken to move evenly.
             None seeks them on every sampled frame.
@@ -91,7 +91,7 @@ class VideoSettings(Model):
 
     extractor: Literal["face_hog_lbp", "huggingface"] = "face_hog_lbp"
     frames_per_second: Annotated[float, Field(gt=0.0)] = 5.0
-    crop: Literal["face", "frame"] = "face"
+    crop: Literal["face", "frame", "ready"] = "face"
     detector: str = CENTERFACE
     detections_per_second: Annotated[float, Field(gt=0.0)] | None = 2.5
     face: Literal["largest", "central"] = "largest"
@@ -99,9 +99,10 @@ class VideoSettings(Model):
     min_face_share: Share = 0.1
 
     def _idle(self) -> set[str]:
-        return ({"dtype"} if self.extractor == "face_hog_lbp" else set()) | (
-            {"detector", "detections_per_second", "face", "margin", "min_face_share"} if self.crop == "frame" else set()
-        )
+        idle = {"dtype"} if self.extractor == "face_hog_lbp" else set()
+        if self.crop != "face":
+            idle |= {"detector", "detections_per_second", "face", "margin"}
+        return idle | {"face": set(), "frame": {"min_face_share"}, "ready": {"frames_per_second"}}[self.crop]
 
 
 class TextSettings(Model):

@@ -14,10 +14,11 @@ from jaxtyping import Float32
 from ramer.errors import ModelError
 from ramer.extraction.batching import Sharing, checked_sharing, tried
 from ramer.extraction.detectors import build_detector, detector_record
-from ramer.extraction.faces import Crop, Face, FaceCropper
+from ramer.extraction.faces import Crop, Face, FaceCropper, whole
 from ramer.extraction.huggingface import Source, inference
 from ramer.extraction.outcomes import Encoded, FacesSeen, Missing, Outcome, one_line, pooled
 from ramer.extraction.pictures import FrameSampler, Image
+from ramer.extraction.ready_faces import ReadyFaceFrames
 from ramer.extraction.settings import VideoSettings
 
 _SIDE = 96  # pixels; six HOG cells, four LBP cells
@@ -156,11 +157,11 @@ class VideoEncoder:
 
     def _crops(self, paths: list[Path], shown: list[_Shown | Missing]) -> Iterator[tuple[int, Image]]:
         for clip, path in enumerate(paths):
-            sampler = FrameSampler(path, self.settings.frames_per_second)
+            shown_by, crops = self._opened(path)
             sampled = 0
             faces: list[Face] = []
             try:
-                for crop in self._cropped(sampler):
+                for crop in crops:
                     sampled += 1
                     if crop is not None:
                         faces += [crop.face] if crop.face is not None else []
@@ -170,7 +171,14 @@ class VideoEncoder:
             except (cv2.error, MemoryError, ValueError) as error:
                 shown.append(Missing(f"frames cannot be read: {one_line(error)}", failed=True))
             else:
-                shown.append(_Shown(sampled, faces, sampler.notes))
+                shown.append(_Shown(sampled, faces, shown_by.notes))
+
+    def _opened(self, path: Path) -> tuple[FrameSampler | ReadyFaceFrames, Iterator[Crop | None]]:
+        if self.settings.crop == "ready":
+            faces = ReadyFaceFrames(path)
+            return faces, (None if image is None else whole(image) for image in faces)
+        sampler = FrameSampler(path, self.settings.frames_per_second)
+        return sampler, self._cropped(sampler)
 
     def _cropped(self, images: Iterable[Image]) -> Iterator[Crop | None]:
         if self.cropper is None:
@@ -184,7 +192,7 @@ class VideoEncoder:
             return shown
         if vectors is None:
             return Missing(f"no face in {shown.sampled} frames")
-        if self.cropper is None:
+        if self.settings.crop == "frame":
             return pooled(np.stack(vectors), keep_frames=self.keep_frames, notes=shown.notes)
         told = f"{len(shown.faces)} of {shown.sampled} frames"
         if len(shown.faces) < self.settings.min_face_share * shown.sampled:

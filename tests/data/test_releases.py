@@ -254,6 +254,9 @@ def test_mer_of_each_year_in_both_forms(year: str, train: str, candidates: str, 
     assert {row.label for row in release.rows if row.split == "pool"} == {""}  # never the candidates' placeholder
     assert sorted(row.clip for row in release.rows) == names
     assert release.rows[3].sentence == "你好03"
+    assert release.faces is None
+    (tmp_path / "openface_face").mkdir()
+    assert _read("mer", tmp_path).faces == tmp_path / "openface_face"
     _csv(tmp_path / test, "name,discrete", [[name, SIX[n % 6]] for n, name in enumerate(names[12:18])])
     release = _read("mer", tmp_path)
     assert release.notes[0] == f"{year}, the organisers' form: 18 labelled clips, 22 in the pool"

@@ -37,6 +37,7 @@ _YEARS = {
     "MER2024": _Year("label-disdim.csv", None, ""),
 }
 _PROCESSED = ("track1_label_6way.npz", "label-6way.npz")  # as the organisers' toolkit writes them
+_FACES = "openface_face"  # CLIP/CLIP.npy, since MER2025
 _WORDS = ("subtitle_chieng.csv", "track1_subtitle_chieng.csv", "transcription-engchi-polish.csv")
 
 
@@ -75,7 +76,8 @@ def _from_tables(folder: Path, media: Path, year: str, names: _Year) -> Release:
     pool = [name for name in held if name not in labelled]
     rows += [Row(held[name][0], "", "", "pool", sentences.get(name)) for name in pool]
     notes.insert(0, f"{year}, the {form}' form: {len(rows) - len(pool)} labelled clips, {len(pool)} in the pool")
-    return Release(media, tuple(rows), tuple(notes))
+    faces = folder / _FACES
+    return Release(media, tuple(rows), tuple(notes), faces if faces.is_dir() else None)
 
 
 def _emotions(table: Path) -> dict[str, str]:

@@ -42,11 +42,13 @@ class Release:
 
     Attributes:
         media: the folder to extract, below which the clips lie. notes: what was left out, and why.
+        faces: folder of the crops of faces that the release holds, None where it holds none.
     """
 
     media: Path
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
+    faces: Path | None = None
 
 
 def media_files(media: Path) -> list[str]:
