@@ -143,7 +143,7 @@ def _cut_off(path: Path) -> None:
         (lambda path: save(path, np.ones((2, 8, 8, 3))), "e.npy: expected frames as uint8 [T, H, W, 3], got float64"),
         (lambda path: save(path, np.ones((2, 8, 8), np.uint8)), "e.npy: expected frames as uint8 [T, H, W, 3], got"),
         (lambda path: save(path, np.ones((2, 8, 0, 3), np.uint8)), "e.npy: expected frames as uint8 [T, H, W, 3], got"),
-        (lambda path: save(path, np.uint8(1)), "e.npy: holds one number, expected an array"),
+        (lambda path: save(path, np.array(1, np.uint8)), "e.npy: holds one number, expected an array"),
     ],
 )
 def test_what_is_no_file_of_frames_is_one_line(
@@ -221,6 +221,6 @@ def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
         assert sum(image is not None for image in ReadyFaceFrames(Path(sys.argv[1]))) == 800
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
     """
-    command = [sys.executable, "-c", textwrap.dedent(code), path]
+    command = [sys.executable, "-c", textwrap.dedent(code), str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert int(done.stdout) < 50_000  # KiB
