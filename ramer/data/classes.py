@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 
 _ABSENT = frozenset("nan none null n/a na #n/a nil <na> nat - ? .".split())
 _WHOLE = re.compile(r"[+-]?\d+")
+_NUMBERED = re.compile(r"0*(\d+)(?:\.0+)?")
 _SEPARATORS = re.compile(r"[;|,\t]|\s/\s|\s\+\s|\s&\s")
 _LIST = re.compile(r"[\[({].*[\])}]")
 _BETWEEN = re.compile(r"[/+&]|\band\b", re.IGNORECASE)
@@ -35,7 +36,7 @@ def class_faults(names: Collection[str], rows: Mapping[str, int] | None = None) 
     if any(not _WHOLE.fullmatch(name) for name in numbers) or len(numbers) > _MOST_NUMBERED:
         faults.append(
             f"{_listed(numbers, rows)}: numbers on a scale, not classes; cut them into classes, "
-            "as negative (below 0) and nonnegative"
+            f"as negative (below 0) and nonnegative{_whole_told(numbers)}"
         )
     elif numbers and len(numbers) + len(absent) + len(several) < len(names):
         words = [name for name in names if name not in {*numbers, *absent, *several}]
@@ -50,6 +51,12 @@ def class_faults(names: Collection[str], rows: Mapping[str, int] | None = None) 
             f"{_listed(several, rows)}: several labels of one row; choose one, or leave it empty for the pool"
         )
     return [*faults, *_spellings([name for name in names if name not in numbers], rows)]
+
+
+def _whole_told(numbers: Collection[str]) -> str:
+    """What pandas makes of whole numbers beside empty cells: 0.0, 1.0."""
+    whole = len(numbers) <= _MOST_NUMBERED and all(float(name).is_integer() for name in numbers)
+    return "; or, where they number the classes, write them whole (0, 1, 2)" if whole else ""
 
 
 def _is_number(name: str) -> bool:
@@ -76,14 +83,20 @@ def _is_several(name: str, names: Collection[str]) -> bool:
     return len(parts) > 1 and all(part in names for part in parts)
 
 
-def _spellings(names: Collection[str], rows: Mapping[str, int] | None) -> list[str]:
+def several_spellings(names: Collection[str]) -> list[list[str]]:
+    """Names that are one but for case, spaces, dashes, or how a number is written (1, 01, 1.0)."""
     alike: defaultdict[str, list[str]] = defaultdict(list)
-    for name in names:
-        alike[re.sub(r"[\s_-]+", "", unicodedata.normalize("NFKC", name).casefold())].append(name)
+    for name in sorted(names):
+        number = _NUMBERED.fullmatch(name)
+        plain = re.sub(r"[\s_-]+", "", unicodedata.normalize("NFKC", name).casefold())
+        alike[number[1] if number else plain].append(name)
+    return [spelt for spelt in alike.values() if len(spelt) > 1]
+
+
+def _spellings(names: Collection[str], rows: Mapping[str, int] | None) -> list[str]:
     return [
         f"{_listed(spelt, rows)}: one class in several spellings; write it in one"
-        for spelt in alike.values()
-        if len(spelt) > 1
+        for spelt in several_spellings(names)
     ]
 
 

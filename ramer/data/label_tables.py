@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from ramer.data.classes import class_faults
+from ramer.data.classes import class_faults, several_spellings
 from ramer.data.clip_tables import ClipTable, read_clip_table
 from ramer.data.corpus import cut_faults
 from ramer.data.prepared import SPLITS
@@ -45,7 +45,10 @@ def read_label_table(path: Path) -> ClipTable:
         rows = tuple((number, row | {"split": split[bool(row["label"])]}) for number, row in rows)
     if faults:
         raise CorpusError(cut_faults(faults))
-    return ClipTable(path, tuple(rows[0][1]), rows, read.notes)
+    speakers = {row["speaker"] for _, row in rows} if "speaker" in read.columns else set()
+    notes = [f"{path}: speaker: {', '.join(map(repr, alike))}: taken as {len(alike)} speakers; write one in one way"
+             for alike in several_spellings(speakers)]
+    return ClipTable(path, tuple(rows[0][1]), rows, (*read.notes, *notes))
 
 
 def _pooled(row: dict[str, str]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import unicodedata
 from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -147,8 +148,14 @@ def _clip(name: str, sound: Path | None, video: Path | None) -> Clip:
 
 
 def without_suffix(written: str, clips: Collection[str]) -> str:
-    """A clip's name as a table writes it, without the ending of a media file unless a clip is named so."""
-    name = written
-    if name not in clips and Path(name).suffix.lower() in MEDIA_SUFFIXES:
-        name = str(PurePosixPath(name).with_suffix(""))
-    return name
+    """A clip's name as a table writes it, without the ending of a media file unless a clip is named so.
+
+    Accents may be written in one character or in two, as macOS does: both are the same text.
+    """
+    short = written
+    if written not in clips and Path(written).suffix.lower() in MEDIA_SUFFIXES:
+        short = str(PurePosixPath(written).with_suffix(""))
+    if written.isascii() or short in clips:
+        return short
+    alike = (unicodedata.normalize(form, name) for name in (written, short) for form in ("NFC", "NFD"))
+    return next((name for name in alike if name in clips), short)

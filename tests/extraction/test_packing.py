@@ -157,6 +157,41 @@ def test_a_label_table_may_write_the_ending_of_the_file(features: Path, tmp_path
     assert read_npz(tmp_path / "corpus.npz").ids.tolist() == ["a", "b"]
 
 
+def test_an_accent_of_one_character_or_two_is_one_name(
+    tmp_path: Path, make_wav: MakeWav, make_tone: MakeTone, caplog: pytest.LogCaptureFixture
+) -> None:
+    """macOS writes names of files in two characters an accent, spreadsheets in one."""
+    for name in ("cafe\u0301", "\u9ad8\u5174"):
+        make_wav(tmp_path / "media" / f"{name}.wav", make_tone(0.3))
+    table = write(tmp_path / "t.csv", "clip,sentence\ncaf\u00e9.wav,one\n\u9ad8\u5174,two\n")
+    clips, left_out, _ = find_clips(tmp_path / "media", table)
+    assert {clip.name: clip.transcript for clip in clips} == {"cafe\u0301": "one", "\u9ad8\u5174": "two"}
+    assert left_out == []
+    assert not caplog.text
+
+
+@pytest.mark.parametrize(
+    ("speakers", "said"),
+    [
+        (("1", "1.0", "2"), "labels.csv: speaker: '1', '1.0': taken as 2 speakers; write one in one way"),
+        (("Anna", "anna ", "Bo"), "labels.csv: speaker: 'Anna', 'anna': taken as 2 speakers; write one in one way"),
+        (("10", "1", "01 b"), None),
+    ],
+)
+def test_a_speaker_written_in_two_ways_is_said(
+    speakers: tuple[str, ...], said: str | None, features: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = "".join(f"{clip},{label},{s}\n" for clip, label, s in zip("abc", "xyx", speakers, strict=True))
+    pack_corpus(features, write(tmp_path / "labels.csv", f"clip,label,speaker\n{rows}"), tmp_path / "corpus.npz")
+    assert "taken as" not in caplog.text if said is None else said in caplog.text
+
+
+def test_whole_numbers_that_pandas_wrote_with_a_point_are_told(features: Path, tmp_path: Path) -> None:
+    labels = write(tmp_path / "labels.csv", "clip,label\na,0.0\nb,1.0\nc,\n")
+    with pytest.raises(CorpusError, match=r"or, where they number the classes, write them whole \(0, 1, 2\)"):
+        pack_corpus(features, labels, tmp_path / "corpus.npz")
+
+
 def test_labels_that_name_other_clips_say_why(features: Path, tmp_path: Path) -> None:
     labels = write(tmp_path / "labels.csv", "clip,label\nA,x\nB,y\n")
     with pytest.raises(CorpusError) as error:
