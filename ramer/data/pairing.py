@@ -97,7 +97,15 @@ def _offers(unmatched: Collection[str], unused: Collection[str], causes: list[st
         return name
 
     files, names = _unique(unused, key), _unique(unmatched, key)
-    return {name: files[short] for short, name in names.items() if short in files}
+    return {name: files[short] for short, name in names.items() if short in files and _within(name, files[short], causes)}
+
+
+def _within(name: str, file: str, causes: list[str]) -> bool:
+    """Whether one lies in a sub-folder more than the other; ``s1/3`` and ``s2/3`` are two clips."""
+    for cause in causes:
+        if cause != "sub-folders":
+            name, file = _CAUSES[cause](name), _CAUSES[cause](file)
+    return name == file or f"/{name}".endswith(f"/{file}") or f"/{file}".endswith(f"/{name}")
 
 
 def _unique(names: Collection[str], key: Callable[[str], str]) -> dict[str, str]:

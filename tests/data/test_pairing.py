@@ -43,6 +43,12 @@ def test_no_match_is_offered_where_two_fit() -> None:
     assert "likely cause" not in pairing.said("rows", "clips")
 
 
+def test_clips_of_one_number_in_two_folders_are_two() -> None:
+    pairing = pair_names(["s1/3", *(f"s1/{n}" for n in THIRTY)], [*(f"s1/{n}" for n in THIRTY), "s2/3"])
+    assert not pairing.offers
+    assert not pairing.hardly_any
+
+
 def test_one_of_thirty_is_hardly_any() -> None:
     assert pair_names(["0000", *(f"x{n}" for n in range(29))], THIRTY).hardly_any
 
