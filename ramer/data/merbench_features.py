@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
@@ -26,6 +27,7 @@ from ramer.files import map_new_array
 
 _READERS = 8  # threads; the work is waiting for the disk
 _ABSENT = (-1, -1)
+_FIRST = 5  # vectors that tell the length of all
 _FRAME = re.compile(r"frame[a-z_-]*[\d_-]*\d", re.I)  # as OpenFace names them: frame_det_00_000001
 _Stamp = tuple[int, int]
 
@@ -114,7 +116,7 @@ class FolderSource:
         if vector is None:
             return np.full(self.dim, np.nan, np.float32)
         if len(vector) != self.dim:
-            raise ValueError(f"expected a vector of {self.dim} numbers as in the files before it, got {len(vector)}")
+            raise ValueError(f"expected a vector of {self.dim} numbers as most of the first files, got {len(vector)}")
         return vector
 
     def _unpaired(self, pairing: Pairing) -> str:
@@ -123,7 +125,9 @@ class FolderSource:
         return f"{self._folder}: {pairing.said('clips', 'feature files')}"
 
     def _first_dim(self, held: set[str]) -> int:
+        """The length of most of the first vectors: one that is odd must not make all others faults."""
         fault = f"{self._folder}: every file is empty, expected vectors"
+        lengths: Counter[int] = Counter()
         for clip in self._ids:
             if clip not in held:
                 continue
@@ -133,9 +137,12 @@ class FolderSource:
             except ValueError as error:
                 fault = f"{self._folder}: no readable file, the last was {path.name}: {error}"
                 continue
-            if vector is not None:
-                return len(vector)
-        raise CorpusError(fault)
+            lengths.update([] if vector is None else [len(vector)])
+            if lengths.total() == _FIRST:
+                break
+        if not lengths:
+            raise CorpusError(fault)
+        return lengths.most_common(1)[0][0]
 
 
 def clip_paths(walk: FolderWalk) -> dict[str, Path]:

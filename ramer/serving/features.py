@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -157,12 +158,12 @@ def _stack(ids: list[str], files: Mapping[str, Path], faults: list[str]) -> np.n
             vectors[clip] = vector
     if not vectors:
         return None
-    dim = len(next(iter(vectors.values())))
+    dim = Counter(map(len, vectors.values())).most_common(1)[0][0]
     out = np.full((len(ids), dim), np.nan, dtype=np.float32)
     for row, clip in enumerate(ids):
         vector = vectors.get(clip)
         if vector is not None and len(vector) != dim:
-            faults.append(f"{files[clip]}: expected {dim} numbers as in the files before it, got {len(vector)}")
+            faults.append(f"{files[clip]}: expected {dim} numbers as most files, got {len(vector)}")
         elif vector is not None:
             out[row] = vector
     return mark_missing(out)

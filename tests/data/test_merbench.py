@@ -345,18 +345,18 @@ def test_an_interrupted_run_resumes_and_cleans_up(
         run()
     assert (tmp_path / "data" / CACHE).exists()
     first = set(opened)
-    changed = tmp_path / "merbench" / FOLDERS["audio"] / "train_00000002.npy"
+    changed = tmp_path / "merbench" / FOLDERS["audio"] / "train_00000012.npy"
     np.save(changed, np.full(3, 77.0))
     os.utime(changed, ns=(1, 1))
-    (tmp_path / "merbench" / FOLDERS["audio"] / "train_00000003.npy").unlink()
+    (tmp_path / "merbench" / FOLDERS["audio"] / "train_00000013.npy").unlink()
     interrupt_at, opened = "nowhere", []
     corpus = run()
-    again = [name for name in opened if name in first and "00000000" not in name]
-    assert "audio-UTT/train_00000002.npy" in again  # what has changed is read again, what was read is not
-    assert not [name for name in again if name.startswith("audio-UTT") and "train_00000002" not in name]
+    again = [name for name in opened if name in first and name[-9:] >= "00006.npy"]  # the first tell the length
+    assert "audio-UTT/train_00000012.npy" in again  # what has changed is read again, what was read is not
+    assert not [name for name in again if name.startswith("audio-UTT") and "train_00000012" not in name]
     assert len([name for name in again if name.startswith("video-UTT")]) < 9
-    whole["audio"][2] = 77.0
-    whole["audio"][3] = np.nan
+    whole["audio"][12] = 77.0
+    whole["audio"][13] = np.nan
     for modality, expected in whole.items():
         np.testing.assert_array_equal(corpus.features[modality], expected)
     assert not (tmp_path / "data" / CACHE).exists()

@@ -120,6 +120,15 @@ def test_folders_of_frames_stand_beside_files(tmp_path: Path) -> None:
     assert source.notes == (f"{folder}: 1 of 4 clips name none of the feature files, such as 'd'",)
 
 
+def test_the_one_vector_of_another_length_is_named(tmp_path: Path) -> None:
+    folder = _folder(tmp_path, ["a", "b", "c", "d"])
+    np.save(folder / "a.npy", np.ones(3))
+    source = _source(folder, ["a", "b", "c", "d"])
+    with pytest.raises(CorpusError) as error:
+        list(source.blocks())
+    assert error.value.faults == [f"{folder}/a.npy: expected a vector of 2 numbers as most of the first files, got 3"]
+
+
 def test_names_that_do_not_pair_are_refused_with_the_cause(tmp_path: Path) -> None:
     folder = _folder(tmp_path, ["0000", *(f"{n:04}" for n in range(101, 130))])
     with pytest.raises(CorpusError) as caught:

@@ -120,7 +120,7 @@ def test_bad_folders_are_refused_line_by_line(tmp_path: Path) -> None:
     assert faults_of(tmp_path, {"audio": "audio"}) == [
         "SOURCE/audio/c.npy: infinite or partly NaN, expected finite numbers",
         "SOURCE/audio/d.npy: expected an array of numbers",
-        "SOURCE/audio/b.npy: expected 1 numbers as in the files before it, got 2",
+        "SOURCE/audio/b.npy: expected 1 numbers as most files, got 2",
     ]
     folder(tmp_path, "empty")
     assert faults_of(tmp_path, {"video": "empty"}) == ["SOURCE/empty: no .npy files there, expected one per clip"]
