@@ -90,7 +90,7 @@ def _way_back(line: str, now: Any, before: Any, project: Project) -> str:
     new, old = (_value(tree, named[1]) if named else _NOTHING for tree in (now, before))
     if new is _NOTHING or new == old or isinstance(old, dict):
         return _whole_file(project)
-    way = "take it out" if old is _NOTHING else f"set it back to {'null' if old is None else old}"
+    way = "take it out" if old is _NOTHING else f"set it back to {'null' if old is None else old}, the committed value"
     return f"{way}, or {_whole_file(project)}"
 
 

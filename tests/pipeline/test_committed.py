@@ -66,8 +66,8 @@ def test_a_refused_value_is_said_with_the_one_before(project: Project) -> None:
     faults = [f"{project.params}: methods.ramer.k: a number, got 'many'", f"{project.params}: retrieval.width: got 0"]
     whole = f"`git checkout {project.params}` takes back what is not committed"
     assert with_way_back(faults, project, {}) == [
-        f"{faults[0]}; set it back to 5, or {whole}",
-        f"{faults[1]}; set it back to 50, or {whole}",
+        f"{faults[0]}; set it back to 5, the committed value, or {whole}",
+        f"{faults[1]}; set it back to 50, the committed value, or {whole}",
     ]
 
 
@@ -105,7 +105,9 @@ def test_a_stage_says_it_in_its_one_line(project: Project) -> None:
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: params.yaml: methods.ramer.k: input should be a valid integer")
-    assert line.endswith("; set it back to 5, or `git checkout params.yaml` takes back what is not committed")
+    assert line.endswith(
+        "; set it back to 5, the committed value, or `git checkout params.yaml` takes back what is not committed"
+    )
 
 
 def test_a_whole_lock_file_or_none_is_fine(project: Project) -> None:
