@@ -49,6 +49,16 @@ def test_predict_prints_a_csv_of_what_the_model_says(served: Path, clips: Path) 
     np.testing.assert_array_equal(got, expected.probabilities)
 
 
+def test_help_says_every_command_in_full_on_80_columns() -> None:
+    shown = subprocess.run(
+        [sys.executable, "-m", "ramer", "--help"],
+        env={**os.environ, "COLUMNS": "80"}, text=True, capture_output=True, check=True,
+    )  # fmt: skip
+    commands = shown.stdout.partition("Commands:\n")[2].splitlines()
+    assert len(commands) == 9
+    assert [line for line in commands if not line.endswith(".") or line.endswith("...")] == []
+
+
 def test_predict_drops_what_it_is_told_to(served: Path, clips: Path) -> None:
     code, out, _ = call("predict", clips, "--model", served, "--drop", "vt", "--method", "late_product")
     assert code == 0

@@ -19,7 +19,10 @@ def demo(
     host: Annotated[str, typer.Option(help="Anything but loopback lets others use the page.")] = "127.0.0.1",
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
-    """Serve a page: drop a clip or pick one, switch modalities off, see emotions and neighbours change."""
+    """Serve a page to try a model on.
+
+    Drop a clip or pick one, switch modalities off, see emotions and neighbours change.
+    """
     import socket
 
     from ramer.serving.demo.app import LOOPBACK, build_app

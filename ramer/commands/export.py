@@ -15,7 +15,10 @@ def export(
     project: options.Project = Path("."),
     method: options.Method = None,
 ) -> None:
-    """Copy encoders, method, indexes and retrieval database into one folder for `ramer predict --model`."""
+    """Copy a trained model into a folder of its own.
+
+    Encoders, method, indexes and retrieval database: all that `ramer predict --model` needs.
+    """
     from ramer.serving.modelfiles import export_model
 
     export_model(project, out, method)

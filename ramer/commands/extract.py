@@ -62,7 +62,10 @@ def extract(
         bool, typer.Option("--trust-remote-code", help="Run Python code that a model brings along. Read it first.")
     ] = False,
 ) -> None:
-    """Turn raw clips into features; a rerun does only what is new, has changed or has failed."""
+    """Turn raw clips into features.
+
+    A rerun does only what is new, has changed or has failed.
+    """
     settings = _settings(preset, like)
     settings = _changed(
         settings,

@@ -29,7 +29,10 @@ def labels(
         Path | None, typer.Option(help="Folder that will be extracted, if not the usual one of that corpus.")
     ] = None,
 ) -> None:
-    """Write the table of labels, and the one of transcripts, that ramer extract reads."""
+    """Write a known corpus' labels and transcripts as tables.
+
+    `ramer extract` reads them.
+    """
     from ramer.data.releases import RELEASES
     from ramer.data.releases.release import write_labels, write_transcripts
 

@@ -18,7 +18,10 @@ def neighbours(
     model: options.Model = Path("."),
     method: options.Method = None,
 ) -> None:
-    """Show what is retrieved for a clip: ids, scores and labels, as the first replicate finds them."""
+    """Show which clips stand in for what a clip lacks.
+
+    Ids, scores and labels, as one replicate finds them: the first that tests the clip, else the first.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table

@@ -35,7 +35,10 @@ def predict(
     frames: options.Frames = False,
     drop: Annotated[str, typer.Option(help="Modalities to ignore, any of the letters a, v, t.")] = "",
 ) -> None:
-    """Predict emotions; writes a CSV with one row per clip: id, available, predicted, p/<label>..."""
+    """Predict the emotions of clips, whatever they lack.
+
+    Writes a CSV with one row per clip: id, available, predicted, p/<label>...
+    """
     import sys
 
     from ramer.errors import ConfigError

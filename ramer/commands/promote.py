@@ -18,7 +18,10 @@ def promote(
     project: options.Project = Path("."),
     model: Annotated[str | None, typer.Option(hidden=True, help="As --name, which it was called before.")] = None,
 ) -> None:
-    """Move the alias champion to the candidate if its avg6 is not worse, on the same corpus."""
+    """Make the candidate champion, unless it is worse.
+
+    Moves the alias of the registry if avg6 is not worse, on the same corpus.
+    """
     import os
 
     from ramer.config import load_config
