@@ -50,7 +50,7 @@ def _retrieval_sentence(findings: Findings, confidence: float) -> Markup:
     gain = findings.retrieval_gain[AVERAGE]
     told = "distinguishable" if gain.p_holm < findings.alpha else "<b>not</b> distinguishable"
     return Markup(
-        "Retrieval ({}) is <b>{} points</b> from the best without it ({}), {}&nbsp;% interval {}: "
+        "Retrieval ({}) differs by <b>{} points</b> from the best without it ({}), {}&nbsp;% interval {}: "
         f"{told} from none."
     ).format(
         code(findings.retrieval), signed(gain.difference), code(findings.baseline), round(100 * confidence),
