@@ -137,7 +137,8 @@ class ReadyFaceFrames:
 
 def _pictures_of(folder: Path) -> list[Path]:
     """Pictures of a folder in the order of the numbers in their names."""
-    held = [p for p in folder.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES and not is_of_the_system(p.name)]
+    found = (path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file())
+    held = [path for path in found if not is_of_the_system(path.name)]
     return sorted(held, key=lambda path: ([int(part) for part in re.findall(r"\d+", path.name)], path.name))
 
 
