@@ -18,7 +18,8 @@ _CAUSES: dict[str, Callable[[str], str]] = {
     "the file's ending": lambda name: _ENDING.sub("", name),
     "two ways to write an accent": lambda name: unicodedata.normalize("NFKC", name),
     "upper and lower case": str.casefold,
-    "leading zeros": lambda name: re.sub(r"(?<!\d)0+(?=\d)", "", re.sub(r"^(\d+)\.0$", r"\1", name)),
+    "a number written as 1.0": lambda name: re.sub(r"(?<=\d)\.0$", "", name),
+    "leading zeros": lambda name: re.sub(r"(?<!\d)0+(?=\d)", "", name),
     "sub-folders": lambda name: name.rpartition("/")[2],
 }
 
