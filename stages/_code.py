@@ -11,6 +11,7 @@ import ast
 from functools import cache
 from pathlib import Path
 
+from ramer.errors import RamerError
 from ramer.files import atomic_directory, digest_file, write_json
 from ramer.project import Project
 
@@ -59,7 +60,10 @@ def _data_beside(path: Path, root: Path) -> set[str]:
 
 @cache
 def _parse(path: Path) -> ast.Module:
-    return ast.parse(path.read_text("utf-8"))
+    try:
+        return ast.parse(path.read_text("utf-8"))
+    except SyntaxError as error:
+        raise RamerError(f"{path}: line {error.lineno}: {error.msg}") from None
 
 
 def _imported_files(path: Path, root: Path) -> set[str]:

@@ -46,11 +46,14 @@ def method_class(name: str) -> type[Method]:
     """The ``Method`` that the file ``<name>.py`` defines.
 
     Raises:
-        ConfigError: no such file, or it does not define exactly one method.
+        ConfigError: no such file, no Python, or it does not define exactly one method.
     """
     if name not in available_types():
         raise ConfigError(f"unknown method type {name!r}, expected one of {', '.join(available_types())}")
-    module = importlib.import_module(f"{__name__}.{name}")
+    try:
+        module = importlib.import_module(f"{__name__}.{name}")
+    except SyntaxError as error:
+        raise ConfigError(f"ramer/methods/{name}.py: line {error.lineno}: {error.msg}") from None
     found = [
         value
         for value in vars(module).values()

@@ -17,7 +17,6 @@ from pydantic import AfterValidator, Field
 from scipy.special import softmax
 
 from ramer.config import Count, Training
-from ramer.inputs import FEATURES, POSTERIORS, STATES
 from ramer.methods import distil, late_product, method_class, modality_dropout, unimodal_ensemble
 from ramer.methods.shared.contract import Method, MethodOptions
 from ramer.modalities import CONDITIONS
@@ -52,11 +51,14 @@ class BlendOptions(MethodOptions):
     members: Annotated[tuple[Member, ...], Field(min_length=1, max_length=4, strict=False)] = ("late_product", "distil")
     steps: Count = 10
 
+    @property
+    def extra_inputs(self) -> frozenset[str]:
+        kinds = [method_class(name) for name in self.members]
+        return frozenset().union(*(k.inputs_of(k.Options(type=n)) for n, k in zip(self.members, kinds, strict=True)))
+
 
 class Blend(Method[BlendOptions]):
     """Sum of the members' weighted log probabilities; the weights sum to one."""
-
-    inputs = frozenset({FEATURES, STATES, POSTERIORS})
 
     def __init__(self, options: BlendOptions, shape: ModelShape, training: Training, device: str = "cpu") -> None:
         super().__init__(options, shape, training, device)

@@ -110,7 +110,7 @@ class ModelDescription(Section):
     inputs: tuple[str, ...] = ()  # models exported by the first version do not name them
     label_names: tuple[str, ...]
     dims: dict[str, int]
-    replicates: tuple[Name, ...]
+    replicates: Annotated[tuple[Name, ...], Field(min_length=1)]
     corpus: TrainedOn
     retrieval: RetrievalSettings
     feature_folders: dict[str, str | None]

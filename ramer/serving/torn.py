@@ -16,7 +16,10 @@ def refuse_torn(path: Path) -> Iterator[None]:
     """Whatever reading a damaged part of a model raises, as one line."""
     try:
         yield
-    except (OSError, ValueError, KeyError, TypeError, EOFError, RecursionError, StaleError) as error:
+    except StaleError as error:
+        reason = error.faults[0].removeprefix(f"{path}: ")
+        raise ModelError(f"{path}: torn, or no part of a model ({reason}); make it again") from None
+    except (OSError, ValueError, KeyError, TypeError, EOFError, RecursionError) as error:
         raise ModelError(f"{path}: torn, or no part of a model ({type(error).__name__}); make it again") from None
 
 

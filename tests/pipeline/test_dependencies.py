@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ramer.config import Config
+from ramer.errors import RamerError
 from ramer.project import Project
 from stages._code import _parse, import_closure, write_digests
 from tests.support.closure import ROOT, attributes_read
@@ -130,3 +131,11 @@ def test_reading_is_followed_through_functions_and_not_through_their_neighbours(
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text, "utf-8")
     assert attributes_read("config", "stages/one.py", {"ramer/a.py"}, root=tmp_path) == {"first", "second", "fourth"}
+
+
+def test_a_file_that_is_no_python_is_one_line(tmp_path: Path) -> None:
+    for name, text in {"stages/one.py": "import ramer.a\n", "ramer/a.py": "def broken(:\n"}.items():
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text(text, "utf-8")
+    with pytest.raises(RamerError, match=r"a\.py: line 1: "):
+        import_closure("stages/one.py", root=tmp_path)
