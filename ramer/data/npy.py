@@ -119,6 +119,8 @@ def entries(path: Path) -> Iterator[np.ndarray]:
         entry = Header(header.shape[1:], header.fortran, header.dtype)
         held = os.fstat(stream.fileno()).st_size - stream.tell()
         _check_plain(header, held, MOST_BYTES if header.fortran else held)
+        if header.shape[0] and not entry.bytes:  # a damaged header may name billions of them
+            raise ValueError("its entries hold nothing")
         if entry.bytes > MOST_BYTES:
             raise ValueError(f"{entry.bytes:,} bytes an entry, expected at most {MOST_BYTES:,}")
         if header.fortran:

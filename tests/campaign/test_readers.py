@@ -8,6 +8,7 @@ import os
 import pickle
 import random
 import zipfile
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ import pytest
 from ramer.config import Merbench, load_config
 from ramer.data.merbench_features import load_vector
 from ramer.data.merbench_labels import read_labels
+from ramer.data.npy import UNREADABLE, entries
 from ramer.data.npz import read_npz
 from ramer.errors import RamerError
 from ramer.serving.features import read_features
@@ -149,7 +151,10 @@ def test_feature_files(attack: Callable[..., Attack], tmp_path: Path) -> None:
     whole = [_npy(np.random.default_rng(0).random((4, 8)).astype(t)) for t in ("f4", "f8", "i2", "f2")]
     for rng in one.attempts(hangs_s=20):
         path.write_bytes(mutated(rng, rng.choice(whole)))
-        _read(one, lambda: load_vector(path), RamerError, ValueError)
+        if rng.random() < 0.5:
+            _read(one, lambda: load_vector(path), RamerError, ValueError)
+        else:
+            _read(one, lambda: deque(entries(path), maxlen=1), *UNREADABLE)
 
 
 def _odd(rng: random.Random) -> Any:

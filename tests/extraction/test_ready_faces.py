@@ -142,7 +142,7 @@ def _cut_off(path: Path) -> None:
         (lambda path: save(path, np.zeros((0, 8, 8, 3), np.uint8)), "holds no crops"),
         (lambda path: save(path, np.ones((2, 8, 8, 3))), "e.npy: expected frames as uint8 [T, H, W, 3], got float64"),
         (lambda path: save(path, np.ones((2, 8, 8), np.uint8)), "e.npy: expected frames as uint8 [T, H, W, 3], got"),
-        (lambda path: save(path, np.ones((2, 8, 0, 3), np.uint8)), "e.npy: expected frames as uint8 [T, H, W, 3], got"),
+        (lambda path: save(path, np.ones((2, 8, 0, 3), np.uint8)), "e.npy: its entries hold nothing"),
         (lambda path: save(path, np.array(1, np.uint8)), "e.npy: holds one number, expected an array"),
     ],
 )
