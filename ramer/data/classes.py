@@ -24,7 +24,7 @@ def class_faults(names: Collection[str], rows: Mapping[str, int] | None = None) 
         names: the distinct names, without spaces around them.
         rows: how many rows each has, where it is known.
     """
-    absent = [name for name in names if name.casefold() in _ABSENT]
+    absent = [name for name in names if is_absent(name)]
     numbers = [name for name in names if name not in absent and _is_number(name)]
     several = [name for name in names if name not in numbers and name not in absent and _is_several(name, names)]
     faults = []
@@ -51,6 +51,11 @@ def class_faults(names: Collection[str], rows: Mapping[str, int] | None = None) 
             f"{_listed(several, rows)}: several labels of one row; choose one, or leave it empty for the pool"
         )
     return [*faults, *_spellings([name for name in names if name not in numbers], rows)]
+
+
+def is_absent(name: str) -> bool:
+    """Whether a name is what programs write where there is none: nan, None, N/A."""
+    return name.strip().casefold() in _ABSENT
 
 
 def _whole_told(numbers: Collection[str]) -> str:

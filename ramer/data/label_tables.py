@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from ramer.data.classes import class_faults, several_spellings
+from ramer.data.classes import class_faults
 from ramer.data.clip_tables import ClipTable, read_clip_table
 from ramer.data.corpus import cut_faults
 from ramer.data.prepared import SPLITS
+from ramer.data.speakers import speaker_notes
 from ramer.errors import CorpusError
 
 COLUMNS = ("clip", "label", "speaker", "split")
@@ -45,9 +46,7 @@ def read_label_table(path: Path) -> ClipTable:
         rows = tuple((number, row | {"split": split[bool(row["label"])]}) for number, row in rows)
     if faults:
         raise CorpusError(cut_faults(faults))
-    speakers = {row["speaker"] for _, row in rows} if "speaker" in read.columns else set()
-    notes = [f"{path}: speaker: {', '.join(map(repr, alike))}: taken as {len(alike)} speakers; write one in one way"
-             for alike in several_spellings(speakers)]
+    notes = [f"{path}: {note}" for note in speaker_notes(row.get("speaker") for _, row in rows)]
     return ClipTable(path, tuple(rows[0][1]), rows, (*read.notes, *notes))
 
 

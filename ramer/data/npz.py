@@ -10,6 +10,7 @@ import numpy as np
 from ramer.data.corpus import BLOCK_ROWS, UNLABELLED, RawCorpus, strings
 from ramer.data.npy import UNREADABLE, Archive, Header, Stream, damage, open_archive
 from ramer.data.packed_keys import COLUMNS, MATRICES, meant_notes, missing_faults, modalities_expected, read_column, shape_faults
+from ramer.data.speakers import speaker_notes
 from ramer.errors import CorpusError
 from ramer.files import digest_file
 from ramer.modalities import PACKED_KEYS
@@ -95,7 +96,7 @@ def read_npz(path: Path) -> RawCorpus:
         },
         group_name="speaker" if any(s is not None for s in speakers) else None,
         provenance={"kind": "npz", "file": path.name, "sha256": digest_file(path)},
-        notes=tuple(notes),
+        notes=(*notes, *speaker_notes(speakers)),
         expected=expected,
     )
 

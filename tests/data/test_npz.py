@@ -161,7 +161,7 @@ FAULTS: list[tuple[str, Callable[[Arrays], None], str]] = [
     ("label too large", _set("label", 7, 3), "row 7 (id 'clip7'): label: expected -1 (none) to 2, got 3"),
     (
         "label beyond numbers",
-        _replace("label", np.full(120, 2**63, dtype=np.uint64)),
+        _replace("label", np.array([2**63, *([1] * 119)], dtype=np.uint64)),
         "row 0 (id 'clip0'): label: expected -1 (none) to 2, got 9223372036854775807",
     ),
     ("label too small", _set("label", 9, -2), "row 9 (id 'clip9'): label: expected -1 (none) to 2, got -2"),
@@ -318,6 +318,22 @@ def test_a_key_that_looks_meant_is_named(key: str, written: str, packed: Arrays,
     packed[written] = packed.pop(key)
     notes = prepared(packed).info["notes"]
     assert any(note.startswith(f"the key {written} is not read: {key} is the key of ") for note in notes), notes
+
+
+@pytest.mark.parametrize(
+    ("names", "note"),
+    [
+        (("nan", "b"), "speaker: 'nan': taken as a speaker's name; leave it empty where none is known"),
+        (("anna", "anna "), "speaker: 'anna', 'anna ': taken as 2 speakers; write one in one way"),
+        (("7", "07"), "speaker: '07', '7': taken as 2 speakers; write one in one way"),
+    ],
+)
+def test_a_speakers_name_that_is_none_or_another_is_said(
+    names: tuple[str, str], note: str, packed: Arrays, prepared: Prepare
+) -> None:
+    packed["speaker"] = packed["speaker"].astype("U9")
+    packed["speaker"][:20:2], packed["speaker"][1:20:2] = names
+    assert note in prepared(packed).info["notes"]
 
 
 def test_a_key_beside_the_one_that_is_read_is_not_named(packed: Arrays, prepared: Prepare) -> None:
