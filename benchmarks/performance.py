@@ -29,13 +29,13 @@ RUNS = {
     "approximate": "benchmarks.approximate",
     "growth": "benchmarks.growth",
     "corpus": "benchmarks.corpus --clips 20000",
-    "predict": "benchmarks.predict",
+    "predict": "benchmarks.predict --threads 1",
     "pipeline": "benchmarks.pipeline",
     "tracking": "benchmarks.tracking",
     "preset": "benchmarks.memory --preset presets/mer2024.txt",
 }
 LEFT_OUT = ("preset",)
-THREADED = ("search", "encoder", "training", "approximate", "growth", "predict")
+THREADED = ("search", "encoder", "training", "approximate", "growth")
 VERDICTS = {True: "met", False: "**missed**", None: "not at this size"}
 INTRODUCTION = """# Performance
 Written by `make bench` (`python -m benchmarks.performance`) from what the benchmarks print; their JSON is kept in
