@@ -73,7 +73,8 @@ def encode_corpus(
         ModelError: an encoder belongs to another corpus.
     """
     summary = _read_summary(encoders / ENCODER_FILE, corpus, modality)
-    recipe = " ".join(str(part) for part in (torch.__version__, device, threads, settings.batch_size))
+    parts = (torch.__version__, torch.backends.cpu.get_cpu_capability(), device, threads, settings.batch_size)
+    recipe = " ".join(map(str, parts))
     kept = None if reuse is None else KeptStates(reuse.folder, f"{reuse.code} {recipe}")
     digests: dict[str, str] = {}
     crossfitted: dict[str, str] = {}

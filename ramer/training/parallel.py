@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import sys
@@ -42,6 +43,10 @@ def map_replicates(
         # A single one draws the bars of its own epochs.
         return [function(item) for item in (track(items, description) if len(items) > 1 else items)]
     _job = function, items
+    # What the parent has not yet ended is not for a worker to end: it would wait for threads that were not forked with
+    # it, such as those of a decoder of pictures.
+    gc.collect()
+    gc.freeze()
     try:
         with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("fork")) as pool:
             return list(track(pool.map(_run, range(len(items))), description, len(items)))
@@ -50,6 +55,7 @@ def map_replicates(
             f"a worker process was killed, most likely for want of memory: set RAMER_WORKERS below {workers}"
         ) from None
     finally:
+        gc.unfreeze()
         _job = None
 
 

@@ -18,12 +18,12 @@ from tests.support.tracked import Workspace
 from tests.support.tree import build
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("server")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server(server_folder: Path) -> Iterator[str]:
     folder = server_folder
     stores = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", str(folder / "files")]

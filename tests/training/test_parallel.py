@@ -1,7 +1,9 @@
 """Replicates in several processes give what one process gives, and their faults arrive."""
 
+import gc
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -75,3 +77,21 @@ def test_a_bad_number_of_workers_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("RAMER_WORKERS", "many")
     with pytest.raises(ConfigError, match="expected a whole number of at least 1, got 'many'"):
         map_replicates(abs, [1, 2], "test", threads=1, device="cpu")
+
+
+def test_a_worker_ends_nothing_that_its_parent_left(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Ending a decoder of pictures in a forked process waits for threads that are not there, for ever."""
+    monkeypatch.setenv("RAMER_WORKERS", "2")
+
+    class Left:
+        def __init__(self) -> None:
+            self.itself = self
+
+        def __del__(self) -> None:
+            (tmp_path / str(os.getpid())).touch()
+
+    Left()
+    pids = map_replicates(lambda _: gc.collect() * 0 + os.getpid(), [0, 1], "test", threads=1, device="cpu")
+    assert os.getpid() not in pids
+    assert not any((tmp_path / str(pid)).exists() for pid in pids)
+    assert gc.get_freeze_count() == 0

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from ramer.config import Config
 from ramer.data.prepared import PreparedCorpus
@@ -143,4 +144,12 @@ def test_what_is_damaged_counts_as_nothing(project: Encoded, name: str, content:
     kept.unlink()
     kept.write_bytes(content)
     assert project.dump() == wanted
+    assert project.encoded == BLOCKS
+
+
+def test_another_processor_takes_nothing_over(project: Encoded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other instructions round otherwise: states of one processor are not those of another."""
+    project.dump()
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "NONE SUCH")
+    project.dump()
     assert project.encoded == BLOCKS
