@@ -126,7 +126,7 @@ def test_one_face_of_several_is_taken(media: Path, faces: Path, tmp_path: Path) 
 
 
 def _pickled(path: Path) -> None:
-    np.save(path, np.array([{}], dtype=object), allow_pickle=True)
+    np.save(path, np.array([{}], dtype=object))
 
 
 def _cut_off(path: Path) -> None:
