@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import itertools
 import random
 import threading
@@ -17,7 +16,7 @@ from mlflow import MlflowClient
 
 from ramer.files import read_json
 from tests.campaign.attacking import Attack, lines_of
-from tests.support.servers import free_port
+from tests.support.servers import free_port, pass_on, read_body
 from tests.support.tracked import Workspace, runs, start
 
 pytestmark = pytest.mark.campaign
@@ -36,7 +35,7 @@ def failing(server: str, way: str, after: int) -> Iterator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            body = read_body(self)
             bad = next(count) >= after
             if bad and way == "hangs":
                 over.wait(600)
@@ -46,7 +45,7 @@ def failing(server: str, way: str, after: int) -> Iterator[str]:
                 return
             if bad and way == "slow":
                 over.wait(2.0)
-            status, content = self.passed_on(body)
+            status, _, content = pass_on(self, host, body)
             if bad and way == "500":
                 status, content = 500, b"no"
             if bad and way == "garbage":
@@ -56,15 +55,6 @@ def failing(server: str, way: str, after: int) -> Iterator[str]:
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content[: len(content) // 2] if bad and way == "cut" else content)
-
-        def passed_on(self, body: bytes) -> tuple[int, bytes]:
-            connection = http.client.HTTPConnection(host, timeout=60)
-            kept = {name: value for name, value in self.headers.items() if name != "Host"}
-            connection.request(self.command, self.path, body, kept)
-            answer = connection.getresponse()
-            content = answer.read()
-            connection.close()
-            return answer.status, content
 
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815
 

@@ -64,6 +64,21 @@ def _answers(url: str) -> bool:
         return False
 
 
+def read_body(asked: BaseHTTPRequestHandler) -> bytes:
+    return asked.rfile.read(int(asked.headers.get("Content-Length") or 0))
+
+
+def pass_on(asked: BaseHTTPRequestHandler, host: str, body: bytes) -> tuple[int, str, bytes]:
+    """A request as another server answers it: status, type and content."""
+    connection = http.client.HTTPConnection(host, timeout=60)
+    kept = {name: value for name, value in asked.headers.items() if name != "Host"}
+    connection.request(asked.command, asked.path, body, kept)
+    answer = connection.getresponse()
+    content = answer.read()
+    connection.close()
+    return answer.status, answer.getheader("Content-Type") or "application/json", content
+
+
 @contextlib.contextmanager
 def slowed(address: str, seconds: Callable[[int], float]) -> Iterator[str]:
     """A server in front of another that passes everything on, late: its address.
@@ -79,16 +94,10 @@ def slowed(address: str, seconds: Callable[[int], float]) -> Iterator[str]:
 
         def answer(self) -> None:
             time.sleep(seconds(next(count)))
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            connection = http.client.HTTPConnection(host, timeout=60)
-            kept = {name: value for name, value in self.headers.items() if name != "Host"}
-            connection.request(self.command, self.path, body, kept)
-            answer = connection.getresponse()
-            content = answer.read()
-            connection.close()
+            status, kind, content = pass_on(self, host, read_body(self))
             with contextlib.suppress(OSError):  # whoever asked has given up
-                self.send_response(answer.status)
-                self.send_header("Content-Type", answer.getheader("Content-Type") or "application/json")
+                self.send_response(status)
+                self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)
