@@ -1,0 +1,62 @@
+"""``params.yaml`` as frozen, validated models, a module for the sections of a part of the pipeline.
+
+Keys are named for the stages that read them. A bad value is refused with the key's name
+and what was expected, before any work starts. Options of a method live with the method
+(``ramer.methods``); here an entry of ``methods`` is only known to be a mapping with a ``type``.
+"""
+
+from __future__ import annotations
+
+from ramer.config.corpus import Corpus, Merbench, Prepare, Synthetic
+from ramer.config.encoders import Dump, Encoder, Pretrain
+from ramer.config.evaluation import Evaluate, Report
+from ramer.config.faults import fault_lines
+from ramer.config.params import Config, load_config, parse_config
+from ramer.config.searching import Index, Retrieval
+from ramer.config.section import (
+    Count,
+    Dropout,
+    PerModalityFloat,
+    PerModalityInt,
+    PerModalityPath,
+    Positive,
+    Rate,
+    Section,
+    Share,
+    Whole,
+)
+from ramer.config.surroundings import Runtime, Serve, Tracking
+from ramer.config.training import MissingRates, Training
+
+__all__ = [
+    "Config",
+    "Corpus",
+    "Count",
+    "Dropout",
+    "Dump",
+    "Encoder",
+    "Evaluate",
+    "Index",
+    "Merbench",
+    "MissingRates",
+    "PerModalityFloat",
+    "PerModalityInt",
+    "PerModalityPath",
+    "Positive",
+    "Prepare",
+    "Pretrain",
+    "Rate",
+    "Report",
+    "Retrieval",
+    "Runtime",
+    "Section",
+    "Serve",
+    "Share",
+    "Synthetic",
+    "Tracking",
+    "Training",
+    "Whole",
+    "fault_lines",
+    "load_config",
+    "parse_config",
+]

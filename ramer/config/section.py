@@ -1,0 +1,40 @@
+"""What every section of ``params.yaml`` is: frozen, strict, one value or one for each modality."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Dropout = Annotated[float, Field(ge=0.0, lt=1.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+Count = Annotated[int, Field(ge=1)]
+Whole = Annotated[int, Field(ge=0)]
+
+
+class Section(BaseModel):
+    """A frozen section that refuses unknown keys and lax types."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class PerModalityInt(Section):
+    audio: Count
+    video: Count
+    text: Count
+
+
+class PerModalityFloat(Section):
+    audio: float
+    video: float
+    text: float
+
+
+class PerModalityPath(Section):
+    """A path per modality, relative to the corpus' root; null where the corpus has none."""
+
+    audio: str | None = None
+    video: str | None = None
+    text: str | None = None

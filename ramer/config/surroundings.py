@@ -1,0 +1,50 @@
+"""What a project runs on, serves and logs: ``runtime``, ``serve`` and ``tracking``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ramer.config.section import Count, Positive, Section
+
+
+class Runtime(Section):
+    """What decides the bits of a result besides the data.
+
+    Attributes:
+        threads: of torch, FAISS and BLAS, part of the result.
+        device: auto, cpu, cuda or cuda:N.
+    """
+
+    threads: Count = 1
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
+
+
+class Serve(Section):
+    """What answers for new clips.
+
+    Attributes:
+        method: what is predicted with and registered as a model.
+        model: its name in MLflow's registry.
+        registration: auto registers, except from a temporary copy (``dvc exp run --temp`` and queued); always; never.
+    """
+
+    method: str = "ramer"
+    model: Annotated[str, Field(pattern=r"^[^/:%@\\]+$")] = "ramer"
+    registration: Literal["auto", "always", "never"] = "auto"
+
+
+class Tracking(Section):
+    """What is logged to MLflow.
+
+    Attributes:
+        enabled: log to MLflow.
+        max_artifact_mb: a larger file is logged as path, md5 and DVC remote.
+        timeout_s: seconds after which a store that is too slow is given up; the results stay, and a retry goes on.
+    """
+
+    enabled: bool = True
+    experiment: Annotated[str, Field(min_length=1)] = "ramer"
+    max_artifact_mb: Positive = 100.0
+    timeout_s: Positive = 600.0
