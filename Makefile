@@ -3,6 +3,7 @@
 #   TORCH_INDEX=<url>  package index to take torch from, to choose another build of the pinned version
 #   PYTHON=<program>   interpreter to create .venv with (3.11 or newer)
 #   PORT=5000          where `make ui` listens
+#   RUNS=1 SEED= SHARE=1   `make campaign`: how many, the seed of the first, part of the attempts
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
@@ -12,6 +13,9 @@ SHELL := bash
 EXTRA ?= cpu
 TORCH_INDEX ?=
 PORT ?= 5000
+RUNS ?= 1
+SEED ?=
+SHARE ?= 1
 PYTHON ?= $(firstword $(foreach p,python3.11 python3 python3.12 python3.13 python3.14,$(shell $(p) -c \
 	'import sys; sys.version_info >= (3, 11) and print("$(p)")' 2>/dev/null)) python3)
 VENV := .venv
@@ -61,7 +65,7 @@ bench: $(DEVELOPING) ## Measure speed and memory, and write docs/performance.md
 	python -m benchmarks.performance
 
 campaign: $(DEVELOPING) ## Attack everything for half an hour, and write docs/reliability.md
-	python -m tests.campaign.table --minutes 35
+	python -m tests.campaign.table --runs $(RUNS) --share $(SHARE) $(if $(SEED),--seed $(SEED))
 
 audit: $(AUDITING) ## Ask for known vulnerabilities of every pinned package
 	@python .ci/supply_chain.py audit $(AUDITING)/bin/pip-audit

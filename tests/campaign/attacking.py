@@ -1,4 +1,4 @@
-"""Attempts to break something: as many as the time allows, each with its own seed, and what became of them."""
+"""Attempts to break something: a number of them, each with its own seed, and what became of them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-# Set by `make campaign`; without it the tests are a sample of a few minutes.
-MINUTES = "RAMER_CAMPAIGN_MINUTES"
+# Set by `make campaign`; without it a few attempts of each kind are part of the tests.
+SHARE = "RAMER_CAMPAIGN_SHARE"
 SEED = "RAMER_CAMPAIGN_SEED"
 TALLY = "RAMER_CAMPAIGN_TALLY"
-SHARES = 55  # of all attacks together, about
-_SAMPLE_SECONDS = 2.0  # for one share
 _SHOWN = 5
 _INTERESTING = (0, 1, 0x7F, 0x80, 0xFF)
 
@@ -25,40 +23,65 @@ class Attack:
 
     Attributes:
         kind: what is attacked, in words; a row of the table.
+        planned: attempts that are to be made.
         right: attempts that ended as if nothing had happened. refused: those that were told in one line.
         wrong: what else happened, one line each, with the number of the attempt.
     """
 
-    def __init__(self, kind: str, shares: float) -> None:
-        minutes = os.environ.get(MINUTES)
-        share = float(minutes) * 60 / SHARES if minutes else _SAMPLE_SECONDS
+    def __init__(self, kind: str, tries: int, sample: int, minutes: float) -> None:
+        share = os.environ.get(SHARE)
         self.kind = kind
-        self.seconds = shares * share
+        self.whole = share is not None
+        self.planned = max(sample, round(tries * float(share))) if share else sample
+        self.minutes = minutes
         self.seed = os.environ.get(SEED, "0")
         self.tried = self.right = self.refused = 0
         self.wrong: list[str] = []
+        self.began = time.monotonic()
 
-    def attempts(self, least: int = 1, hangs_s: float = math.inf) -> Iterator[random.Random]:
-        """A generator of random numbers for each attempt, until the time is over; one that takes longer hangs."""
-        deadline = time.monotonic() + self.seconds
-        while self.tried < least or time.monotonic() < deadline:
-            self.tried += 1
-            started = time.monotonic()
-            yield random.Random(f"{self.seed}/{self.kind}/{self.tried}")
-            if (took := time.monotonic() - started) > hangs_s:
+    def attempts(self, hangs_s: float = math.inf) -> Iterator[random.Random]:
+        """A generator of random numbers for each attempt; one that takes longer than ``hangs_s`` hangs.
+
+        In a campaign no attempt begins when the minutes of the attack are over: a slow machine makes fewer.
+        """
+        self.began = time.monotonic()
+        while self.tried < self.planned:
+            if self.whole and self.tried and time.monotonic() - self.began > self.minutes * 60:
+                return
+            yield self.next_attempt()
+            if (took := time.monotonic() - self._started) > hangs_s:
                 self.went_wrong(f"took {took:.0f} s")
+
+    def next_attempt(self) -> random.Random:
+        self.tried += 1
+        self._started = time.monotonic()
+        return random.Random(f"{self.seed}/{self.kind}/{self.tried}")
 
     def went_wrong(self, what: str) -> None:
         self.wrong.append(f"attempt {self.tried} of seed {self.seed}: {what}")
 
     def finish(self) -> None:
         """Write the outcome down where a campaign wants it, and fail if anything went wrong."""
-        if path := os.environ.get(TALLY):
-            line = {"kind": self.kind, "tried": self.tried, "right": self.right, "refused": self.refused}
-            with open(path, "a", encoding="utf-8") as file:
-                file.write(json.dumps(line | {"wrong": self.wrong}) + "\n")
+        note(
+            {
+                "kind": self.kind,
+                "planned": self.planned,
+                "tried": self.tried,
+                "right": self.right,
+                "refused": self.refused,
+                "seconds": round(time.monotonic() - self.began, 1),
+                "wrong": self.wrong,
+            }
+        )
         assert not self.wrong, "\n".join(self.wrong[:_SHOWN])
         assert self.right + self.refused == self.tried
+
+
+def note(line: dict[str, object]) -> None:
+    """Add a line to what a campaign writes its page from."""
+    if path := os.environ.get(TALLY):
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
 
 
 def mutated(rng: random.Random, data: bytes) -> bytes:

@@ -48,10 +48,10 @@ def _end(process: subprocess.Popen[str], after: float, rng: random.Random) -> st
 
 
 def test_stages_that_are_killed(attack: Callable[..., Attack], served: Path, tmp_path: Path) -> None:
-    one = attack("stages, killed at a random moment", shares=12)
-    stages = list(STAGES) if one.seconds > 60 else ["index audio", "train ramer"]
+    one = attack("stages, killed at a random moment", 40, 2, minutes=6)
+    stages = list(STAGES) if one.whole else ["index audio", "train ramer"]
     project, whole, seconds = _reference(served, tmp_path, stages)
-    for rng in one.attempts(least=2):
+    for rng in one.attempts():
         stage = rng.choice(stages)
         _end(start_stage(project, stage), seconds[stage] * rng.uniform(0.3, 1.1), rng)
         if contents(project, *_WRITTEN) != whole:
@@ -65,10 +65,10 @@ def test_stages_that_are_killed(attack: Callable[..., Attack], served: Path, tmp
 
 
 def test_stages_on_full_and_read_only_disks(attack: Callable[..., Attack], served: Path, tmp_path: Path) -> None:
-    one = attack("stages, disk full or not to be written", shares=8)
-    stages = list(STAGES) if one.seconds > 60 else ["dump audio", "evaluate ramer"]
+    one = attack("stages, disk full or not to be written", 40, 2, minutes=4)
+    stages = list(STAGES) if one.whole else ["dump audio", "evaluate ramer"]
     reference, whole, _ = _reference(served, tmp_path, stages)
-    for rng in one.attempts(least=2):
+    for rng in one.attempts():
         disk = tmp_path / f"disk{one.tried}"
         with small_disk(disk, 200_000_000):
             project = shutil.copytree(reference, disk / "project")
@@ -94,13 +94,13 @@ def test_stages_on_full_and_read_only_disks(attack: Callable[..., Attack], serve
 def test_the_first_contact_with_a_store_that_is_killed(
     attack: Callable[..., Attack], make_workspace: Callable[[str], Workspace]
 ) -> None:
-    one = attack("track, killed with a new store", shares=8)
+    one = attack("track, killed with a new store", 20, 2, minutes=5)
     workspace = make_workspace("project")
     (workspace.root / "mlflow.db").unlink()
     started = time.monotonic()
     start(workspace.root, {}).communicate(timeout=300)
     usual = time.monotonic() - started
-    for rng in one.attempts(least=2):
+    for rng in one.attempts():
         for left in workspace.root.glob("*mlflow.db*"):
             left.unlink()
         shutil.rmtree(workspace.root / "mlartifacts", ignore_errors=True)
@@ -123,7 +123,7 @@ def test_the_first_contact_with_a_store_that_is_killed(
 def test_workspaces_that_share_a_new_store(
     attack: Callable[..., Attack], make_workspace: Callable[[str], Workspace], tmp_path: Path
 ) -> None:
-    one = attack("four workspaces at one new store", shares=4)
+    one = attack("four workspaces at one new store", 8, 1, minutes=4)
     workspaces = [make_workspace(f"workspace{i}") for i in range(4)]
     for rng in one.attempts():
         store = tmp_path / f"store{one.tried}" / "mlflow.db"

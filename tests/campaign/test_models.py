@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.campaign, pytest.mark.filterwarnings("ignore")]
 
 
 def test_model_files(attack: Callable[..., Attack], served: Path, tmp_path: Path) -> None:
-    one = attack("files of a model, damaged", shares=4)
+    one = attack("files of a model, damaged", 1200, 60, minutes=6)
     methods = ("ramer", "rebuilt", "late_product", "label_knn")
     rows = rows_of(served)
     asked = [raw_features(served, rows, c) for c in ("avt", "a", "vt")]
@@ -71,7 +71,7 @@ def _cell(rng: random.Random, dim: int) -> Any:
 
 
 def test_requests(attack: Callable[..., Attack], served: Path) -> None:
-    one = attack("requests to a model, odd", shares=2)
+    one = attack("requests to a model, odd", 5000, 300)
     predictor = Predictor.load(served)
     dims = {m: v.shape[1] for m, v in raw_features(served, rows_of(served)[:1]).items()}
     for rng in one.attempts(hangs_s=30):

@@ -79,7 +79,7 @@ def _read(attack: Attack, read: Callable[[], object], *refusals: type[Exception]
 
 
 def test_label_files(attack: Callable[..., Attack], tmp_path: Path) -> None:
-    one = attack("label files, damaged")
+    one = attack("label files, damaged", 4000, 150)
     path = tmp_path / "label.npz"
     for rng in one.attempts(hangs_s=20):
         members = {n: _npy(np.array(v, dtype=object), rng.randrange(0, 6)) for n, v in LABELS.items()}
@@ -97,7 +97,7 @@ class _Gadget:
 
 
 def test_pickles_that_are_programs(attack: Callable[..., Attack], tmp_path: Path) -> None:
-    one = attack("label files that are programs")
+    one = attack("label files that are programs", 3000, 200)
     path, trace = tmp_path / "label.npz", tmp_path / "it-ran"
     calls = [
         (os.mkdir, str(trace)),
@@ -123,7 +123,7 @@ def test_pickles_that_are_programs(attack: Callable[..., Attack], tmp_path: Path
 
 
 def test_packed_corpora(attack: Callable[..., Attack], tmp_path: Path) -> None:
-    one = attack("packed corpora, damaged", shares=2)
+    one = attack("packed corpora, damaged", 4000, 400)
     path = tmp_path / "corpus.npz"
     numbers = np.random.default_rng(0)
     arrays = {
@@ -146,7 +146,7 @@ def test_packed_corpora(attack: Callable[..., Attack], tmp_path: Path) -> None:
 
 
 def test_feature_files(attack: Callable[..., Attack], tmp_path: Path) -> None:
-    one = attack("feature files, damaged")
+    one = attack("feature files, damaged", 6000, 1000)
     path = tmp_path / "clip.npy"
     whole = [_npy(np.random.default_rng(0).random((4, 8)).astype(t)) for t in ("f4", "f8", "i2", "f2")]
     for rng in one.attempts(hangs_s=20):
@@ -194,7 +194,7 @@ def _change_keys(rng: random.Random, tree: Any) -> None:
 
 
 def test_params(attack: Callable[..., Attack], tmp_path: Path) -> None:
-    one = attack("params.yaml, damaged and odd")
+    one = attack("params.yaml, damaged and odd", 3000, 150)
     path = tmp_path / "params.yaml"
     text = (ROOT / "params.yaml").read_bytes()
     from ruamel.yaml import YAML
