@@ -85,9 +85,7 @@ class SyntheticSource:
         knobs, rows = self._knobs, len(labels)
         shared = generator(knobs.seed, "synthetic", part, number, "shared").normal(size=(BLOCK_ROWS, knobs.shared_dim))
         rng = generator(knobs.seed, "synthetic", part, number, self._modality)
-        evidence = rng.normal(size=(BLOCK_ROWS, _EMOTIONS.shape[1]))[:rows]
-        evidence += self._strength["label_strength"] * self._prototypes[labels]
-        missing = rng.random(BLOCK_ROWS)[:rows] < knobs.missing_rate
+        evidence, missing = self._evidence(labels, rng)
         heard, place = np.unique(speakers, return_inverse=True)
         voices = np.stack([self._voice(part, int(speaker)) for speaker in heard])
         latent = np.concatenate(
@@ -104,10 +102,67 @@ class SyntheticSource:
         features[missing] = np.nan
         return features
 
+    def _evidence(self, labels: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """What a block's rows [n] hold of their class, [n, 4], and which of them lack the modality, bool [n]."""
+        evidence = rng.normal(size=(BLOCK_ROWS, _EMOTIONS.shape[1]))[: len(labels)] + self.means[labels]
+        return evidence, rng.random(BLOCK_ROWS)[: len(labels)] < self._knobs.missing_rate
+
+    @property
+    def means(self) -> np.ndarray:
+        """Expected evidence per class, float64 [classes, 4]."""
+        return np.asarray(self._strength["label_strength"] * self._prototypes)
+
+    def labelled_evidence(self) -> tuple[np.ndarray, np.ndarray]:
+        """The evidence of all labelled rows, [rows, 4], and which of them lack the modality, bool [rows]."""
+        labels, parts = self._rows.labels, []
+        for number, start in enumerate(range(0, len(labels), BLOCK_ROWS)):
+            rng = generator(self._knobs.seed, "synthetic", "labelled", number, self._modality)
+            parts.append(self._evidence(labels[start : start + BLOCK_ROWS], rng))
+        evidence, missing = zip(*parts, strict=True)
+        return np.concatenate(evidence), np.concatenate(missing)
+
     def _voice(self, part: str, speaker: int) -> np.ndarray:
         return generator(self._knobs.seed, "synthetic", "voice", part, speaker, self._modality).normal(
             size=_SPEAKER_DIM
         )
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the generator knows of its labelled rows, and no method sees.
+
+    Attributes:
+        labels: classes, int [rows].
+        values: evidence per modality, float64 [rows, 4], also where the modality is missing.
+        available: bool [rows, 3] in the order of ``MODALITIES``.
+        means: expected evidence of each class per modality, float64 [classes, 4]; its deviation is 1.
+        prior: probability of each class, float64 [classes].
+    """
+
+    labels: np.ndarray
+    values: dict[str, np.ndarray]
+    available: np.ndarray
+    means: dict[str, np.ndarray]
+    prior: np.ndarray
+
+
+def synthetic_evidence(knobs: Synthetic) -> Evidence:
+    """The evidence behind the labelled rows of the corpus that ``knobs`` describe, in their order."""
+    rows = _labelled_rows(knobs)
+    sources = {m: SyntheticSource(knobs, m, rows) for m in MODALITIES}
+    drawn = {m: source.labelled_evidence() for m, source in sources.items()}
+    return Evidence(
+        rows.labels,
+        {m: evidence for m, (evidence, _) in drawn.items()},
+        ~np.stack([missing for _, missing in drawn.values()], axis=1),
+        {m: source.means for m, source in sources.items()},
+        _prior(knobs),
+    )
+
+
+def _labelled_rows(knobs: Synthetic) -> _Rows:
+    labels = generator(knobs.seed, "synthetic", "rows").choice(knobs.classes, size=knobs.rows, p=_prior(knobs))
+    return _Rows(labels, generator(knobs.seed, "synthetic", "speakers").integers(knobs.speakers, size=knobs.rows))
 
 
 def read_synthetic(knobs: Synthetic) -> RawCorpus:
@@ -118,15 +173,13 @@ def read_synthetic(knobs: Synthetic) -> RawCorpus:
         >>> corpus.rows, corpus.label_names
         (400, ('neutral', 'angry', 'happy'))
     """
-    rng = generator(knobs.seed, "synthetic", "rows")
-    labels = rng.choice(knobs.classes, size=knobs.rows, p=_prior(knobs))
-    speakers = generator(knobs.seed, "synthetic", "speakers").integers(knobs.speakers, size=knobs.rows)
+    rows = _labelled_rows(knobs)
+    labels, speakers = rows.labels, rows.speakers
     order = generator(knobs.seed, "synthetic", "split").permutation(knobs.speakers)
     held_out = max(1, round(knobs.speakers * knobs.held_out_share))
     of_speaker = np.full(knobs.speakers, "train", dtype=object)
     of_speaker[order[:held_out]] = "test"
     of_speaker[order[held_out : 2 * held_out]] = "val"
-    rows = _Rows(labels, speakers)
     pool = knobs.pool_rows
     return RawCorpus(
         name="synthetic",

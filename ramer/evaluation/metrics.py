@@ -240,3 +240,30 @@ def retained(values: dict[str, float]) -> float:
     """
     full = values[FULL_CONDITION]
     return avg6(values) / full if full else float("nan")
+
+
+def equity(values: dict[str, float]) -> float:
+    """How evenly a score drops over the modality that is removed: 1 all alike, 0 one modality alone costs anything.
+
+    A modality's cost is the mean drop of the score when it is removed from the conditions that hold it and another one;
+    a rise counts as no drop. The index is the entropy of the modalities' shares in the summed cost, divided by its
+    largest value. NaN where no removal costs anything. Name and idea: the Modality Equity Index of MissBench
+    (arXiv 2603.09874), "how evenly modalities contribute across missing-modality configurations"; the formula is ours.
+
+    Example:
+        >>> even = {"a": 0.3, "v": 0.3, "t": 0.3, "av": 0.6, "at": 0.6, "vt": 0.6, "avt": 0.9}
+        >>> equity(even).__round__(2)
+        1.0
+        >>> equity({c: 0.9 if "t" in c else 0.3 for c in even}).__round__(2)  # text decides alone
+        0.0
+    """
+    costs = np.array([np.mean(_drops(values, letter)) for letter in FULL_CONDITION]).clip(min=0.0)
+    if not costs.sum() > 0:
+        return float("nan")
+    shares = costs[costs > 0] / costs.sum()
+    return float(-(shares * np.log(shares)).sum() / np.log(len(costs))) + 0.0  # never -0.0
+
+
+def _drops(values: dict[str, float], letter: str) -> list[float]:
+    """What removing a modality costs, in each condition that holds it and another one."""
+    return [values[c] - values[c.replace(letter, "")] for c in CONDITIONS if letter in c and len(c) > 1]

@@ -16,6 +16,7 @@ from ramer.evaluation.metrics import (
     avg6,
     class_counts,
     confusion,
+    equity,
     f1_per_class,
     retained,
 )
@@ -23,6 +24,7 @@ from ramer.evaluation.scenarios import Scenario
 from ramer.modalities import AVERAGE, CONDITIONS
 
 PROBABILITY_PREFIX = "p/"
+RATIOS = {"retained": retained, "equity": equity}  # of the selection metric's values under the seven conditions
 
 
 def score_predictions(
@@ -31,8 +33,8 @@ def score_predictions(
     """The content of ``metrics.json``: ``<condition or avg6 or scenario>/<metric>`` and ``.../<metric>_std``.
 
     Per seed a metric is taken over all out-of-fold rows of that seed; then mean and spread over seeds
-    (ddof 1; 0 for one seed). ``avg6`` and ``retained`` are formed per seed. A scenario has the metrics that follow
-    from counts.
+    (ddof 1; 0 for one seed). ``avg6``, ``retained`` and ``equity`` are formed per seed. A scenario has the metrics that
+    follow from counts.
 
     Args:
         table: rows of ``predictions.parquet`` (id, replicate, fold, seed, condition, label, predicted, p/<label>...).
@@ -104,7 +106,7 @@ def _score_seed(
         counts.append(class_counts(labels, predicted, len(label_names)))
     scores = {f"{c}/{metric}": value for metric, values in by_metric.items() for c, value in values.items()}
     scores |= {f"{AVERAGE}/{metric}": avg6(values) for metric, values in by_metric.items()}
-    scores[f"retained/{SELECTION_METRIC}"] = retained(by_metric[SELECTION_METRIC])
+    scores |= {f"{name}/{SELECTION_METRIC}": ratio(by_metric[SELECTION_METRIC]) for name, ratio in RATIOS.items()}
     tables = [np.stack(parts) for parts in zip(*counts, strict=True)]
     for scenario in scenarios:
         scores |= {f"{scenario.name}/{m}": float(scenario.score(f, *tables)) for m, f in COUNT_METRICS.items()}

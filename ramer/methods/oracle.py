@@ -1,4 +1,8 @@
-"""The true states of the missing modalities stand in: the ceiling of every imputation, not deployable."""
+"""The true states of the missing modalities stand in: a reference that sees what is missing, not deployable.
+
+It says what perfect imputation would give this head on these states. It is no ceiling: another method may lie above it,
+and on the generated corpus it sees noise that nobody could infer and lies above Bayes' bound (``ramer.data.bayes``).
+"""
 
 from __future__ import annotations
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+from ramer.config import Synthetic
+from ramer.data.bayes import bayes_predictions
 from ramer.evaluation.bootstrap import Bootstrap, choose_reference
+from ramer.evaluation.predictions import score_predictions
 from ramer.evaluation.scenarios import scenarios
 from ramer.files import atomic_directory, atomic_file, write_json
 from ramer.modalities import AVERAGE
 from ramer.project import Project
 from ramer.reporting import plots
-from ramer.reporting.findings import SCORE, Findings, find, neighbour_purity
+from ramer.reporting.findings import BAYES, SCORE, Findings, find, neighbour_purity
 from ramer.reporting.page import confusion_methods, render_page, trained_by_epochs
 from ramer.reporting.results import ReportSettings, Results, read_results
 from ramer.reporting.summary import build_headline, build_summary
@@ -51,7 +54,8 @@ def compare_methods(
     best = options.reference == "best_baseline"
     reference = choose_reference(found.descriptions) if best else options.reference
     logger.info("reference: %s; resampled: %d %ss", reference, bootstrap.clusters.size, bootstrap.clusters.unit)
-    summary = build_summary(found, reference, bootstrap.compare(reference), names)
+    bounds = bounds_of(found, settings.evaluate.ece_bins)
+    summary = build_summary(found, reference, bootstrap.compare(reference), names, bounds)
     findings = find(found, bootstrap)
     colors = plots.method_colors(list(methods))
     figures = draw_figures(settings, found, summary, findings, colors)
@@ -63,6 +67,20 @@ def compare_methods(
             (folder / f"{name}.png").write_bytes(data)
     with atomic_file(out.report) as temporary:
         temporary.write_text(page, "utf-8")
+
+
+def bounds_of(results: Results, ece_bins: int) -> dict[str, dict[str, float]]:
+    """What no method can beat, scored on the same test rows: Bayes' rule where the corpus is generated, else nothing.
+
+    Raises:
+        RamerError: a row is not one of the generated corpus.
+    """
+    knobs = results.corpus.get("provenance", {}).get("knobs")
+    if knobs is None:
+        return {}
+    table = next(iter(results.methods.values())).predictions
+    predicted = bayes_predictions(Synthetic.model_validate(knobs), table)
+    return {BAYES: score_predictions(predicted, results.label_names, ece_bins)}
 
 
 def draw_figures(

@@ -14,7 +14,8 @@ from ramer.reporting.results import Results
 from ramer.training.method_record import ScoredMethod
 
 SCORE = "weighted_f1"
-CEILING, PRODUCT, CONTROL = "oracle", "late_product", "random_neighbours"  # types of methods with a role in the words
+ORACLE, PRODUCT, CONTROL = "oracle", "late_product", "random_neighbours"  # types of methods with a role in the words
+BAYES = "bayes"  # the bound on a generated corpus
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Findings:
         baseline: the best of those without retrieval.
         top: deployable method with the highest test score, which may be another by luck.
         retrieval: best deployable retrieval method on validation, None without one.
-        ceiling: the method that sees what is missing, None without one.
+        oracle: the method that sees what is missing, None without one.
         retrieval_gain: retrieval against the baseline per condition and avg6, empty if there is nothing to compare.
         as_good: deployable methods that the test rows cannot tell from ``best``.
         better: those that they put ahead.
@@ -39,7 +40,7 @@ class Findings:
     baseline: str
     top: str
     retrieval: str | None
-    ceiling: str | None
+    oracle: str | None
     retrieval_gain: dict[str, Comparison]
     as_good: list[str]
     better: list[str]
@@ -69,7 +70,7 @@ def find(results: Results, bootstrap: Bootstrap) -> Findings:
         baseline=baseline,
         top=max(deployable, key=lambda n: results.methods[n].metrics[f"{AVERAGE}/{SCORE}"]),
         retrieval=retrieval,
-        ceiling=_of_type(about, CEILING),
+        oracle=_of_type(about, ORACLE),
         retrieval_gain=gain,
         as_good=[c.method for c in against_best if c.p_holm >= alpha],
         better=[c.method for c in against_best if c.p_holm < alpha and c.difference > 0],

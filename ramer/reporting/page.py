@@ -16,7 +16,7 @@ from ramer.evaluation.metrics import METRICS
 from ramer.evaluation.scenarios import AREA, IMBALANCED, scenarios
 from ramer.modalities import AVERAGE, CONDITIONS, FULL_CONDITION, MISSING_CONDITIONS, MODALITIES
 from ramer.reporting import words
-from ramer.reporting.findings import SCORE, Findings, neighbour_purity
+from ramer.reporting.findings import BAYES, SCORE, Findings, neighbour_purity
 from ramer.reporting.fonts import key
 from ramer.reporting.plots import confusions_stand_side_by_side
 from ramer.reporting.results import ReportSettings, Results
@@ -66,7 +66,8 @@ def render_page(
         reference=summary["reference"],
         chosen_reference=settings.report.reference == "best_baseline",
         best_score=results.methods[findings.best].metrics[f"{AVERAGE}/{SCORE}"],
-        ceiling=results.methods[findings.ceiling].metrics[f"{AVERAGE}/{SCORE}"] if findings.ceiling else None,
+        oracle=results.methods[findings.oracle].metrics[f"{AVERAGE}/{SCORE}"] if findings.oracle else None,
+        bound=summary.get("bounds", {}).get(BAYES),
         purity=purity,
         speaker_columns=SPEAKER_COLUMNS,
         purity_sentence=words.purity_sentence(purity),
@@ -80,8 +81,8 @@ def render_page(
         confusion_caption=_confusion_caption(results.label_names),
         conditions={c: words.condition_words(c) for c in CONDITIONS},
         modalities=MODALITIES,
-        seeds=sorted({int(s) for m in results.methods.values() for s in m.predictions["seed"].unique()}),
-        folds=len({int(f) for m in results.methods.values() for f in m.predictions["fold"].unique()}),
+        seeds=results.seeds,
+        folds=len(results.folds),
         clusters=clusters,
         confidence=round(100 * settings.report.confidence),
         draws=settings.report.draws,
@@ -120,6 +121,7 @@ def _method_rows(results: Results, summary: Mapping[str, Any], findings: Finding
                 "cells": cells,
                 "random": random,
                 "retained": method.metrics.get(f"retained/{SCORE}", method.metrics[f"{AVERAGE}/{SCORE}"] / (full or 1)),
+                "equity": method.metrics.get(f"equity/{SCORE}", float("nan")),
                 "others": {m: method.metrics[f"{AVERAGE}/{m}"] for m in other_metrics()},
             }
         )

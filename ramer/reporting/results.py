@@ -78,6 +78,19 @@ class Results:
         return list(self.corpus["label_names"])
 
     @property
+    def seeds(self) -> list[int]:
+        """Of all replicates."""
+        return self._numbers("seed")
+
+    @property
+    def folds(self) -> list[int]:
+        """Whose test rows were scored."""
+        return self._numbers("fold")
+
+    def _numbers(self, column: str) -> list[int]:
+        return sorted({int(n) for m in self.methods.values() for n in m.predictions[column].unique()})
+
+    @property
     def descriptions(self) -> dict[str, ScoredMethod]:
         return {name: m.description for name, m in self.methods.items()}
 

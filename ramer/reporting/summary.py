@@ -2,32 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ramer.evaluation.bootstrap import Comparison
+from ramer.evaluation.metrics import METRICS, SELECTION_METRIC
+from ramer.evaluation.predictions import RATIOS
 from ramer.modalities import AVERAGE, CONDITIONS, FULL_CONDITION
 from ramer.reporting.results import Results, scored_keys
 
 
 def build_summary(
-    results: Results, reference: str, comparisons: list[Comparison], scenarios: Sequence[str] = ()
+    results: Results,
+    reference: str,
+    comparisons: list[Comparison],
+    scenarios: Sequence[str] = (),
+    bounds: Mapping[str, Mapping[str, float]] | None = None,
 ) -> dict[str, Any]:
-    """The content of ``summary.json``: reference, conditions, scenarios, methods with mean and std, comparisons."""
+    """The content of ``summary.json``: reference, conditions, scenarios, methods with mean and std, comparisons.
+
+    Args:
+        bounds: what no method can beat, by name, with the keys of ``metrics.json``; on a generated corpus alone.
+    """
     methods: dict[str, Any] = {}
     for name, method in results.methods.items():
         methods[name] = {"deployable": bool(method.description.deployable)}
-        for key in scored_keys(scenarios):
+        for key in (*scored_keys(scenarios), *(f"{ratio}/{SELECTION_METRIC}" for ratio in RATIOS)):
             condition, metric = key.split("/")
-            score = {"mean": method.metrics[key], "std": method.metrics[f"{key}_std"]}
+            score = {"mean": method.metrics.get(key), "std": method.metrics.get(f"{key}_std")}
             methods[name].setdefault(condition, {})[metric] = score
-    return {
+    summary: dict[str, Any] = {
         "reference": reference,
         "conditions": list(CONDITIONS),
         "scenarios": list(scenarios),
         "methods": methods,
         "comparisons": [c.as_dict() for c in comparisons],
+        "folds": results.folds,
+        "seeds": results.seeds,
     }
+    if bounds:
+        summary["bounds"] = {name: _bound(scores) for name, scores in bounds.items()}
+    return summary
+
+
+def _bound(scores: Mapping[str, float]) -> dict[str, dict[str, float]]:
+    return {c: {m: scores[f"{c}/{m}"] for m in METRICS} for c in (*CONDITIONS, AVERAGE)}
 
 
 def build_headline(results: Results) -> dict[str, dict[str, float]]:

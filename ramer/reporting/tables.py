@@ -15,7 +15,7 @@ METRIC = "weighted_f1"
 TABLE_WIDTH = 110  # columns that everything in one table needs
 _CAPTION = (
     "± spread over seeds · against the reference: difference of avg6 \\[interval], p after Holm\n"
-    "bold: best deployable · † not deployable, a bound"
+    "bold: best deployable · † not deployable"
 )
 _TITLE = "Weighted F1 on the test rows, in points"
 

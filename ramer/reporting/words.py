@@ -24,20 +24,19 @@ def interval_text(comparison: Comparison) -> str:
 
 
 def verdict(results: Results, findings: Findings, confidence: float) -> list[Markup]:
-    """The sentences that a reader sees first: what to use, what retrieval adds, how high the ceiling is."""
+    """The sentences that a reader sees first: what to use, what retrieval adds, what seeing everything gives."""
     scores = results.methods[findings.best].metrics
     use = Markup(
         "Use <b>{}</b>: of the methods that can be deployed it is the best on validation rows, with <b>{}</b> points "
         "of weighted F1 on test rows when modalities are missing ({} when none is)."
     ).format(findings.best, points(scores[f"{AVERAGE}/{SCORE}"]), points(scores[f"{FULL_CONDITION}/{SCORE}"]))
-    if findings.ceiling is None:
-        ceiling = Markup("No ceiling was run.")
-    else:
-        reached = points(results.methods[findings.ceiling].metrics[f"{AVERAGE}/{SCORE}"])
-        ceiling = Markup("Ceiling, by {}, which is shown what is missing: <b>{}</b>.").format(
-            code(findings.ceiling), reached
+    sentences = [use, _retrieval_sentence(findings, confidence)]
+    if findings.oracle is not None:
+        reached = points(results.methods[findings.oracle].metrics[f"{AVERAGE}/{SCORE}"])
+        sentences.append(
+            Markup("For comparison, {} is shown what is missing: <b>{}</b>.").format(code(findings.oracle), reached)
         )
-    return [use, _retrieval_sentence(findings, confidence), ceiling]
+    return sentences
 
 
 def _retrieval_sentence(findings: Findings, confidence: float) -> Markup:
@@ -99,7 +98,7 @@ def advice(results: Results, findings: Findings, served: str) -> list[Markup]:
     items.append(_calibration(results, [best, *findings.as_good]))
     bounds = [n for n, m in results.descriptions.items() if not m.deployable]
     if bounds:
-        items.append(Markup("Bounds and controls, not for deployment: {}.").format(listed(bounds)))
+        items.append(Markup("References and controls, not for deployment: {}.").format(listed(bounds)))
     return items
 
 
@@ -193,7 +192,7 @@ def condition_words(condition: str) -> str:
 
 def caveats(results: Results, clusters: Clusters, draws: int, alpha: float) -> list[str]:
     """What limits these figures."""
-    seeds = {int(s) for m in results.methods.values() for s in m.predictions["seed"].unique()}
+    seeds = results.seeds
     found = list(clusters.notes)
     if clusters.size < FEW_CLUSTERS:
         found.append(

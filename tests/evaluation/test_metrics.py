@@ -137,6 +137,34 @@ def test_score_predictions_scores_all_out_of_fold_rows_of_a_seed_then_means_over
     assert "v/f1_sad" in scores
 
 
+def test_the_equity_index_by_hand() -> None:
+    drops = {"a": 0.40, "v": 0.30, "t": 0.50, "av": 0.50, "at": 0.60, "vt": 0.55, "avt": 0.70}
+    # audio: av - v .20, at - t .10, avt - vt .15; video: .10, .05, .10; text: .20, .25, .20
+    costs = np.array([0.15, 0.25 / 3, 0.65 / 3])
+    shares = costs / costs.sum()
+    assert metrics.equity(drops) == pytest.approx(-(shares * np.log(shares)).sum() / np.log(3))
+    # Two modalities cost alike and the third nothing: log 2 / log 3. A removal that helps is no cost.
+    assert metrics.equity({c: 0.3 * len(set(c) - {"t"}) for c in CONDITIONS}) == pytest.approx(np.log(2) / np.log(3))
+    helped = {c: 0.3 * len(set(c) - {"t"}) - 0.1 * ("t" in c) for c in CONDITIONS}
+    assert metrics.equity(helped) == pytest.approx(np.log(2) / np.log(3))
+    assert np.isnan(metrics.equity(dict.fromkeys(CONDITIONS, 0.4)))
+
+
+def test_the_equity_index_is_formed_per_seed_and_undefined_where_nothing_costs() -> None:
+    table = predictions()
+    indexes = []
+    for seed in (0, 1):
+        rows = table[table["seed"] == seed].groupby("condition")
+        indexes.append(
+            metrics.equity({str(c): f1_score(r["label"], r["predicted"], average="weighted") for c, r in rows})
+        )
+    scores = score_predictions(table, NAMES, 15)
+    assert scores["equity/weighted_f1"] == pytest.approx(np.mean(indexes))
+    assert scores["equity/weighted_f1_std"] == pytest.approx(np.std(indexes, ddof=1))
+    constant = score_predictions(table.assign(predicted=NAMES[0]), NAMES, 15)
+    assert np.isnan(constant["equity/weighted_f1"])
+
+
 def test_spread_of_one_seed_is_zero() -> None:
     scores = score_predictions(predictions(seeds=1), NAMES, 15)
     assert scores["avt/accuracy_std"] == 0.0

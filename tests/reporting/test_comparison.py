@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ramer.config import Synthetic
+from ramer.data.synthetic import synthetic_evidence
 from ramer.errors import RamerError
 from ramer.evaluation.metrics import METRICS
-from ramer.files import read_json, write_json
+from ramer.files import read_json, read_table, write_json, write_table
 from ramer.modalities import CONDITIONS
-from tests.support.simulated import METHODS, SimulatedProject
+from tests.support.simulated import LABELS, METHODS, SimulatedProject
 
 Make = Callable[..., SimulatedProject]
 PAIR = {name: METHODS[name] for name in ("ramer", "late_product")}
@@ -61,7 +63,8 @@ def test_summary_headline_and_page_of_eight_methods(make_project: Make) -> None:
     project = make_project()
     out = project.run()
     summary, headline = read_json(out / "summary.json"), read_json(out / "headline.json")
-    assert set(summary) == {"reference", "conditions", "scenarios", "methods", "comparisons"}
+    assert set(summary) == {"reference", "conditions", "scenarios", "methods", "comparisons", "folds", "seeds"}
+    assert (summary["folds"], summary["seeds"]) == ([0], [0, 1, 2])
     assert summary["reference"] == "late_product"
     assert summary["conditions"] == list(CONDITIONS)
     assert list(summary["methods"]) == sorted(METHODS)
@@ -70,6 +73,9 @@ def test_summary_headline_and_page_of_eight_methods(make_project: Make) -> None:
         assert set(summary["methods"]["ramer"][condition]) == set(METRICS)
     metrics = read_json(out / "methods/ramer/metrics.json")
     assert summary["methods"]["ramer"]["v"]["uar"] == {"mean": metrics["v/uar"], "std": metrics["v/uar_std"]}
+    for ratio in ("retained", "equity"):
+        told = {"mean": metrics[f"{ratio}/weighted_f1"], "std": metrics[f"{ratio}/weighted_f1_std"]}
+        assert summary["methods"]["ramer"][ratio] == {"weighted_f1": told}
     assert headline["ramer"] == {
         "avg6_weighted_f1": metrics["avg6/weighted_f1"],
         "avt_weighted_f1": metrics["avt/weighted_f1"],
@@ -91,7 +97,7 @@ def test_summary_headline_and_page_of_eight_methods(make_project: Make) -> None:
 
 
 @pytest.mark.usefixtures("words_only")
-def test_first_line_says_what_to_use_what_retrieval_adds_and_the_ceiling(make_project: Make) -> None:
+def test_first_line_says_what_to_use_what_retrieval_adds_and_what_seeing_all_gives(make_project: Make) -> None:
     out = make_project({n: METHODS[n] for n in ("ramer", "late_product", "oracle")}).run()
     comparisons = read_json(out / "summary.json")["comparisons"]
     found = next(
@@ -101,7 +107,8 @@ def test_first_line_says_what_to_use_what_retrieval_adds_and_the_ceiling(make_pr
     first = read_page(out).text[:420]
     assert first.startswith("Use late_product: of the methods that can be deployed it is the best on validation rows")
     assert f"95 % interval {low} to {high}: distinguishable from none." in first
-    assert "Ceiling, by oracle" in first
+    assert "For comparison, oracle is shown what is missing" in first
+    assert "eiling" not in read_page(out).text
 
 
 @pytest.mark.usefixtures("words_only")
@@ -109,9 +116,30 @@ def test_a_difference_within_noise_is_called_that(make_project: Make) -> None:
     twins = {"ramer": ("ramer", True, True, 1.0), "zero_fill": ("zero_fill", True, False, 1.0)}
     page = read_page(make_project(twins, seeds=1, speakers=6).run())
     assert "not distinguishable from none" in page.text
-    assert "No ceiling was run." in page.text
+    assert "shown what is missing" not in page.text
     assert "only 6 speakers" in page.text
     assert "Only 1 seed" in page.text
+
+
+@pytest.mark.usefixtures("words_only")
+def test_the_bound_of_a_generated_corpus_is_shown_and_no_other_has_one(make_project: Make) -> None:
+    project = make_project(PAIR, seeds=1)
+    assert "bounds" not in read_json(project.run() / "summary.json")
+    assert "Bayes" not in read_page(project.results).text
+    knobs = Synthetic(rows=project.rows)
+    known = synthetic_evidence(knobs)
+    provenance = {"kind": "synthetic", "knobs": knobs.model_dump()}
+    write_json(project.corpus, read_json(project.corpus) | {"provenance": provenance})
+    numbers = {clip: i for i, clip in enumerate(project.ids)}
+    for name in PAIR:
+        path = project.method_results(name) / "predictions.parquet"
+        table = read_table(path)
+        rows = table["id"].map(numbers).to_numpy()
+        write_table(path, table.assign(label=np.array(LABELS)[known.labels[rows]]))
+    out = project.run()
+    bound = read_json(out / "summary.json")["bounds"]["bayes"]
+    assert 0.6 < bound["avg6"]["weighted_f1"] < 0.8 < bound["avt"]["accuracy"] < 0.95
+    assert f"no method can be expected above{100 * bound['avg6']['weighted_f1']:.1f}" in read_page(out).text
 
 
 def test_the_page_opens_offline_and_needs_no_script(make_project: Make) -> None:

@@ -89,6 +89,20 @@ def test_the_markdown_table_holds_the_same_figures() -> None:
     assert by_name["late_product"][-2:] == ["reference", ""]
 
 
+def test_the_markdown_table_says_retained_share_and_equity_where_they_are_known() -> None:
+    known = summary()
+    for i, method in enumerate(known["methods"].values()):
+        method["retained"] = {"weighted_f1": {"mean": 0.705, "std": 0.0}}
+        method["equity"] = {"weighted_f1": {"mean": None if i == 0 else 0.913, "std": None}}
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in markdown_table(known).splitlines()]
+    assert len({len(line) for line in lines}) == 1
+    assert lines[0][-4:-2] == ["retained", "equity"]
+    by_name = {line[0].strip("`† "): line for line in lines[2:]}
+    assert by_name["distil"][-4:-2] == ["70", "91"]
+    assert by_name["ramer"][-4:-2] == ["70", "-"]
+    assert "equity" not in markdown_table(summary())
+
+
 def test_figures_in_words() -> None:
     assert points(0.5066) == "50.7"
     assert (signed(0.0123), signed(-0.0123), signed(-0.0004)) == ("+1.2", "−1.2", "0.0")  # noqa: RUF001
