@@ -19,10 +19,10 @@ from ramer.extraction.audio import EgemapsEncoder
 from ramer.extraction.detectors import build_detector
 from ramer.extraction.extractor import Extractor
 from ramer.extraction.faces import FaceCropper
+from ramer.extraction.image_encoders import HogLbpEncoder
 from ramer.extraction.pictures import FrameSampler
 from ramer.extraction.settings import CENTERFACE, HAAR, ExtractionSettings, VideoSettings
 from ramer.extraction.sound import read_audio
-from ramer.extraction.video import HogLbpEncoder
 from ramer.seeding import set_threads
 
 SOUGHT = {CENTERFACE: VideoSettings().detections_per_second, HAAR: None}  # as before, on every frame

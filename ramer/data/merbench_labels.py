@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +12,13 @@ from ramer.config import Merbench
 from ramer.data.clip_tables import ClipTable
 from ramer.data.corpus import cut_faults
 from ramer.data.label_tables import class_names, read_label_table
+from ramer.data.merbench_values import DROP, EMOTIONS, OTHER, SENTIMENTS, label_reader
 from ramer.data.names import name_problem, on_one_line
-from ramer.data.unpickle import read_objects
+from ramer.data.pickled_objects import read_objects
 from ramer.errors import CorpusError
 
-EMOTIONS: dict[str, tuple[str, ...]] = {
-    "mer": ("neutral", "angry", "happy", "sad", "worried", "surprise"),
-    "iemocap4": ("happy", "sad", "neutral", "angry"),
-    "iemocap6": ("happy", "sad", "neutral", "angry", "excited", "frustrated"),
-    "meld": ("anger", "joy", "sadness", "neutral", "disgust", "fear", "surprise"),
-}
-_SENTIMENTS = {"sentiment": ("negative", "nonnegative"), "sentiment_nonzero": ("negative", "positive")}
 _MEMBER = re.compile(r"(train|val|test|whole)\d*_corpus")
-_ABSENT = -10  # the benchmark's mark for what nobody rated
 _PLACEHOLDERS = ({"neutral"}, {0})  # what MER2024's participants' file gives to the whole of its unlabelled pool
-_DROP = object()
-_OTHER = "other"  # a corpus of one's own
 
 
 @dataclass
@@ -61,7 +50,7 @@ def read_labels(path: Path, settings: Merbench) -> LabelTable:
     """
     if path.suffix.lower() == ".csv":
         return _from_csv(path, settings)
-    read = _label_reader(settings)
+    read = label_reader(settings)
     members = _members(path)
     table = LabelTable()
     unlabelled = _placeholder_members(members, settings)
@@ -79,7 +68,7 @@ def read_labels(path: Path, settings: Merbench) -> LabelTable:
                 faults.append(f"{path}: {member}: clip {clip!r}: {fault}")
                 continue
             first[clip] = member
-            if label is _DROP:
+            if label is DROP:
                 dropped += 1
                 continue
             table.ids.append(clip)
@@ -122,11 +111,11 @@ def _from_csv(path: Path, settings: Merbench) -> LabelTable:
 
 def _unknown_labels(table: ClipTable, settings: Merbench) -> list[str]:
     """Labels of a CSV that the corpus' own list does not hold; a corpus of one's own has no list."""
-    known = EMOTIONS.get(settings.dataset) if settings.task == "emotion" else _SENTIMENTS[settings.task]
-    if known is None or settings.dataset == _OTHER:
+    known = EMOTIONS.get(settings.dataset) if settings.task == "emotion" else SENTIMENTS[settings.task]
+    if known is None or settings.dataset == OTHER:
         return []
     return [
-        f"{table.path}: label: {name!r} is none of {', '.join(known)}; corpus.merbench.dataset: {_OTHER} takes any"
+        f"{table.path}: label: {name!r} is none of {', '.join(known)}; corpus.merbench.dataset: {OTHER} takes any"
         for name in class_names(table)
         if name not in known
     ]
@@ -175,7 +164,7 @@ def _describe(table: LabelTable, members: dict[str, Any], unlabelled: set[str], 
 def _read_clip(
     clip: Any, entry: Any, first: dict[str, str], read: Callable[[dict[str, Any]], Any]
 ) -> tuple[str | None, Any]:
-    """What is wrong with one clip, else its label (None: unlabelled, ``_DROP``: leave the row out)."""
+    """What is wrong with one clip, else its label (None: unlabelled, ``DROP``: leave the row out)."""
     if not isinstance(clip, str) or not clip.strip():
         return "expected the name of a file", None
     unsafe = name_problem(clip)
@@ -191,61 +180,9 @@ def _read_clip(
         return str(error), None
 
 
-def _label_reader(settings: Merbench) -> Callable[[dict[str, Any]], Any]:
-    if settings.task != "emotion":
-        negative, other = _SENTIMENTS[settings.task]
-        return lambda entry: _sentiment(entry.get("val"), negative, other, settings.task == "sentiment_nonzero")
-    if settings.dataset == _OTHER:
-        return lambda entry: _own_name(entry.get("emo"))
-    if settings.dataset not in EMOTIONS:
-        tasks = " or ".join(_SENTIMENTS)
-        raise CorpusError(
-            f"params.yaml: corpus.merbench.task: {settings.dataset} has no emotions, expected {tasks}, got emotion"
-        )
-    known = EMOTIONS[settings.dataset]
-    return lambda entry: _emotion(entry.get("emo"), known)
-
-
-def _emotion(value: Any, known: tuple[str, ...]) -> str | None:
-    if value is None or value == _ABSENT or value == "":
-        return None
-    if isinstance(value, str):
-        name = value.strip()
-        if name in known:
-            return name
-        near = get_close_matches(name.casefold(), known, n=1)
-        hint = f"; is it {near[0]!r}?" if near else ""
-        raise ValueError(f"emo: {ascii(name)[:60]} is none of {', '.join(known)}{hint}")
-    if not isinstance(value, int) or not 0 <= value < len(known):
-        raise ValueError(f"emo: expected a name or 0 to {len(known) - 1}, got {_short(value)}")
-    return known[value]
-
-
-def _own_name(value: Any) -> str | None:
-    if value is None or value == _ABSENT or value == "":
-        return None
-    if not isinstance(value, str | int):
-        raise ValueError(f"emo: expected a name or a number, got {_short(value)}")
-    return str(value).strip()
-
-
-def _short(value: Any) -> str:
-    return ascii(value)[:60]
-
-
-def _sentiment(value: Any, negative: str, other: str, drop_zero: bool) -> Any:
-    if value is None or value == _ABSENT:
-        return None
-    if not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"val: expected a number, got {_short(value)}")
-    if drop_zero and value == 0:
-        return _DROP
-    return negative if value < 0 else other
-
-
 def _names(labels: list[str | None], settings: Merbench) -> tuple[str, ...]:
     """Class names in the benchmark's order, and those of a corpus of one's own in the alphabet's; only those held."""
     if settings.task != "emotion":
-        return _SENTIMENTS[settings.task]
+        return SENTIMENTS[settings.task]
     held = {label for label in labels if label is not None}
     return tuple(name for name in EMOTIONS.get(settings.dataset, sorted(held)) if name in held)

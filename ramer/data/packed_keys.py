@@ -6,7 +6,8 @@ from collections.abc import Collection
 
 from ramer.data.npy import MOST_BYTES, Archive, Header
 from ramer.data.pickled_arrays import PickledArray
-from ramer.data.unpickle import MOST_PICKLED_BYTES, read_pickle
+from ramer.data.unpickle import read_pickle
+from ramer.data.pickled_objects import MOST_PICKLED_BYTES
 from ramer.modalities import PACKED_KEYS
 
 COLUMNS = ("ids", "label", "label_names", "split", "speaker")

@@ -12,12 +12,8 @@ from __future__ import annotations
 
 import pickletools
 from collections.abc import Callable
-from pathlib import Path
 
-import numpy as np
-
-from ramer.data.names import on_one_line
-from ramer.data.npy import UNREADABLE, damage, open_archive
+from ramer.data.npy import UNREADABLE, damage
 from ramer.data.pickled_arrays import (
     FUNCTIONS,
     Function,
@@ -28,9 +24,7 @@ from ramer.data.pickled_arrays import (
     array_values,
     whole_number,
 )
-from ramer.errors import CorpusError
 
-MOST_PICKLED_BYTES = 1 << 27  # of one pickle; the label file of the largest corpus of the field takes 10 MB
 MOST_VALUES = 5_000_000  # that one pickle may make; that corpus takes 800,000
 _DEEPEST = 32  # containers within each other
 _MOST_INTEGER_BYTES = 8
@@ -206,49 +200,18 @@ def _plain(value: object, opened: dict[int, object], depth: int) -> object:
         raise ValueError(f"containers nested deeper than {_DEEPEST}")
     if id(value) not in opened:
         if isinstance(value, dict):
-            opened[id(value)] = {key: _entry(held, opened, depth + 1) for key, held in value.items()}
+            opened[id(value)] = {key: plain_entry(held, opened, depth + 1) for key, held in value.items()}
         elif isinstance(value, GrowingArray):
             held = [_plain(entry, opened, depth + 1) for entry in value.values]
             opened[id(value)] = PickledArray(value.shape, held)
         else:
-            opened[id(value)] = [_entry(entry, opened, depth + 1) for entry in value]
+            opened[id(value)] = [plain_entry(entry, opened, depth + 1) for entry in value]
     return opened[id(value)]
 
 
-def _entry(value: object, opened: dict[int, object], depth: int) -> object:
+def plain_entry(value: object, opened: dict[int, object], depth: int) -> object:
     """A value in a dict or list: an array of one value is that value, a longer one a list."""
     plain = _plain(value, opened, depth)
     if not isinstance(plain, PickledArray):
         return plain
     return plain.values[0] if len(plain.values) == 1 else plain.values
-
-
-def read_objects(path: Path, wanted: Callable[[str], bool]) -> dict[str, object]:
-    """The objects in the 0-d object arrays of an ``.npz``, by member name in the file's order.
-
-    Args:
-        wanted: says by its name whether a member is read.
-
-    Raises:
-        CorpusError: not an ``.npz``, or a member holds anything but dicts, strings, numbers and numpy arrays.
-    """
-    objects: dict[str, object] = {}
-    where = f"{path}: not a whole .npz file: "
-    try:
-        with open_archive(path) as archive:
-            for member in filter(wanted, archive.keys):
-                shown = on_one_line(member)
-                where = f"{path}: {shown}: not an array: "
-                header, data = archive.pickled(member, MOST_PICKLED_BYTES)
-                where = f"{path}: {shown}: "
-                if header.shape != () or header.dtype != np.dtype(object):
-                    raise ValueError(
-                        "expected one pickled dict (a 0-d object array), "
-                        f"found {header.dtype} of shape {list(header.shape)}"
-                    )
-                objects[member] = _entry(read_pickle(data), {}, 0)
-    except FileNotFoundError:
-        raise CorpusError(f"{path}: no such file, expected a label file") from None
-    except UNREADABLE as error:
-        raise CorpusError(f"{where}{damage(error)}") from None
-    return objects

@@ -10,41 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
 from ramer.errors import RamerError
+from ramer.evaluation.clusters import Clusters, find_clusters
 from ramer.evaluation.metrics import COUNT_METRICS, condition_positions
 from ramer.evaluation.scenarios import Scenario
 from ramer.modalities import AVERAGE, CONDITIONS, MISSING_CONDITIONS
 from ramer.seeding import generator
 
-FEWEST_CLUSTERS = 10
 COLUMNS: tuple[str, ...] = (*CONDITIONS, AVERAGE)
-
-
-@dataclass(frozen=True)
-class Clusters:
-    """What is resampled.
-
-    Attributes:
-        of_row: cluster of each test row, by id.
-        folds: fold of each cluster [clusters].
-        unit: what a cluster is, in words.
-        notes: what a reader must know about the choice.
-    """
-
-    of_row: dict[str, int]
-    folds: np.ndarray
-    unit: str
-    notes: tuple[str, ...]
-
-    @property
-    def size(self) -> int:
-        return len(self.folds)
 
 
 @dataclass(frozen=True)
@@ -76,43 +55,6 @@ class Comparison:
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
-
-
-def find_clusters(rows: pd.DataFrame, groups: Mapping[str, str | None], unit: str = "speaker") -> Clusters:
-    """Group test rows into the clusters that are resampled.
-
-    Args:
-        rows: ``id`` and ``fold`` of the test rows, repeats allowed.
-        groups: speaker, video or dialogue of an id; an id without one is a cluster of its own.
-        unit: what a group is called.
-    """
-    rows = rows[["id", "fold"]].drop_duplicates().sort_values(["fold", "id"], ignore_index=True)
-    if rows["id"].duplicated().any():
-        twice = rows["id"][rows["id"].duplicated()].iloc[0]
-        raise RamerError(f"predictions: {twice}: expected a test row in one fold only, got several")
-    names = [groups.get(i) for i in rows["id"]]
-    if all(pd.isna(n) for n in names):
-        return _clusters(rows, [("row", i) for i in rows["id"]], "row", ())
-    keys = [("row", i) if pd.isna(n) else ("group", str(n)) for i, n in zip(rows["id"], names, strict=True)]
-    clusters = _clusters(rows, keys, unit, ())
-    if clusters.size >= FEWEST_CLUSTERS:
-        return clusters
-    note = (
-        f"The test set holds only {clusters.size} {unit}s. Fewer than {FEWEST_CLUSTERS} cannot be resampled, so rows "
-        f"are: the intervals say nothing about new {unit}s and are too narrow."
-    )
-    return _clusters(rows, [("row", i) for i in rows["id"]], "row", (note,))
-
-
-def _clusters(rows: pd.DataFrame, keys: list[tuple[str, str]], unit: str, notes: tuple[str, ...]) -> Clusters:
-    codes, _ = pd.factorize(
-        pd.Series([f"{fold}/{kind}/{key}" for fold, (kind, key) in zip(rows["fold"], keys, strict=True)])
-    )
-    folds = rows["fold"].groupby(codes).first().to_numpy()
-    if len(folds) > 1 and np.unique(folds, return_counts=True)[1].min() < 2:
-        folds = np.zeros_like(folds)
-        notes = (*notes, f"A fold tests a single {unit}, so {unit}s are resampled over all folds together.")
-    return Clusters(dict(zip(rows["id"], codes.tolist(), strict=True)), folds, unit, notes)
 
 
 def draw_weights(
@@ -199,37 +141,6 @@ def holm(p: Sequence[float]) -> list[float]:
     result = np.empty(len(p))
     result[order] = adjusted
     return [float(v) for v in result]
-
-
-@runtime_checkable
-class Comparable(Protocol):
-    """What is known of a method that others may be compared with: its ``method.json`` says it."""
-
-    @property
-    def deployable(self) -> bool: ...
-
-    @property
-    def retrieval(self) -> bool: ...
-
-    @property
-    def validation_selection(self) -> float: ...
-
-
-def choose_reference(methods: Mapping[str, Comparable]) -> str:
-    """The best deployable method without retrieval on validation.
-
-    Without such a method the best deployable one stands in, then the best of all. Ties go to the first listed.
-    """
-    if not methods:
-        raise RamerError("methods: expected at least one method to choose a reference from, got none")
-    baselines = [n for n, m in methods.items() if m.deployable and not m.retrieval]
-    deployable = [n for n, m in methods.items() if m.deployable]
-    return best_on_validation(methods, baselines or deployable or list(methods))
-
-
-def best_on_validation(methods: Mapping[str, Comparable], names: Sequence[str]) -> str:
-    """The method of ``names`` with the highest validation score; the first of equals."""
-    return max(names, key=lambda n: methods[n].validation_selection)
 
 
 class Bootstrap:

@@ -17,13 +17,14 @@ from pydantic import Field, model_validator
 from ramer.config import Positive, Whole
 from ramer.inputs import FEATURES, LIVE, NEIGHBOURS, STATES
 from ramer.methods.shared.candidate_scorer import learn_scorer, new_scorer
-from ramer.methods.shared.contract import Method, RetrievalOptions, StackedMethod
-from ramer.methods.shared.finding import Finder, RememberingFinder, RuleFinder
+from ramer.methods.shared.contract import Method, RetrievalOptions
+from ramer.methods.shared.finding import Finder, RememberingFinder, RuleFinder, quality_of
 from ramer.methods.shared.finetuning import TunedHead
 from ramer.methods.shared.fusing import EncodedMeanFeatures, FrozenHead, HeadSettings, MeanStates, StandIns
 from ramer.methods.shared.imputing import lacks_something
 from ramer.methods.shared.live import LiveEncoders
 from ramer.methods.shared.stacked_heads import Member, StackedHeads
+from ramer.methods.shared.stacked_method import StackedMethod
 from ramer.methods.shared.weights import take_weights, weights_of
 from ramer.modalities import FULL_CONDITION, MODALITIES
 from ramer.retrieval.candidates import ScoreCalibration
@@ -215,18 +216,7 @@ class Ramer(Method[RamerOptions]):
         self.head_.prepare(database)
 
     def diagnose(self, batch: Batch, labels: np.ndarray) -> dict[str, float]:
-        """Share of missing states retrieved, mean score, and share of labelled neighbours with the row's label."""
-        selected = self.neighbours_of(batch)
-        wanted = ~batch.available & batch.available.any(axis=1, keepdims=True)
-        used = selected.rows >= 0
-        near = np.where(used, batch.database.labels[np.where(used, selected.rows, 0)], -1)
-        known = near >= 0
-        same = near == labels[:, None, None]
-        return {
-            "retrieved": float(selected.retrieved[wanted].mean()) if wanted.any() else np.nan,
-            "score": float(selected.scores[used].mean()) if used.any() else np.nan,
-            "label_purity": float(same[known].mean()) if known.any() else np.nan,
-        }
+        return quality_of(self.neighbours_of(batch), batch, labels)
 
     def tensors(self) -> dict[str, np.ndarray]:
         learnt = {"tau_": np.array([self.tau_])} | self.head_.tensors()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ramer.config import Config
 from ramer.data.prepared import PreparedCorpus
 from ramer.project import Project
-from ramer.retrieval.neighbours import open_indexes, write_neighbours
+from ramer.retrieval.neighbour_lists import open_indexes, write_neighbours
 from ramer.retrieval.states import StatesTable
 
 

@@ -7,15 +7,19 @@ from collections.abc import Sequence
 
 from ramer.config import Synthetic
 from ramer.data.bayes import bayes_predictions
-from ramer.evaluation.bootstrap import Bootstrap, choose_reference
+from ramer.evaluation.bootstrap import Bootstrap
 from ramer.evaluation.predictions import score_predictions
+from ramer.evaluation.reference import choose_reference
 from ramer.evaluation.scenarios import scenarios
 from ramer.files import atomic_directory, atomic_file, write_json
 from ramer.modalities import AVERAGE
 from ramer.project import Project
 from ramer.reporting import plots
+from ramer.reporting.confusion_plots import confusions
+from ramer.reporting.curve_plots import encoder_curves, method_curves, rate_curves
 from ramer.reporting.findings import BAYES, SCORE, Findings, find, neighbour_purity
 from ramer.reporting.page import confusion_methods, render_page, trained_by_epochs
+from ramer.reporting.plot_style import method_colors
 from ramer.reporting.results import ReportSettings, Results, read_results
 from ramer.reporting.summary import build_headline, build_summary
 
@@ -57,7 +61,7 @@ def compare_methods(
     bounds = bounds_of(found, settings.evaluate.ece_bins)
     summary = build_summary(found, reference, bootstrap.compare(reference), names, bounds)
     findings = find(found, bootstrap)
-    colors = plots.method_colors(list(methods))
+    colors = method_colors(list(methods))
     figures = draw_figures(settings, found, summary, findings, colors)
     page = render_page(settings, found, summary, findings, bootstrap.clusters, figures, colors)
     write_json(out.summary, summary)
@@ -91,19 +95,19 @@ def draw_figures(
     shown = confusion_methods(results, findings, summary["reference"], settings.served)
     figures = {
         "conditions": plots.bars(summary, order, colors),
-        "confusion": plots.confusions({n: results.methods[n].confusion for n in shown}, results.label_names),
+        "confusion": confusions({n: results.methods[n].confusion for n in shown}, results.label_names),
     }
     if len(order) > 1:
         figures["differences"] = plots.forest(summary["comparisons"], summary["reference"], order, colors)
     rates = sorted(settings.evaluate.missing_rates)
     if len(rates) > 1:
-        figures["rates"] = plots.rate_curves(summary, rates, order, colors)
+        figures["rates"] = rate_curves(summary, rates, order, colors)
     encoders = trained_by_epochs(results.encoders, "val_weighted_f1")
     if encoders:
-        figures["encoders"] = plots.encoder_curves(encoders)
+        figures["encoders"] = encoder_curves(encoders)
     methods = trained_by_epochs({n: m.history for n, m in results.methods.items()}, "val_selection")
     if methods:
-        figures["training"] = plots.method_curves(methods, colors)
+        figures["training"] = method_curves(methods, colors)
     purity = neighbour_purity(results)
     if purity:
         figures["purity"] = plots.purity(purity)

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ramer.evaluation.bootstrap import COLUMNS, Bootstrap, Comparison, best_on_validation, choose_reference
+from ramer.evaluation.bootstrap import COLUMNS, Bootstrap, Comparison
+from ramer.evaluation.reference import best_on_validation, choose_reference
 from ramer.modalities import AVERAGE
 from ramer.reporting.results import Results
 from ramer.training.method_record import ScoredMethod

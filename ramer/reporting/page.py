@@ -11,14 +11,14 @@ import jinja2
 import pandas as pd
 
 from ramer.config import Evaluate
-from ramer.evaluation.bootstrap import Clusters
+from ramer.evaluation.clusters import Clusters
 from ramer.evaluation.metrics import METRICS
 from ramer.evaluation.scenarios import AREA, IMBALANCED, scenarios
 from ramer.modalities import AVERAGE, CONDITIONS, FULL_CONDITION, MISSING_CONDITIONS, MODALITIES
 from ramer.reporting import words
+from ramer.reporting.confusion_plots import confusions_stand_side_by_side
 from ramer.reporting.findings import BAYES, SCORE, Findings, neighbour_purity
 from ramer.reporting.fonts import key
-from ramer.reporting.plots import confusions_stand_side_by_side
 from ramer.reporting.results import ReportSettings, Results
 from ramer.reporting.tables import best_deployable, p_text, points, signed
 

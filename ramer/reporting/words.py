@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from markupsafe import Markup
 
-from ramer.evaluation.bootstrap import Clusters, Comparison
+from ramer.evaluation.bootstrap import Comparison
+from ramer.evaluation.clusters import Clusters
 from ramer.modalities import AVERAGE, CONDITIONS, FULL_CONDITION
 from ramer.reporting.findings import SCORE, Findings
 from ramer.reporting.results import Results

@@ -14,7 +14,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ramer.errors import RetrievalError
-from ramer.retrieval.indexes import StoredIndex, add_keys
+from ramer.retrieval.index_kinds import add_keys
+from ramer.retrieval.indexes import StoredIndex
 from ramer.retrieval.recall import RecallSample
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ramer.data.clip_vectors import load_vector
 from ramer.data.corpus import strings
 from ramer.data.folders import FolderWalk
 from ramer.data.media_kinds import MEDIA_KINDS
-from ramer.data.merbench_features import clip_paths, frame_folders, load_vector
+from ramer.data.merbench_features import clip_paths, frame_folders
 from ramer.data.npy import UNREADABLE, damage, open_archive
 from ramer.data.packed_keys import COLUMNS, MATRICES, meant_notes, read_column
 from ramer.errors import RamerError

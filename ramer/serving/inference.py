@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
-from ramer.methods.shared.contract import StackedMethod
+from ramer.methods.shared.stacked_method import StackedMethod
 from ramer.modalities import MODALITIES
 from ramer.retrieval.search import FEW
 from ramer.retrieval.stacked_indexes import StackedIndexes

@@ -4,36 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from ramer.config import Serve, Tracking
-from ramer.errors import StaleError
-from ramer.files import digest_file, read_json
+from ramer.files import digest_file
 from ramer.modalities import AVERAGE, FULL_CONDITION, MODALITIES
 from ramer.project import Project
-from ramer.training.method_record import METHOD_FILE, ScoredMethod
+from ramer.tracking.result_files import Point, ResultsError, mean_history, numbers_of, read_mapping, read_method_record
+from ramer.training.method_record import METHOD_FILE
 
 _RESULTS = ("predictions.parquet", "metrics.json", "confusion.json", "retrieval.json", "method.json")
 _HEADLINES = (f"{AVERAGE}/weighted_f1", f"{FULL_CONDITION}/weighted_f1")
-
-
-class ResultsError(StaleError):
-    """A file that the pipeline should have written is missing or broken."""
-
-
-@dataclass(frozen=True)
-class Point:
-    """One value of a metric at one epoch."""
-
-    name: str
-    step: int
-    value: float
 
 
 @dataclass(frozen=True)
@@ -131,7 +115,7 @@ def read_record(experiment: Experiment) -> Record:
         for key in _HEADLINES
         if key in part.metrics
     }
-    history = [p for m in MODALITIES for p in _mean_history(project.encoders(m), f"pretrain_{m}", project.root)]
+    history = [p for m in MODALITIES for p in mean_history(project.encoders(m), f"pretrain_{m}", project.root)]
     parent = Part(flatten(experiment.params), metrics, history, shared)
     return Record(parent, _read_corpus(experiment), methods, tags)
 
@@ -173,27 +157,20 @@ def _visible_files(folder: Path) -> Iterator[Path]:
 
 def _read_method(project: Project, method: str, files: Mapping[str, Path]) -> tuple[Part, dict[str, str]]:
     root, trained = project.root, project.method(method)
-    about = _described(files[METHOD_FILE], root)
-    numbers = _numbers(_mapping(files["metrics.json"], root), files["metrics.json"], root)
+    about = read_method_record(files[METHOD_FILE], root)
+    numbers = numbers_of(read_mapping(files["metrics.json"], root), files["metrics.json"], root)
     metrics = {_charted(key): value for key, value in numbers.items()}
     metrics["validation/selection"] = about.validation_selection
-    _mapping(files["confusion.json"], root)
+    read_mapping(files["confusion.json"], root)
     tags = {"method": method, "type": about.type}
     tags |= {"deployable": json.dumps(about.deployable), "retrieval": json.dumps(about.retrieval)}
     part = Part(
         params={"method": method, "type": about.type, **flatten(about.options)},
         metrics=metrics,
-        history=_mean_history(trained, "training", root),
+        history=mean_history(trained, "training", root),
         artifacts=dict(files),
     )
     return part, tags
-
-
-def _described(path: Path, root: Path) -> ScoredMethod:
-    try:
-        return ScoredMethod.read(path)
-    except StaleError as error:
-        raise ResultsError([fault.replace(f"{root}/", "", 1) for fault in error.faults], path) from None
 
 
 def _charted(key: str) -> str:
@@ -201,55 +178,12 @@ def _charted(key: str) -> str:
     return f"std/{key.removesuffix('_std').replace('/', '_')}" if key.endswith("_std") else key
 
 
-def _mean_history(folder: Path, section: str, root: Path) -> list[Point]:
-    """Each column of a history as the mean over the replicates that reached the epoch, and how many did."""
-    path = folder / "history.csv"
-    if not path.is_file():
-        return []
-    try:
-        table = pd.read_csv(path)
-    except (ValueError, OSError) as error:  # pandas' own parser errors are ValueErrors
-        raise ResultsError(f"{path.relative_to(root)}: not a table: {error}", path) from None
-    if not {"replicate", "epoch"} <= set(table.columns):
-        expected = f"expected the columns replicate and epoch, got {list(table.columns)}"
-        raise ResultsError(f"{path.relative_to(root)}: {expected}", path)
-    if table.empty:
-        return []
-    grouped = table.groupby("epoch", sort=True)
-    means = grouped.mean(numeric_only=True).assign(replicates=grouped["replicate"].nunique())
-    return [
-        Point(f"{section}/{column}", int(str(epoch)), float(value))
-        for column in means.columns
-        for epoch, value in means[column].items()
-        if math.isfinite(value)
-    ]
-
-
 def _read_corpus(experiment: Experiment) -> Corpus:
     path, root = experiment.project.corpus, experiment.project.root
-    info = _mapping(path, root)
+    info = read_mapping(path, root)
     try:
         name, digest = str(info["name"]), str(info["digest"])
     except KeyError as error:
         raise ResultsError(f"{path.relative_to(root)}: {error.args[0]}: missing", path) from None
     profile = {key: value for key, value in info.items() if key in ("digest", "counts", "dims", "label_names")}
     return Corpus(name, digest, experiment.source, profile)
-
-
-def _mapping(path: Path, root: Path) -> dict[str, Any]:
-    try:
-        value = read_json(path)
-    except (ValueError, OSError) as error:
-        raise ResultsError(f"{path.relative_to(root)}: not valid JSON: {error}", path) from None
-    if not isinstance(value, dict):
-        raise ResultsError(f"{path.relative_to(root)}: expected a mapping, got {type(value).__name__}", path)
-    return value
-
-
-def _numbers(values: Mapping[str, Any], path: Path, root: Path) -> dict[str, float]:
-    """Numbers only; a null is a metric that is not defined, such as an F1 without rows."""
-    wrong = [key for key, value in values.items() if value is not None and not isinstance(value, int | float)]
-    if wrong:
-        where = path.relative_to(root)
-        raise ResultsError([f"{where}: {key}: expected a number, got {values[key]!r}" for key in wrong], path)
-    return {key: float(value) for key, value in values.items() if value is not None}

@@ -22,7 +22,8 @@ from ramer.errors import CorpusError
 from ramer.modalities import MODALITIES
 from ramer.nn.encoder import UnimodalEncoder
 from ramer.seeding import generator, seed_torch
-from ramer.training.pretraining import SplitRows, train_encoder
+from ramer.training.pretraining import train_encoder
+from ramer.training.split_rows import SplitRows
 
 MOST_ANCHORS = 20_000  # rows that an alignment is fitted on
 PENALTIES = np.logspace(-6, 0, 13)  # of an alignment, per row and in units of the states' variance

@@ -5,7 +5,13 @@ Guo et al., "On Calibration of Modern Neural Networks", ICML 2017. The predicted
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+
+from ramer.modalities import CONDITIONS
+from ramer.training.batches import Batch
+from ramer.training.labelled_rows import LabelledRows
 
 TEMPERATURES = np.geomspace(0.25, 16.0, 61)
 PATTERNS = 8  # sets of modalities
@@ -16,6 +22,18 @@ _FLOOR = 1e-12
 def pattern_codes(available: np.ndarray) -> np.ndarray:
     """A number 0 to 7 per row for which modalities it holds; bool [n, 3] to int64 [n]."""
     return np.asarray(available @ np.array([4, 2, 1]), dtype=np.int64)
+
+
+def calibrated(predict: Callable[[Batch], np.ndarray], val: LabelledRows) -> np.ndarray:
+    """``fit_temperatures`` of what is predicted for validation rows under every condition."""
+    proba, labels, codes = [], [], []
+    for condition in CONDITIONS:
+        batch = val.under(condition)
+        some = batch.available.any(axis=1)
+        proba.append(predict(batch)[some])
+        labels.append(val.labels[some])
+        codes.append(pattern_codes(batch.available[some]))
+    return fit_temperatures(*(np.concatenate(parts) for parts in (proba, labels, codes)))
 
 
 def fit_temperatures(proba: np.ndarray, labels: np.ndarray, codes: np.ndarray) -> np.ndarray:

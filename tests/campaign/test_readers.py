@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from ramer.config import Merbench, load_config
-from ramer.data.merbench_features import load_vector
+from ramer.data.clip_vectors import load_vector
 from ramer.data.merbench_labels import read_labels
 from ramer.data.npy import UNREADABLE, entries
 from ramer.data.npz import read_npz

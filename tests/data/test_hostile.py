@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ramer.data.merbench_features import load_vector
+from ramer.data.clip_vectors import load_vector
 from ramer.data.npz import read_npz
-from ramer.data.unpickle import MOST_VALUES, read_objects
+from ramer.data.pickled_objects import read_objects
+from ramer.data.unpickle import MOST_VALUES
 from ramer.errors import CorpusError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,7 +29,7 @@ _CHILD = """
     from pathlib import Path
     from ramer.config import Merbench
     from ramer.data.feature_blocks import write_features
-    from ramer.data.merbench_features import load_vector
+    from ramer.data.clip_vectors import load_vector
     from ramer.data.merbench_labels import read_labels
     from ramer.data.npz import read_npz
     from ramer.errors import RamerError

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 import ramer.data.merbench_features as features_module
-from ramer.project import Project
 from ramer.config import Config, Merbench
+from ramer.data.clip_vectors import load_vector
 from ramer.data.merbench import CACHE
-from ramer.data.merbench_features import load_vector
 from ramer.data.merbench_labels import read_labels
-from tests.support.sections import prepare
 from ramer.data.prepared import PreparedCorpus
 from ramer.errors import CorpusError
+from ramer.project import Project
 from tests.support.damaged import DAMAGED
+from tests.support.sections import prepare
 
 DIMS = {"audio": 3, "video": 4, "text": 5}
 FOLDERS = {m: f"features/{m}-UTT" for m in DIMS}

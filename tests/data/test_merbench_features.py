@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ramer.data.merbench_features import FolderSource, load_vector
+from ramer.data.clip_vectors import load_vector
+from ramer.data.merbench_features import FolderSource
 from ramer.errors import CorpusError
 
 D, T = 5, 7

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ramer.data.unpickle import read_objects
+from ramer.data.pickled_objects import read_objects
 from ramer.errors import CorpusError
 from tests.support.damaged import DAMAGED, damaged_npz
 

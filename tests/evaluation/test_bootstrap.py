@@ -8,18 +8,9 @@ import pytest
 
 from ramer.config import Evaluate
 from ramer.errors import RamerError
-from ramer.evaluation.bootstrap import (
-    Bootstrap,
-    Clusters,
-    Counts,
-    choose_reference,
-    count_table,
-    draw_weights,
-    find_clusters,
-    holm,
-    p_value,
-    score_draws,
-)
+from ramer.evaluation.bootstrap import Bootstrap, Counts, count_table, draw_weights, holm, p_value, score_draws
+from ramer.evaluation.clusters import Clusters, find_clusters
+from ramer.evaluation.reference import choose_reference
 from ramer.evaluation.scenarios import scenarios
 from ramer.modalities import CONDITIONS, MISSING_CONDITIONS
 from ramer.training.method_record import ScoredMethod

@@ -19,9 +19,9 @@ import pytest
 from ramer.errors import ConfigError, CorpusError
 from ramer.extraction.corpus_features import extract_corpus
 from ramer.extraction.extractor import Extractor
+from ramer.extraction.image_encoders import HogLbpEncoder
 from ramer.extraction.ready_faces import find_ready_faces
 from ramer.extraction.settings import ExtractionSettings, VideoSettings
-from ramer.extraction.video import HogLbpEncoder
 from tests.support.commands import call
 
 MakeWav = Callable[..., Path]

@@ -291,12 +291,12 @@ def test_method_names_cannot_inject_markup(make_project: Make) -> None:
 
 
 def test_confusion_of_the_page_is_the_mean_over_rows_not_over_counts() -> None:
-    from ramer.reporting import plots
+    from ramer.reporting.confusion_plots import confusions
 
     counts = {c: np.array([[8, 2], [1, 1]]) for c in CONDITIONS}
-    data = plots.confusions({"one": counts}, ["a", "b"])
+    data = confusions({"one": counts}, ["a", "b"])
     assert data.startswith(b"\x89PNG")
-    assert data == plots.confusions({"one": {c: 3 * m for c, m in counts.items()}}, ["a", "b"])
+    assert data == confusions({"one": {c: 3 * m for c, m in counts.items()}}, ["a", "b"])
 
 
 @pytest.mark.usefixtures("words_only")

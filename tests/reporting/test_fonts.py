@@ -10,14 +10,15 @@ import pytest
 from PIL import Image
 
 from ramer.modalities import CONDITIONS
-from ramer.reporting import fonts, plots
+from ramer.reporting import fonts
+from ramer.reporting.confusion_plots import confusions
 from ramer.reporting.page import _confusion_caption
 
 
 def drawn(counts: np.ndarray, names: list[str]) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # matplotlib warns for every letter that it draws as a box
-        data = plots.confusions({"one": dict.fromkeys(CONDITIONS, counts)}, names)
+        data = confusions({"one": dict.fromkeys(CONDITIONS, counts)}, names)
     return np.asarray(Image.open(io.BytesIO(data)).convert("L"))
 
 

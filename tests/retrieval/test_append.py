@@ -13,7 +13,8 @@ from ramer.config import Index
 from ramer.errors import RetrievalError
 from ramer.files import digest_file, digest_strings, read_json, read_table, write_table
 from ramer.retrieval.append import append_keys
-from ramer.retrieval.indexes import KINDS, Sidecar, StoredIndex, add_keys, load_index, save_index
+from ramer.retrieval.index_kinds import KINDS, add_keys
+from ramer.retrieval.indexes import Sidecar, StoredIndex, load_index, save_index
 from ramer.retrieval.states import l2_normalise
 from tests.support.tiny_states import Tiny, build, write_tiny
 

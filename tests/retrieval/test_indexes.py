@@ -10,9 +10,10 @@ import pytest
 from ramer.config import Index
 from ramer.errors import ConfigError, RetrievalError, StaleError
 from ramer.files import digest_file, read_json, write_json
-from ramer.retrieval import indexes as index_module
+from ramer.retrieval import index_kinds as kinds_module
 from ramer.retrieval import recall as recall_module
-from ramer.retrieval.indexes import choose_kind, load_index
+from ramer.retrieval.index_kinds import choose_kind
+from ramer.retrieval.indexes import load_index
 from ramer.retrieval.states import l2_normalise
 from tests.support.tiny_states import Tiny, build, tiny_config, write_tiny
 
@@ -44,7 +45,7 @@ def test_blocks_do_not_change_an_index(tiny: Tiny, monkeypatch: pytest.MonkeyPat
     file = tiny.indexes("audio") / "fold0_seed0.faiss"
     build(tiny)
     whole = digest_file(file)
-    monkeypatch.setattr(index_module, "BLOCK", 7)
+    monkeypatch.setattr(kinds_module, "BLOCK", 7)
     build(tiny)
     assert digest_file(file) == whole
 

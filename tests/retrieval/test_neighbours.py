@@ -8,7 +8,7 @@ import pytest
 from ramer.errors import RetrievalError, StaleError
 from ramer.files import digest_file, read_json
 from ramer.modalities import MODALITIES
-from ramer.retrieval import neighbours as neighbours_module
+from ramer.retrieval import neighbour_lists as lists_module
 from ramer.retrieval.neighbours import NeighbourTable
 from ramer.retrieval.states import StatesTable
 from tests.support.tiny_states import LABELS, Tiny, run, write_tiny
@@ -114,7 +114,7 @@ def test_the_batch_changes_no_byte(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) 
         return [digest_file(f) for f in sorted(run(tiny).path.iterdir())]
 
     whole = digests()
-    monkeypatch.setattr(neighbours_module, "BATCH", 11)
+    monkeypatch.setattr(lists_module, "BATCH", 11)
     assert digests() == whole
 
 

@@ -14,7 +14,7 @@ from mlflow.entities import FileInfo, Run
 
 from ramer.files import read_json, read_tensors, write_json
 from ramer.modalities import AVERAGE, CONDITIONS, MODALITIES
-from ramer.tracking.record import ResultsError
+from ramer.tracking.result_files import ResultsError
 from tests.support.tracked import Workspace
 from tests.support.tree import CORPUS_DIGEST, EPOCHS, METHODS, commit, git
 

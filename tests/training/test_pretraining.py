@@ -14,7 +14,7 @@ from ramer.errors import ConfigError, CorpusError, StaleError
 from ramer.evaluation.metrics import weighted_f1
 from ramer.files import digest_file, read_json, read_tensors, write_tensors
 from ramer.nn import linear
-from ramer.training import pretraining as pretrain_module
+from ramer.training import split_rows as rows_module
 from ramer.training.checkpoints import load_encoder
 from tests.support.sections import pretrain
 
@@ -54,7 +54,7 @@ def test_gathering_from_the_memory_map_changes_nothing(
 ) -> None:
     corpus = write_corpus(tmp_path / "prepared")
     pretrain(make_config(), "video", corpus, tmp_path / "matrix")
-    monkeypatch.setattr(pretrain_module, "IN_MEMORY_BYTES", 0)
+    monkeypatch.setattr(rows_module, "IN_MEMORY_BYTES", 0)
     pretrain(make_config(), "video", corpus, tmp_path / "map")
     assert files(tmp_path / "matrix") == files(tmp_path / "map")
 

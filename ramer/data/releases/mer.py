@@ -11,7 +11,8 @@ from pathlib import Path
 
 from ramer.config import Merbench
 from ramer.data.clip_tables import read_official_table
-from ramer.data.merbench_labels import EMOTIONS, read_labels
+from ramer.data.merbench_labels import read_labels
+from ramer.data.merbench_values import EMOTIONS
 from ramer.data.releases.release import Release, Row, by_last_part, find_table, media_files, paired
 from ramer.errors import CorpusError
 

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Literal, NamedTuple, Protocol, Self, get_args, runtime_checkable
+from typing import Any, ClassVar, Generic, Literal, Self, get_args
 
 import numpy as np
 from pydantic import Field
@@ -22,40 +22,13 @@ from ramer.config import Section, Training
 from ramer.errors import RetrievalError
 from ramer.files import write_tensors
 from ramer.inputs import NEIGHBOURS, SHUFFLED
-from ramer.modalities import CONDITIONS
-from ramer.retrieval.structures import Database, Lists, Selected
-from ramer.training.batches import Arrays, Batch
+from ramer.methods.shared.stacked_method import StackedMethod
+from ramer.retrieval.structures import Database, Selected
+from ramer.training.batches import Batch
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
 from ramer.training.loop import Fitted, History
-from ramer.training.temperature import PATTERNS, fit_temperatures, pattern_codes, scale
+from ramer.training.temperature import PATTERNS, calibrated, pattern_codes, scale
 from ramer.training.workspace import ModelShape
-
-
-class StackedPrediction(NamedTuple):
-    """What all replicates say of n clips.
-
-    Attributes:
-        probabilities: float64 [replicates, n, classes], calibrated.
-        selected: the neighbours of the first replicate, in rows of its own database.
-    """
-
-    probabilities: np.ndarray
-    selected: Selected
-
-
-@runtime_checkable
-class StackedMethod(Protocol):
-    """All replicates of a method for a few clips."""
-
-    def predict(self, states: Arrays, available: np.ndarray, lists: Sequence[Lists]) -> StackedPrediction:
-        """Probabilities of n clips.
-
-        Args:
-            states: raw, NaN where missing, [replicates, n, hidden] per modality.
-            available: bool [n, 3].
-            lists: per replicate.
-        """
-        ...
 
 
 class MethodOptions(Section):
@@ -185,19 +158,9 @@ class Method(ABC, Generic[OptionsT]):
         """
         self.prior_ = train.prior
         fitted = self.learn(train, val, rng, log)
-        self._calibrate(val)
-        return fitted
-
-    def _calibrate(self, val: LabelledRows) -> None:
         self.temperatures_ = np.ones(PATTERNS)
-        proba, labels, codes = [], [], []
-        for condition in CONDITIONS:
-            batch = val.under(condition)
-            some = batch.available.any(axis=1)
-            proba.append(self.predict_proba(batch)[some])
-            labels.append(val.labels[some])
-            codes.append(pattern_codes(batch.available[some]))
-        self.temperatures_ = fit_temperatures(*(np.concatenate(parts) for parts in (proba, labels, codes)))
+        self.temperatures_ = calibrated(self.predict_proba, val)
+        return fitted
 
     def predict_proba(self, batch: Batch) -> np.ndarray:
         """Calibrated class probabilities, float64 [n, classes].

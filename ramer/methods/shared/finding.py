@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
+import numpy as np
 from torch import nn
 
 from ramer.methods.shared.candidate_scorer import score_with
@@ -75,3 +76,17 @@ class RememberingFinder:
         if id(batch) not in self._found:
             self._found[id(batch)] = batch, self._finder.find(batch)
         return self._found[id(batch)][1]
+
+
+def quality_of(selected: Selected, batch: Batch, labels: np.ndarray) -> dict[str, float]:
+    """Share of missing states retrieved, mean score, and share of labelled neighbours with the row's label."""
+    wanted = ~batch.available & batch.available.any(axis=1, keepdims=True)
+    used = selected.rows >= 0
+    near = np.where(used, batch.database.labels[np.where(used, selected.rows, 0)], -1)
+    known = near >= 0
+    same = near == labels[:, None, None]
+    return {
+        "retrieved": float(selected.retrieved[wanted].mean()) if wanted.any() else np.nan,
+        "score": float(selected.scores[used].mean()) if used.any() else np.nan,
+        "label_purity": float(same[known].mean()) if known.any() else np.nan,
+    }

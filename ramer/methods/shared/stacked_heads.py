@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from ramer.methods.shared.contract import StackedPrediction
 from ramer.methods.shared.fusing import FrozenHead
+from ramer.methods.shared.stacked_method import StackedPrediction
 from ramer.modalities import MODALITIES
 from ramer.nn.stacked import apply_perceptrons, stack_perceptrons
 from ramer.retrieval.aggregation import find
