@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from ramer.extraction.extractor import Extractor
 from ramer.extraction.feature_files import FeatureStore
 from ramer.extraction.manifest import Manifest, digest_json
 from ramer.extraction.media_files import Clip
-from ramer.extraction.outcomes import Missing
+from ramer.extraction.outcomes import Missing, Outcome
 from ramer.extraction.ready_faces import digest_faces
 from ramer.extraction.text import is_blank
 
@@ -97,17 +97,7 @@ def extract_corpus(
             done += len(batch)
             found = extractor.extract([task.clip for task in batch], [task.inputs for task in batch])
             for task, outcomes in zip(batch, found, strict=True):
-                for modality in task.inputs:
-                    source, sha256 = task.inputs[modality]
-                    words = (
-                        {"recognised": task.clip.transcript}
-                        if source and modality == "text" and task.recognises
-                        else {}
-                    )
-                    outcome = store.add(task.clip.name, modality, outcomes[modality], source, sha256, **words)
-                    if isinstance(outcome, Missing) and outcome.reason not in _UNREMARKABLE:
-                        level = logging.WARNING if outcome.failed else logging.INFO
-                        log.log(level, "%s: %s: %s", task.clip.name, modality, outcome.reason)
+                _store(store, task, outcomes)
             if progress is not None:
                 progress(number, len(clips))
         gone = store.finish([clip.name for clip in clips], prune)
@@ -116,6 +106,17 @@ def extract_corpus(
     if not any(found.get("extracted") for found in counts.values()):
         raise CorpusError(f"{media}: no clip gave a vector in any modality; {out / 'features'} says why")
     return Summary(counts, dims, len(clips), done, tuple(left_out), tuple(passed_over), gone)
+
+
+def _store(store: FeatureStore, task: _Task, outcomes: Mapping[str, Outcome]) -> None:
+    """Keep what became of a clip, and say what a reader would not expect."""
+    for modality, (source, sha256) in task.inputs.items():
+        heard = source and modality == "text" and task.recognises
+        words = {"recognised": task.clip.transcript} if heard else {}
+        outcome = store.add(task.clip.name, modality, outcomes[modality], source, sha256, **words)
+        if isinstance(outcome, Missing) and outcome.reason not in _UNREMARKABLE:
+            level = logging.WARNING if outcome.failed else logging.INFO
+            log.log(level, "%s: %s: %s", task.clip.name, modality, outcome.reason)
 
 
 def _needed(clips: Sequence[Clip], extractor: Extractor, store: FeatureStore) -> list[str]:
@@ -129,7 +130,7 @@ def _needed(clips: Sequence[Clip], extractor: Extractor, store: FeatureStore) ->
             if store.is_settled(clip.name, modality):
                 continue
             if modality != "text":
-                needed |= {modality} if getattr(clip, modality) is not None else set()
+                needed |= {modality} if clip.media(modality) is not None else set()
             elif clip.transcript is not None:
                 needed |= {"text"} if not is_blank(clip.transcript) else set()
             elif clip.audio is not None and extractor.settings.recognition is not None:
@@ -191,7 +192,7 @@ def _inputs(
     inputs: dict[str, tuple[str | None, str | None]] = {}
     for modality in extractor.settings.modalities:
         if modality != "text":
-            inputs[modality] = of_file(clip.audio, media) if modality == "audio" else of_file(clip.video, pictures)
+            inputs[modality] = of_file(clip.media(modality), media if modality == "audio" else pictures)
         elif clip.transcript is not None:
             inputs[modality] = "transcript", hashlib.sha256(clip.transcript.encode()).hexdigest()
         elif recognises and extractor.settings.recognition is not None:

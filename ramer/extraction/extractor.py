@@ -5,24 +5,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ramer.errors import ModelError, RamerError
-from ramer.extraction import audio, recognition, text, video
-from ramer.extraction.audio import AudioEncoder
+from ramer.errors import RamerError
+from ramer.extraction import audio
 from ramer.extraction.batching import isolated
+from ramer.extraction.encoders import Encoders, RunOptions
 from ramer.extraction.huggingface import choose_device
 from ramer.extraction.media_files import Clip, clip_of_file
-from ramer.extraction.outcomes import Encoded, Missing, Outcome, one_line
-from ramer.extraction.recognition import SpeechRecogniser
+from ramer.extraction.outcomes import Missing, Outcome, one_line
 from ramer.extraction.settings import SAMPLE_RATE, AudioSettings, ExtractionSettings, preset
 from ramer.extraction.sound import Signal, read_audio
-from ramer.extraction.text import LanguageModelEncoder, is_blank
-from ramer.extraction.video import VideoEncoder
+from ramer.extraction.text import is_blank
 
 log = logging.getLogger(__name__)
 
@@ -75,16 +72,15 @@ class Extractor:
         trust_remote_code: bool = False,
         expected: dict[str, dict[str, Any]] | None = None,
     ) -> None:
-        self.settings = settings
-        self.expected = expected or {}
-        self.options: dict[str, Any] = {
+        self.options: RunOptions = {
             "device": choose_device(device),
             "batch_size": batch_size,
             "keep_frames": settings.per_frame,
             "trust_remote_code": trust_remote_code,
         }
-        self.records = self._describe()
-        self.settings = _pinned(settings, self.records)
+        self.encoders = Encoders(settings, self.options, expected or {})
+        self.records = self.encoders.records
+        self.settings = self.encoders.settings
 
     @classmethod
     def preset(cls, name: str, **options: Any) -> Extractor:
@@ -103,53 +99,9 @@ class Extractor:
         manifest = Manifest.read(path)
         return cls(manifest.settings, expected=manifest.records, **options)
 
-    def _describe(self) -> dict[str, dict[str, Any]]:
-        settings = self.settings
-        found: dict[str, dict[str, Any]] = {}
-        if settings.audio is not None:
-            found["audio"] = audio.describe(settings.audio)
-        if settings.video is not None:
-            found["video"] = video.describe(settings.video)
-        if settings.text is not None:
-            found["text"] = text.describe(settings.text)
-            if settings.recognition is not None:
-                found["recognition"] = recognition.describe(settings.recognition)
-        for name, record in found.items():
-            self._check(name, record)
-        return found
-
-    @cached_property
-    def audio(self) -> AudioEncoder:
-        assert self.settings.audio is not None
-        return audio.build(self.settings.audio, **self.options)
-
-    @cached_property
-    def video(self) -> VideoEncoder:
-        assert self.settings.video is not None
-        return video.build(self.settings.video, **self.options)
-
-    @cached_property
-    def text(self) -> LanguageModelEncoder:
-        assert self.settings.text is not None
-        return text.build(self.settings.text, **self.options)
-
-    @cached_property
-    def recogniser(self) -> SpeechRecogniser:
-        assert self.settings.recognition is not None
-        return SpeechRecogniser(self.settings.recognition, self.options["device"], self.options["trust_remote_code"])
-
     def load(self, names: Iterable[str]) -> None:
-        """Load encoders now rather than when first needed.
-
-        Args:
-            names: modalities that the settings name, or ``recogniser``.
-
-        Raises:
-            ConfigError: an option does not fit a model.
-            ModelError: a model cannot be loaded.
-        """
-        for name in names:
-            getattr(self, name)
+        """Load encoders now rather than when first needed; see ``Encoders.load``."""
+        self.encoders.load(names)
 
     def extract_clip(self, path: str | Path | None, transcript: str | None = None) -> ClipVectors:
         """The vectors of one clip.
@@ -163,9 +115,9 @@ class Extractor:
         outcomes = self.extract([clip])[0]
         outcomes = {m: outcomes[m] for m in self.settings.modalities}
         return ClipVectors(
-            vectors={m: o.vector if isinstance(o, Encoded) else None for m, o in outcomes.items()},
+            vectors={m: o.vector for m, o in outcomes.items()},
             reasons={m: o.reason for m, o in outcomes.items() if isinstance(o, Missing)},
-            notes={m: o.notes for m, o in outcomes.items() if isinstance(o, Encoded) and o.notes},
+            notes={m: o.notes for m, o in outcomes.items() if o.notes},
             transcript=clip.transcript,
         )
 
@@ -183,7 +135,7 @@ class Extractor:
         videos = [n for n, clip in enumerate(clips) if "video" in wanted[n]]
         self._fill(found, "video", [n for n in videos if clips[n].video is None], clips)
         present = [n for n in videos if clips[n].video is not None]
-        encoder = self.video if present else None
+        encoder = self.encoders.video if present else None
         with ThreadPoolExecutor(1, "sound") as beside:  # pictures and sound need one another's results nowhere
             sound = beside.submit(self._extract_sound, clips, wanted, found)
             if encoder is not None:
@@ -217,12 +169,9 @@ class Extractor:
                 found[n]["audio"] = signal
             else:
                 signals[n] = signal
-        made = isolated(lambda batch: self.audio.encode(batch), list(signals.values()))
+        made = isolated(lambda batch: self.encoders.audio.encode(batch), list(signals.values()))
         for n, outcome in zip(signals, made, strict=True):
-            notes = heard[n][1]
-            found[n]["audio"] = (
-                outcome._replace(notes=notes + outcome.notes) if isinstance(outcome, Encoded) else outcome
-            )
+            found[n]["audio"] = outcome.noted(heard[n][1])
 
     def _encode_text(
         self,
@@ -239,7 +188,7 @@ class Extractor:
             else:
                 found[n]["text"] = problem
         sentences = [str(clips[n].transcript) for n in spoken]
-        for n, outcome in zip(spoken, isolated(lambda batch: self.text.encode(batch), sentences), strict=True):
+        for n, outcome in zip(spoken, isolated(lambda batch: self.encoders.text.encode(batch), sentences), strict=True):
             found[n]["text"] = outcome
 
     def _signal(self, clip: Clip, wanted: set[str]) -> Heard:
@@ -260,7 +209,7 @@ class Extractor:
             if isinstance(signal, Missing):
                 return Missing(f"no transcript, and nothing to recognise: {signal.reason}", failed=signal.failed)
             try:
-                clip.transcript = self.recogniser.transcribe(signal)
+                clip.transcript = self.encoders.recogniser.transcribe(signal)
             except RamerError:
                 raise
             except Exception as error:  # one clip that breaks the model must not end the run
@@ -274,22 +223,3 @@ class Extractor:
     def _fill(found: list[dict[str, Outcome]], modality: str, numbers: list[int], clips: Sequence[Clip]) -> None:
         for n in numbers:
             found[n][modality] = Missing(clips[n].problems.get(modality, "no media file"))
-
-    def _check(self, modality: str, record: dict[str, Any]) -> None:
-        expected = self.expected.get(modality, record)
-        differing = sorted(k for k in expected.keys() | record.keys() if expected.get(k) != record.get(k))
-        lines = [f"{k} {record.get(k)} here, {expected.get(k)} in the manifest" for k in differing]
-        if differing == ["version"]:
-            log.warning("%s: features were made with another version: %s", modality, lines[0])
-        elif differing:
-            raise ModelError([f"{modality}: not the model that made the features: {line}" for line in lines])
-
-
-def _pinned(settings: ExtractionSettings, records: dict[str, dict[str, Any]]) -> ExtractionSettings:
-    """Settings that name commits where a branch, or nothing, was named: the manifest then leads to the same model."""
-    sections = {
-        name: getattr(settings, name).model_copy(update={"revision": record["revision"]})
-        for name, record in records.items()
-        if "revision" in record
-    }
-    return settings.model_copy(update=sections)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import logging
 import os
 import shutil
@@ -13,19 +12,15 @@ from typing import IO, Any
 
 import numpy as np
 
-from ramer.data.names import name_problem
 from ramer.data.npy import read_array
 from ramer.errors import CorpusError
-from ramer.extraction.manifest import FILE_NAME, STATUSES, Entry, Manifest, merged
+from ramer.extraction.journal import Journal, Line
+from ramer.extraction.manifest import FILE_NAME, Entry, Manifest, merged
 from ramer.extraction.outcomes import Encoded, Missing, Outcome, one_line
-from ramer.files import atomic_file
-from ramer.modalities import MODALITIES
 
 log = logging.getLogger(__name__)
 
 _SUFFIXES = ("UTT", "FRA")
-
-Line = dict[str, Any]
 
 
 class FeatureStore:
@@ -52,7 +47,7 @@ class FeatureStore:
         self._manifest_file = folder / FILE_NAME
         self._work = folder / ".extracting"
         self._partial = self._work / "partial.npy"
-        self._journal: IO[str] | None = None
+        self._journal = Journal(self._work / "journal.jsonl")
         self._lock: IO[str] | None = None
         self._fingerprints: dict[str, str] = {}
         self._outdated: set[tuple[str, str]] = set()
@@ -74,9 +69,8 @@ class FeatureStore:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._journal is not None:
-            self._journal.close()
-        elif not (self._work / "journal.jsonl").exists():  # nothing was begun, now or before
+        self._journal.close()
+        if not self._journal.path.exists():  # nothing was begun, now or before
             shutil.rmtree(self._work, ignore_errors=True)
         if self._lock is not None:
             self._lock.close()
@@ -100,8 +94,7 @@ class FeatureStore:
             # files without entries it would never find.
             if self._manifest_file.exists():
                 self.manifest.write(self._manifest_file)
-        self._write_journal()
-        self._journal = (self._work / "journal.jsonl").open("a", encoding="utf-8")
+        self._journal.begin(self._lines)
 
     def is_done(self, clip: str, modality: str, sha256: str | None) -> bool:
         """Whether an earlier run settled this clip from the same input; what failed is tried again."""
@@ -133,8 +126,7 @@ class FeatureStore:
             entry |= {"faces": outcome.faces._asdict()} if outcome.faces else {}
             self.manifest.dims[modality] = len(outcome.vector)
         self.manifest.clips.setdefault(clip, {})[modality] = entry
-        assert self._journal is not None
-        line = {
+        line: Line = {
             "clip": clip,
             "modality": modality,
             "folder": self._folder(modality),
@@ -142,8 +134,7 @@ class FeatureStore:
             "dim": self.manifest.dims.get(modality),
             "entry": entry,
         }
-        self._journal.write(_text(line))
-        self._journal.flush()
+        self._journal.add(line)
         return outcome
 
     def finish(self, present: Iterable[str], prune: bool) -> int:
@@ -189,7 +180,7 @@ class FeatureStore:
                 if m not in self.manifest.clips.get(clip, {})
             }
         self._fingerprints = {m: self.manifest.fingerprint(m) for m in self.manifest.settings.modalities}
-        for line in self._read_journal():
+        for line in self._journal.read():
             clip, modality = line["clip"], line["modality"]
             if line["folder"] != self._folder(modality):
                 self._lines.append(line)  # lies in another extractor's folder, which this run leaves alone
@@ -204,24 +195,6 @@ class FeatureStore:
                 self.manifest.clips.get(clip, {}).pop(modality, None)
         self._drop_lost()
 
-    def _read_journal(self) -> list[Line]:
-        """The newest line of each file: older ones speak of what has been replaced since."""
-        newest: dict[tuple[str, str, str], Line] = {}
-        path = self._work / "journal.jsonl"
-        if not path.exists():
-            return []
-        with path.open(encoding="utf-8", errors="replace") as file:
-            for text in file:
-                try:
-                    line = json.loads(text)
-                    clip, modality = line["clip"], line["modality"]
-                    known = line["entry"]["status"] in STATUSES and {"fingerprint", "dim"} <= line.keys()
-                    if known and modality in MODALITIES and not name_problem(clip):
-                        newest[modality, clip, line["folder"]] = line
-                except (ValueError, KeyError, TypeError, AttributeError):
-                    continue  # the line that the killed run was writing
-        return list(newest.values())
-
     def _drop_lost(self) -> None:
         """Entries whose file is gone, as after a run that was killed while it removed files, are none."""
         for clip, found in list(self.manifest.clips.items()):
@@ -230,11 +203,6 @@ class FeatureStore:
                     del found[modality]
             if not found:
                 del self.manifest.clips[clip]
-
-    def _write_journal(self) -> None:
-        """Only what still holds: a line about a replaced file would take the new file for the old one."""
-        with atomic_file(self._work / "journal.jsonl") as temporary:
-            temporary.write_text("".join(map(_text, self._lines)), "utf-8")
 
     def _write(self, clip: str, modality: str, encoded: Encoded) -> Outcome:
         arrays = {"UTT": encoded.vector, "FRA": encoded.frames}
@@ -270,7 +238,3 @@ class FeatureStore:
 
     def _file(self, modality: str, clip: str, suffix: str) -> Path:
         return self.folder / f"{self._folder(modality)}-{suffix}" / f"{clip}.npy"
-
-
-def _text(line: Line) -> str:
-    return json.dumps(line, ensure_ascii=False) + "\n"

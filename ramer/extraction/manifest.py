@@ -142,7 +142,7 @@ def digest_json(value: Any) -> str:
 def merged(new: Manifest, old: Manifest) -> Manifest:
     """``new`` with the modalities of ``old`` that it does not make, and the entries that are still valid."""
     kept = [m for m in old.settings.modalities if m not in new.settings.modalities]
-    sections: dict[str, Any] = {m: getattr(old.settings, m) for m in kept}
+    sections: dict[str, Any] = {m: old.settings.of(m) for m in kept}
     records = new.records | {m: old.records[m] for m in kept}
     if "text" in kept:
         sections["recognition"] = old.settings.recognition

@@ -33,6 +33,10 @@ class Clip:
     transcript: str | None = None
     problems: dict[str, str] = field(default_factory=dict)
 
+    def media(self, modality: str) -> Path | None:
+        """The file that holds the sound, or the pictures."""
+        return self.audio if modality == "audio" else self.video
+
 
 @dataclass
 class MediaFiles:

@@ -20,6 +20,18 @@ class Missing(Exception):  # noqa: N818 - mostly returned, a state of a clip rat
         self.reason = reason
         self.failed = failed
 
+    @property
+    def vector(self) -> None:
+        return None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return ()
+
+    def noted(self, notes: tuple[str, ...]) -> Missing:
+        """What is missing says why, and nothing else."""
+        return self
+
 
 class FacesSeen(NamedTuple):
     """How well a clip shows the face that was taken.
@@ -52,6 +64,10 @@ class Encoded(NamedTuple):
     notes: tuple[str, ...] = ()
     faces: FacesSeen | None = None
 
+    def noted(self, notes: tuple[str, ...]) -> Encoded:
+        """With these notes before its own."""
+        return self._replace(notes=notes + self.notes)
+
 
 Outcome = Encoded | Missing
 
@@ -65,10 +81,16 @@ def finished(encoded: Encoded) -> Outcome:
     return encoded
 
 
-def pooled(frames: Float32[np.ndarray, "steps dim"], *, keep_frames: bool, notes: tuple[str, ...] = ()) -> Outcome:
+def pooled(
+    frames: Float32[np.ndarray, "steps dim"],
+    *,
+    keep_frames: bool,
+    notes: tuple[str, ...] = (),
+    faces: FacesSeen | None = None,
+) -> Outcome:
     """The mean over the steps of a sequence that holds no padding."""
     vector = frames.mean(axis=0, dtype=np.float64).astype(np.float32)
-    return finished(Encoded(vector, frames if keep_frames else None, notes))
+    return finished(Encoded(vector, frames if keep_frames else None, notes, faces))
 
 
 def one_line(error: BaseException) -> str:

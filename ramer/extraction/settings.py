@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -163,14 +164,30 @@ class ExtractionSettings(Section):
     @property
     def modalities(self) -> tuple[str, ...]:
         """The modalities that are extracted, in the order of ``MODALITIES``."""
-        return tuple(m for m in MODALITIES if getattr(self, m) is not None)
+        return tuple(m for m in MODALITIES if self._sections[m] is not None)
 
     def of(self, modality: str) -> Model:
         """The section of a modality that is extracted."""
-        section: Model | None = getattr(self, modality)
+        section = self._sections[modality]
         if section is None:
             raise ConfigError(f"extraction: {modality} is not extracted by these settings")
         return section
+
+    @property
+    def _sections(self) -> dict[str, Model | None]:
+        return {"audio": self.audio, "video": self.video, "text": self.text}
+
+    def pinned(self, revisions: Mapping[str, str]) -> ExtractionSettings:
+        """Settings that name commits where a branch, or nothing, was named: what is written then leads to the same
+        models."""
+        sections = self._sections | {"recognition": self.recognition}
+        return self.model_copy(
+            update={
+                name: section.model_copy(update={"revision": revisions[name]})
+                for name, section in sections.items()
+                if section is not None and name in revisions
+            }
+        )
 
 
 # Pinned to commits: a repository that changes must not change features.

@@ -14,7 +14,7 @@ from ramer.extraction.detectors import build_detector, detector_record
 from ramer.extraction.faces import Crop, Face, FaceCropper, whole
 from ramer.extraction.huggingface import Source
 from ramer.extraction.image_encoders import HogLbpEncoder, ImageEncoder, VisionModelEncoder
-from ramer.extraction.outcomes import Encoded, FacesSeen, Missing, Outcome, one_line, pooled
+from ramer.extraction.outcomes import FacesSeen, Missing, Outcome, one_line, pooled
 from ramer.extraction.pictures import FrameSampler, Image
 from ramer.extraction.ready_faces import ReadyFaceFrames
 from ramer.extraction.settings import VideoSettings
@@ -119,8 +119,7 @@ class VideoEncoder:
         notes = shown.notes
         if len(shown.faces) < shown.sampled:
             notes += (f"a face in {told}",)
-        made = pooled(np.stack(vectors), keep_frames=self.keep_frames, notes=notes)
-        return made._replace(faces=_seen(shown)) if isinstance(made, Encoded) else made
+        return pooled(np.stack(vectors), keep_frames=self.keep_frames, notes=notes, faces=_seen(shown))
 
 
 def _seen(shown: _Shown) -> FacesSeen:

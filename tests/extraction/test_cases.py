@@ -193,7 +193,7 @@ def test_a_model_that_is_not_there_is_one_line(tmp_path: Path, clip_vision: Path
     with pytest.raises(ModelError, match=r"no config.json"):
         Extractor(settings(str(tmp_path)), device="cpu")
     with pytest.raises(ModelError) as error:
-        _ = Extractor(settings(str(clip_vision)), device="cpu").audio
+        _ = Extractor(settings(str(clip_vision)), device="cpu").encoders.audio
     assert len(error.value.faults) == 1
     assert "\n" not in error.value.faults[0]
 
