@@ -15,68 +15,80 @@ if TYPE_CHECKING:
 
 _MODEL = "Hugging Face model for {}: a local folder, or NAME@COMMIT of the hub; 'none' leaves {} out."
 
+Media = Annotated[Path, typer.Argument(help=f"Folder of clips: {MEDIA_KINDS}; sub-folders too.")]
+Out = Annotated[Path, typer.Argument(help="Gets features/<extractor>-UTT/<clip>.npy and features/manifest.json.")]
+Transcripts = Annotated[Path | None, typer.Option(help="UTF-8 CSV with the columns clip and sentence.")]
+WordsAlone = Annotated[
+    bool, typer.Option("--words-alone", help="Rows that name no media are clips of words alone, however many.")
+]
+Preset = Annotated[str, typer.Option(help="light (nothing is downloaded) or mer2024 (the paper's models).")]
+Like = Annotated[
+    Path | None, typer.Option(help="A manifest: make features exactly as those were, in place of a preset.")
+]
+Audio = Annotated[str | None, typer.Option(help=_MODEL.format("audio", "sound"))]
+Video = Annotated[str | None, typer.Option(help=_MODEL.format("video", "pictures"))]
+Text = Annotated[str | None, typer.Option(help=_MODEL.format("text", "text"))]
+Recognise = Annotated[
+    str | None, typer.Option(help="Whisper model that writes the transcript of a clip that has none.")
+]
+Language = Annotated[str | None, typer.Option(help="Language to recognise, as zh or en; found out else.")]
+Layers = Annotated[int | None, typer.Option(help="Last layers averaged, for sound and text; 4 by default.")]
+FrameRate = Annotated[float | None, typer.Option(help="Frames per second that are looked at; 5 by default.")]
+WholeFrame = Annotated[bool, typer.Option("--whole-frame", help="Encode the whole picture, not the face.")]
+Faces = Annotated[
+    Path | None, typer.Option(help="Folder of ready crops, CLIP/CLIP.npy or CLIP[_aligned]/*.bmp: no face is sought.")
+]
+Detector = Annotated[
+    str | None, typer.Option(help="Of faces: centerface (the default), haar, or a YuNet model's path.")
+]
+Face = Annotated[str | None, typer.Option(help="Which of several: largest or central; largest by default.")]
+Frames = Annotated[bool, typer.Option("--frames", help="Also write the sequences: <extractor>-FRA.")]
+Dtype = Annotated[str | None, typer.Option(help="Precision of the models: float32, float16 or bfloat16.")]
+Labels = Annotated[Path | None, typer.Option(help="CSV with clip, label[, speaker, split]: also write OUT/corpus.npz.")]
+BatchSize = Annotated[int, typer.Option(min=1, help="Inputs per call of a model: speed and memory.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Prune = Annotated[bool, typer.Option("--prune", help="Remove features of clips that are no longer there.")]
+TrustRemoteCode = Annotated[
+    bool, typer.Option("--trust-remote-code", help="Run Python code that a model brings along. Read it first.")
+]
+
 
 def extract(
-    media: Annotated[Path, typer.Argument(help=f"Folder of clips: {MEDIA_KINDS}; sub-folders too.")],
-    out: Annotated[Path, typer.Argument(help="Gets features/<extractor>-UTT/<clip>.npy and features/manifest.json.")],
-    transcripts: Annotated[Path | None, typer.Option(help="UTF-8 CSV with the columns clip and sentence.")] = None,
-    words_alone: Annotated[
-        bool, typer.Option("--words-alone", help="Rows that name no media are clips of words alone, however many.")
-    ] = False,
-    preset: Annotated[
-        str, typer.Option(help="light (nothing is downloaded) or mer2024 (the paper's models).")
-    ] = "light",
-    like: Annotated[
-        Path | None, typer.Option(help="A manifest: make features exactly as those were, in place of a preset.")
-    ] = None,
-    audio: Annotated[str | None, typer.Option(help=_MODEL.format("audio", "sound"))] = None,
-    video: Annotated[str | None, typer.Option(help=_MODEL.format("video", "pictures"))] = None,
-    text: Annotated[str | None, typer.Option(help=_MODEL.format("text", "text"))] = None,
-    recognise: Annotated[
-        str | None, typer.Option(help="Whisper model that writes the transcript of a clip that has none.")
-    ] = None,
-    language: Annotated[str | None, typer.Option(help="Language to recognise, as zh or en; found out else.")] = None,
-    layers: Annotated[int | None, typer.Option(help="Last layers averaged, for sound and text; 4 by default.")] = None,
-    frame_rate: Annotated[
-        float | None, typer.Option(help="Frames per second that are looked at; 5 by default.")
-    ] = None,
-    whole_frame: Annotated[bool, typer.Option("--whole-frame", help="Encode the whole picture, not the face.")] = False,
-    faces: Annotated[
-        Path | None,
-        typer.Option(help="Folder of ready crops, CLIP/CLIP.npy or CLIP[_aligned]/*.bmp: no face is sought."),
-    ] = None,
-    detector: Annotated[
-        str | None,
-        typer.Option(help="Of faces: centerface (the default), haar, or a YuNet model's path."),
-    ] = None,
-    face: Annotated[str | None, typer.Option(help="Which of several: largest or central; largest by default.")] = None,
-    frames: Annotated[bool, typer.Option("--frames", help="Also write the sequences: <extractor>-FRA.")] = False,
-    dtype: Annotated[str | None, typer.Option(help="Precision of the models: float32, float16 or bfloat16.")] = None,
-    labels: Annotated[
-        Path | None, typer.Option(help="CSV with clip, label[, speaker, split]: also write OUT/corpus.npz.")
-    ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Inputs per call of a model: speed and memory.")] = 16,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    prune: Annotated[bool, typer.Option("--prune", help="Remove features of clips that are no longer there.")] = False,
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Run Python code that a model brings along. Read it first.")
-    ] = False,
+    media: Media,
+    out: Out,
+    transcripts: Transcripts = None,
+    words_alone: WordsAlone = False,
+    preset: Preset = "light",
+    like: Like = None,
+    audio: Audio = None,
+    video: Video = None,
+    text: Text = None,
+    recognise: Recognise = None,
+    language: Language = None,
+    layers: Layers = None,
+    frame_rate: FrameRate = None,
+    whole_frame: WholeFrame = False,
+    faces: Faces = None,
+    detector: Detector = None,
+    face: Face = None,
+    frames: Frames = False,
+    dtype: Dtype = None,
+    labels: Labels = None,
+    batch_size: BatchSize = 16,
+    device: Device = "auto",
+    prune: Prune = False,
+    trust_remote_code: TrustRemoteCode = False,
 ) -> None:
     """Turn raw clips into features.
 
     A rerun does only what is new, has changed or has failed.
     """
     settings = _settings(preset, like)
-    settings = _changed(
-        settings,
-        models={"audio": audio, "video": video, "text": text},
-        recognise=recognise,
-        language=language,
-        options={"layers": layers, "frames_per_second": frame_rate, "dtype": dtype}
-        | {"crop": _crop(settings, video, whole_frame, faces), "detector": _absolute(detector), "face": face},
-        frames=frames,
-    )
-    expected = _expected(like, settings) if like is not None else None
+    options = {"layers": layers, "frames_per_second": frame_rate, "dtype": dtype, "face": face}
+    options |= {"crop": _crop(settings, video, whole_frame, faces), "detector": _absolute(detector)}
+    settings = _with_models(settings, {"audio": audio, "video": video, "text": text}, options, frames)
+    settings = _with_recognition(settings, recognise, language)
+    expected = _expected(like, settings) if like is not None else {}
 
     from ramer.extraction.console import shown_progress
     from ramer.extraction.corpus_features import extract_corpus
@@ -99,8 +111,7 @@ def extract(
             prune=prune,
             progress=progress,
         )
-    for line in _summary_lines(summary, out, prune):
-        typer.echo(line)
+    typer.echo("\n".join(_summary_lines(summary, out, prune)))
     if labels is not None:
         pack_corpus(out / "features", labels, out / "corpus.npz")
         typer.echo(f"packed -> {out / 'corpus.npz'}")
@@ -130,46 +141,56 @@ def _expected(like: Path, settings: ExtractionSettings) -> dict[str, dict[str, A
     return {name: record for name, record in manifest.records.items() if name in same}
 
 
-def _changed(
-    settings: ExtractionSettings,
-    *,
-    models: dict[str, str | None],
-    recognise: str | None,
-    language: str | None,
-    options: dict[str, Any],
-    frames: bool,
+def _with_models(
+    settings: ExtractionSettings, models: dict[str, str | None], options: dict[str, Any], frames: bool
 ) -> ExtractionSettings:
-    """Settings with the command line's wishes, validated again.
+    """Settings with the command line's models and their options.
 
     Raises:
-        ConfigError: a value is out of range, or an option asks for what is not made.
+        ConfigError: a value is out of range, or nothing is left to do.
     """
-    from pydantic import ValidationError
-
-    from ramer.config import fault_lines
     from ramer.errors import ConfigError
-    from ramer.extraction.settings import ExtractionSettings
 
     raw = settings.model_dump()
     for modality, model in models.items():
         if model == "none":
             raw[modality] = None
         elif model is not None:
-            name, revision = _name_and_revision(model)
-            raw[modality] = (raw[modality] or {}) | {"extractor": "huggingface", "model": name, "revision": revision}
+            raw[modality] = (raw[modality] or {}) | {"extractor": "huggingface", **_named(model)}
     for section in (raw[m] for m in models):
         if section is not None:
             section |= {key: value for key, value in options.items() if value is not None and key in section}
-    if recognise is not None:
-        name, revision = _name_and_revision(recognise)
-        raw["recognition"] = {"model": name, "revision": revision}
+    raw["per_frame"] = raw["per_frame"] or frames
+    if all(raw[modality] is None for modality in models):
+        raise ConfigError("extract: every modality is left out, nothing to do")
+    return _validated(raw)
+
+
+def _with_recognition(settings: ExtractionSettings, model: str | None, language: str | None) -> ExtractionSettings:
+    """Settings with the command line's speech recognition.
+
+    Raises:
+        ConfigError: a language without a model, or a model without text to make.
+    """
+    from ramer.errors import ConfigError
+
+    raw = settings.model_dump()
+    if model is not None:
+        raw["recognition"] = _named(model)
     if language is not None:
         if raw["recognition"] is None:
             raise ConfigError("language: is for speech recognition, expected --recognise with a Whisper model")
         raw["recognition"]["language"] = language
-    raw["per_frame"] = raw["per_frame"] or frames
-    if all(raw[modality] is None for modality in models):
-        raise ConfigError("extract: every modality is left out, nothing to do")
+    return _validated(raw)
+
+
+def _validated(raw: dict[str, Any]) -> ExtractionSettings:
+    from pydantic import ValidationError
+
+    from ramer.config import fault_lines
+    from ramer.errors import ConfigError
+    from ramer.extraction.settings import ExtractionSettings
+
     try:
         return ExtractionSettings.model_validate(raw)
     except ValidationError as error:
@@ -199,11 +220,11 @@ def _absolute(detector: str | None) -> str | None:
     return str(path.resolve()) if path is not None and path.is_file() else detector
 
 
-def _name_and_revision(text: str) -> tuple[str, str | None]:
-    if Path(text).expanduser().exists():  # a folder may well hold an @
-        return text, None
-    name, _, revision = text.partition("@")
-    return name, revision or None
+def _named(model: str) -> dict[str, str | None]:
+    if Path(model).expanduser().exists():  # a folder may well hold an @
+        return {"model": model, "revision": None}
+    name, _, revision = model.partition("@")
+    return {"model": name, "revision": revision or None}
 
 
 def _summary_lines(summary: Summary, out: Path, prune: bool) -> list[str]:
