@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -22,12 +22,14 @@ class Clusters:
         folds: fold of each cluster [clusters].
         unit: what a cluster is, in words.
         notes: what a reader must know about the choice.
+        few: number and name of the groups that were too few to be resampled, so that rows are; None if enough.
     """
 
     of_row: dict[str, int]
     folds: np.ndarray
     unit: str
     notes: tuple[str, ...]
+    few: tuple[int, str] | None = None
 
     @property
     def size(self) -> int:
@@ -57,7 +59,8 @@ def find_clusters(rows: pd.DataFrame, groups: Mapping[str, str | None], unit: st
         f"The test set holds only {clusters.size} {unit}s. Fewer than {FEWEST_CLUSTERS} cannot be resampled, so rows "
         f"are: the intervals say nothing about new {unit}s and are too narrow."
     )
-    return _clusters(rows, [("row", i) for i in rows["id"]], "row", (note,))
+    drawn = _clusters(rows, [("row", i) for i in rows["id"]], "row", (note,))
+    return replace(drawn, few=(clusters.size, unit))
 
 
 def _clusters(rows: pd.DataFrame, keys: list[tuple[str, str]], unit: str, notes: tuple[str, ...]) -> Clusters:

@@ -12,15 +12,13 @@ from ramer.evaluation.predictions import score_predictions
 from ramer.evaluation.reference import choose_reference
 from ramer.evaluation.scenarios import scenarios
 from ramer.files import atomic_directory, atomic_file, write_json
-from ramer.modalities import AVERAGE
 from ramer.project import Project
-from ramer.reporting import plots
-from ramer.reporting.confusion_plots import confusions
-from ramer.reporting.curve_plots import encoder_curves, method_curves, rate_curves
-from ramer.reporting.findings import BAYES, SCORE, Findings, find, neighbour_purity
-from ramer.reporting.page import confusion_methods, render_page, trained_by_epochs
-from ramer.reporting.plot_style import method_colors
+from ramer.reporting.figures.drawing import draw_figures
+from ramer.reporting.figures.style import method_colors
+from ramer.reporting.findings import BAYES, find
+from ramer.reporting.page import render_page
 from ramer.reporting.results import ReportSettings, Results, read_results
+from ramer.reporting.sections.section import Inputs
 from ramer.reporting.summary import build_headline, build_summary
 
 logger = logging.getLogger(__name__)
@@ -63,12 +61,14 @@ def compare_methods(
     findings = find(found, bootstrap)
     colors = method_colors(list(methods))
     figures = draw_figures(settings, found, summary, findings, colors)
-    page = render_page(settings, found, summary, findings, bootstrap.clusters, figures, colors)
+    images = {name: drawn.png for name, drawn in figures.items()}
+    page = render_page(Inputs(settings, found, summary, findings, bootstrap.clusters, images, colors))
     write_json(out.summary, summary)
     write_json(out.headline, build_headline(found))
     with atomic_directory(out.plots) as folder:
-        for name, data in figures.items():
-            (folder / f"{name}.png").write_bytes(data)
+        for name, drawn in figures.items():
+            (folder / f"{name}.png").write_bytes(drawn.png)
+            (folder / f"{name}.pdf").write_bytes(drawn.pdf)
     with atomic_file(out.report) as temporary:
         temporary.write_text(page, "utf-8")
 
@@ -85,30 +85,3 @@ def bounds_of(results: Results, ece_bins: int) -> dict[str, dict[str, float]]:
     table = next(iter(results.methods.values())).predictions
     predicted = bayes_predictions(Synthetic.model_validate(knobs), table)
     return {BAYES: score_predictions(predicted, results.label_names, ece_bins)}
-
-
-def draw_figures(
-    settings: ReportSettings, results: Results, summary: dict, findings: Findings, colors: dict[str, str]
-) -> dict[str, bytes]:
-    """PNG bytes by name; a figure that would be empty is left out."""
-    order = sorted(results.methods, key=lambda n: -results.methods[n].metrics[f"{AVERAGE}/{SCORE}"])
-    shown = confusion_methods(results, findings, summary["reference"], settings.served)
-    figures = {
-        "conditions": plots.bars(summary, order, colors),
-        "confusion": confusions({n: results.methods[n].confusion for n in shown}, results.label_names),
-    }
-    if len(order) > 1:
-        figures["differences"] = plots.forest(summary["comparisons"], summary["reference"], order, colors)
-    rates = sorted(settings.evaluate.missing_rates)
-    if len(rates) > 1:
-        figures["rates"] = rate_curves(summary, rates, order, colors)
-    encoders = trained_by_epochs(results.encoders, "val_weighted_f1")
-    if encoders:
-        figures["encoders"] = encoder_curves(encoders)
-    methods = trained_by_epochs({n: m.history for n, m in results.methods.items()}, "val_selection")
-    if methods:
-        figures["training"] = method_curves(methods, colors)
-    purity = neighbour_purity(results)
-    if purity:
-        figures["purity"] = plots.purity(purity)
-    return figures

@@ -15,6 +15,7 @@ from ramer.reporting.results import Results
 from ramer.training.method_record import ScoredMethod
 
 SCORE = "weighted_f1"
+BOUNDS = frozenset({"oracle", "prior", "random_neighbours"})  # types that nobody means to use
 ORACLE, PRODUCT, CONTROL = "oracle", "late_product", "random_neighbours"  # types of methods with a role in the words
 BAYES = "bayes"  # the bound on a generated corpus
 
@@ -81,6 +82,11 @@ def find(results: Results, bootstrap: Bootstrap) -> Findings:
         control_is_random=control is not None and about[control].type == CONTROL,
         alpha=alpha,
     )
+
+
+def shown_methods(results: Results, findings: Findings, reference: str, served: str) -> list[str]:
+    """The methods that are looked at one by one, each once: the best, the reference, the served one."""
+    return [n for n in dict.fromkeys((findings.best, reference, served)) if n in results.methods]
 
 
 def neighbour_purity(results: Results) -> dict[str, dict[str, float]]:

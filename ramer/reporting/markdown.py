@@ -8,7 +8,7 @@ from typing import Any
 from ramer.evaluation.predictions import RATIOS
 from ramer.evaluation.scenarios import AREA
 from ramer.modalities import AVERAGE, FULL_CONDITION, MISSING_CONDITIONS
-from ramer.reporting.tables import METRIC, best_deployable, p_text, points, signed
+from ramer.reporting.tables import METRIC, best_deployable, has_spread, p_text, points, signed
 
 
 def markdown_table(summary: Mapping[str, Any]) -> str:
@@ -30,7 +30,7 @@ def markdown_table(summary: Mapping[str, Any]) -> str:
         for column in columns:
             score = methods[name][column][METRIC]
             text = points(score["mean"])
-            if column == AVERAGE:
+            if column == AVERAGE and has_spread(summary):
                 text += f" ± {points(score['std'])}"
             cells.append(f"**{text}**" if name in best.get(column, ()) else text)
         cells += [_percent(methods[name][ratio][METRIC]["mean"]) for ratio in ratios]

@@ -12,11 +12,10 @@ from rich.text import Text
 from ramer.modalities import AVERAGE, FULL_CONDITION, MISSING_CONDITIONS
 
 METRIC = "weighted_f1"
+LOWER_IS_BETTER = frozenset({"ece"})
 TABLE_WIDTH = 110  # columns that everything in one table needs
-_CAPTION = (
-    "± spread over seeds · against the reference: difference of avg6 \\[interval], p after Holm\n"
-    "bold: best deployable · † not deployable"
-)
+_AGAINST = "against the reference: difference of avg6 \\[interval], p after Holm\n"
+_MARKS = "bold: best deployable · † not deployable"
 _TITLE = "Weighted F1 on the test rows, in points"
 
 
@@ -27,12 +26,13 @@ def comparison_tables(summary: Mapping[str, Any], width: int = TABLE_WIDTH) -> l
         summary: the content of ``results/summary.json``.
         width: columns of the terminal; below ``TABLE_WIDTH`` the conditions are a second table.
     """
+    caption = f"{'± spread over seeds · ' * has_spread(summary)}{_AGAINST}{_MARKS}"
     whole = (*MISSING_CONDITIONS, AVERAGE, FULL_CONDITION)
     if width >= TABLE_WIDTH:
-        return [_table(summary, whole, compared=True, title=_TITLE, caption=_CAPTION)]
+        return [_table(summary, whole, compared=True, title=_TITLE, caption=caption)]
     return [
         _table(summary, (AVERAGE, FULL_CONDITION), compared=True, title=_TITLE),
-        _table(summary, MISSING_CONDITIONS, compared=False, title="By what is available", caption=_CAPTION),
+        _table(summary, MISSING_CONDITIONS, compared=False, title="By what is available", caption=caption),
     ]
 
 
@@ -44,13 +44,13 @@ def _table(
     table.add_column("method", overflow="fold")
     for condition in (*conditions, *(("vs reference", "p") if compared else ())):
         table.add_column(condition, justify="right", no_wrap=True)
-    best = best_deployable(summary)
+    best, spread = best_deployable(summary), has_spread(summary)
     found = {c["method"]: c for c in summary["comparisons"] if (c["metric"], c["condition"]) == (METRIC, AVERAGE)}
     for name in sorted(methods, key=lambda n: -_mean(methods[n], AVERAGE)):
         cells = [Text(name if methods[name]["deployable"] else f"{name}†")]
         for condition in conditions:
             text = points(_mean(methods[name], condition))
-            if condition == AVERAGE:
+            if condition == AVERAGE and spread:
                 text += f" ± {points(methods[name][condition][METRIC]['std'])}"
             cells.append(Text(text, style="bold" if name in best[condition] else ""))
         table.add_row(*cells, *(_against(found.get(name), name == reference) if compared else ()))
@@ -59,12 +59,33 @@ def _table(
 
 def best_deployable(summary: Mapping[str, Any]) -> dict[str, set[str]]:
     """Names of the deployable methods with the highest weighted F1 per condition, equals included."""
-    methods = {n: m for n, m in summary["methods"].items() if m["deployable"]}
-    best = {}
-    for condition in (*MISSING_CONDITIONS, AVERAGE, FULL_CONDITION):
-        top = max((_mean(m, condition) for m in methods.values()), default=0.0)
-        best[condition] = {n for n, m in methods.items() if _mean(m, condition) == top}
+    return best_of(summary, (*MISSING_CONDITIONS, AVERAGE, FULL_CONDITION))
+
+
+def best_of(
+    summary: Mapping[str, Any], conditions: Sequence[str], metric: str = METRIC, shown: Sequence[str] = ()
+) -> dict[str, set[str]]:
+    """Names of the deployable methods with the best mean per condition or scenario, equals included.
+
+    Args:
+        metric: of which ``ece`` alone is better when it is lower.
+        shown: the methods among which the best is sought; none: all.
+    """
+    names = shown or list(summary["methods"])
+    methods = {n: summary["methods"][n] for n in names if summary["methods"][n]["deployable"]}
+    best: dict[str, set[str]] = {}
+    for condition in conditions:
+        scores = {n: float(m[condition][metric]["mean"]) for n, m in methods.items()}
+        top = (min if metric in LOWER_IS_BETTER else max)(scores.values(), default=0.0)
+        best[condition] = {n for n, score in scores.items() if score == top}
     return best
+
+
+def has_spread(summary: Mapping[str, Any]) -> bool:
+    """Whether a spread over seeds is known: one seed has none. Summaries of before there was ``seeds`` are guessed."""
+    if "seeds" in summary:
+        return len(summary["seeds"]) > 1
+    return any(m[AVERAGE][METRIC]["std"] > 0 for m in summary["methods"].values())
 
 
 def points(value: float) -> str:

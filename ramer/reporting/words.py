@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from ramer.evaluation.bootstrap import Comparison
 from ramer.evaluation.clusters import Clusters
@@ -24,14 +24,24 @@ def interval_text(comparison: Comparison) -> str:
     return f"{signed(comparison.low)} to {signed(comparison.high)}"
 
 
-def verdict(results: Results, findings: Findings, confidence: float) -> list[Markup]:
+def resampling_caution(clusters: Clusters) -> str:
+    """What must stand beside every interval where rows were drawn for want of speakers, else nothing."""
+    if clusters.few is None:
+        return ""
+    number, unit = clusters.few
+    return f"Only {number} {unit}s were tested, so rows were drawn: too sure, and silent about new {unit}s"
+
+
+def verdict(results: Results, findings: Findings, confidence: float, clusters: Clusters) -> list[Markup]:
     """The sentences that a reader sees first: what to use, what retrieval adds, what seeing everything gives."""
     scores = results.methods[findings.best].metrics
     use = Markup(
         "Use <b>{}</b>: of the methods that can be deployed it is the best on validation rows, with <b>{}</b> points "
         "of weighted F1 on test rows when modalities are missing ({} when none is)."
     ).format(findings.best, points(scores[f"{AVERAGE}/{SCORE}"]), points(scores[f"{FULL_CONDITION}/{SCORE}"]))
+    caution = resampling_caution(clusters) if findings.retrieval_gain else ""
     sentences = [use, _retrieval_sentence(findings, confidence)]
+    sentences += [escape(f"{caution}.")] if caution else []
     if findings.oracle is not None:
         reached = points(results.methods[findings.oracle].metrics[f"{AVERAGE}/{SCORE}"])
         sentences.append(
@@ -200,7 +210,8 @@ def caveats(results: Results, clusters: Clusters, draws: int, alpha: float) -> l
             f"Only {clusters.size} {clusters.unit}s were tested: intervals from so few are somewhat too narrow."
         )
     if len(seeds) < 3:
-        found.append(f"Only {len(seeds)} seed{'s' * (len(seeds) > 1)}: ± says little, and a lucky run cannot be told.")
+        spread = "± says little, and " if len(seeds) > 1 else "no spread is known, and "
+        found.append(f"Only {len(seeds)} seed{'s' * (len(seeds) > 1)}: {spread}a lucky run cannot be told.")
     if len(results.corpus.get("replicates", [])) == len(seeds):
         found.append(
             "One fixed test split. An interval tells how the result would vary over other test rows of the same kind, "

@@ -17,6 +17,7 @@ from ramer.errors import RamerError
 from ramer.evaluation.metrics import METRICS
 from ramer.files import read_json, read_table, write_json, write_table
 from ramer.modalities import CONDITIONS
+from ramer.reporting.figures.classes import confusions
 from tests.support.simulated import LABELS, METHODS, SimulatedProject
 
 Make = Callable[..., SimulatedProject]
@@ -93,6 +94,7 @@ def test_summary_headline_and_page_of_eight_methods(make_project: Make) -> None:
     for name in METHODS:
         assert name in text
     plots = {path.stem for path in (out / "plots").iterdir()}
+    assert {path.suffix for path in (out / "plots").iterdir()} == {".png", ".pdf"}
     assert plots == {"conditions", "differences", "confusion", "encoders", "rates", "training", "purity"}
 
 
@@ -104,8 +106,9 @@ def test_first_line_says_what_to_use_what_retrieval_adds_and_what_seeing_all_giv
         c for c in comparisons if (c["method"], c["condition"], c["metric"]) == ("ramer", "avg6", "weighted_f1")
     )
     low, high = (f"{100 * found[k]:+.1f}".replace("-", "−") for k in ("low", "high"))  # noqa: RUF001
-    first = read_page(out).text[:420]
-    assert first.startswith("Use late_product: of the methods that can be deployed it is the best on validation rows")
+    first = read_page(out).text[:480]
+    assert first.startswith("Emotion recognition with missing modalities: synthetic Use late_product: of the methods")
+    assert "it is the best on validation rows" in first
     assert f"95 % interval {low} to {high}: distinguishable from none." in first
     assert "For comparison, oracle is shown what is missing" in first
     assert "eiling" not in read_page(out).text
@@ -172,6 +175,7 @@ def test_two_runs_write_the_same_bytes(make_project: Make) -> None:
     project.run()
     assert first == {f: f.read_bytes() for o in outputs for f in files_of(o)}
     assert not any(b"Software" in data or b"tIME" in data for f, data in first.items() if f.suffix == ".png")
+    assert not any(b"CreationDate" in data or b"Matplotlib" in data for f, data in first.items() if f.suffix == ".pdf")
 
 
 def files_of(path: Path) -> list[Path]:
@@ -291,12 +295,11 @@ def test_method_names_cannot_inject_markup(make_project: Make) -> None:
 
 
 def test_confusion_of_the_page_is_the_mean_over_rows_not_over_counts() -> None:
-    from ramer.reporting.confusion_plots import confusions
-
     counts = {c: np.array([[8, 2], [1, 1]]) for c in CONDITIONS}
-    data = confusions({"one": counts}, ["a", "b"])
-    assert data.startswith(b"\x89PNG")
-    assert data == confusions({"one": {c: 3 * m for c, m in counts.items()}}, ["a", "b"])
+    drawn = confusions({"one": counts}, ["a", "b"])
+    assert drawn.png.startswith(b"\x89PNG")
+    assert drawn.pdf.startswith(b"%PDF")
+    assert drawn == confusions({"one": {c: 3 * m for c, m in counts.items()}}, ["a", "b"])
 
 
 @pytest.mark.usefixtures("words_only")

@@ -10,15 +10,14 @@ import pytest
 from PIL import Image
 
 from ramer.modalities import CONDITIONS
-from ramer.reporting import fonts
-from ramer.reporting.confusion_plots import confusions
-from ramer.reporting.page import _confusion_caption
+from ramer.reporting.figures import fonts
+from ramer.reporting.figures.classes import confusions
 
 
 def drawn(counts: np.ndarray, names: list[str]) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # matplotlib warns for every letter that it draws as a box
-        data = confusions({"one": dict.fromkeys(CONDITIONS, counts)}, names)
+        data = confusions({"one": dict.fromkeys(CONDITIONS, counts)}, names).png
     return np.asarray(Image.open(io.BytesIO(data)).convert("L"))
 
 
@@ -33,7 +32,7 @@ def test_names_that_no_font_has_are_numbers_and_stand_in_the_words(monkeypatch: 
     monkeypatch.setattr(fonts, "_installed", list)
     names = ["高兴", "悲伤", "neutral"]
     assert fonts.drawable(names) == ["1", "2", "neutral"]
-    assert _confusion_caption(names).endswith(" Classes: 1: 高兴; 2: 悲伤.")
+    assert fonts.key(names) == "1: 高兴; 2: 悲伤"
     drawn(np.ones((3, 3)), names)
 
 
@@ -62,5 +61,3 @@ def test_a_class_without_test_rows_is_empty_not_zero() -> None:
 def test_any_number_of_classes_has_room(classes: int) -> None:
     picture = drawn(np.eye(classes) * 3, [f"emotion {n}" for n in range(classes)])
     assert picture.shape[1] < 1500
-    caption = _confusion_caption([str(n) for n in range(classes)])
-    assert ("Left: everything" if classes <= 10 else "Above: everything") in caption

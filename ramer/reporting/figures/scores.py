@@ -1,7 +1,4 @@
-"""Figures of the report: PNG bytes that are the same for the same results.
-
-Figures are narrow with large type, so that they can still be read when a phone scales them down.
-"""
+"""Scores of the methods: by condition, against the reference, over the rate of missing modalities."""
 
 from __future__ import annotations
 
@@ -12,21 +9,27 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from ramer.evaluation.scenarios import point_name
 from ramer.modalities import AVERAGE, CONDITIONS, FULL_CONDITION, MISSING_CONDITIONS
-from ramer.reporting.plot_style import GREY, INK, MODALITY_COLORS, STYLE, WIDTH, png
+from ramer.reporting.figures.style import GREY, GRID, INK, SMALLEST, STYLE, WIDTH, Drawn, broken, legend, save
+from ramer.reporting.tables import has_spread
+
+_MARGIN = 0.08  # of the range of contenders, left free above and below it
 
 
-def bars(summary: Mapping[str, Any], order: Sequence[str], colors: Mapping[str, str]) -> bytes:
+def bars(summary: Mapping[str, Any], order: Sequence[str], colors: Mapping[str, str]) -> Drawn:
     """Weighted F1 of every method, one panel per condition; non-deployable methods hatched."""
-    methods = summary["methods"]
+    methods, spread_known = summary["methods"], has_spread(summary)
     panels = (AVERAGE, FULL_CONDITION, *MISSING_CONDITIONS)
+    names = [broken(n) for n in order]
+    lines = sum(name.count("\n") + 1 for name in names)
     with rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, 4 * (0.55 + 0.21 * len(order))), layout="constrained")
+        figure = Figure(figsize=(WIDTH, 4 * (0.6 + 0.19 * lines)), layout="constrained")
         axes = figure.subplots(4, 2, sharex=True, sharey=True)
         for axis, condition in zip(axes.flat, panels, strict=True):
             cells = [methods[n][condition]["weighted_f1"] for n in order]
             values = [100 * c["mean"] for c in cells]
-            spread = [100 * c["std"] for c in cells]
+            spread = [100 * c["std"] for c in cells] if spread_known else None
             drawn = axis.barh(
                 range(len(order)), values, 0.72, xerr=spread, color=[colors[n] for n in order],
                 error_kw={"ecolor": INK, "elinewidth": 1.1},
@@ -34,26 +37,32 @@ def bars(summary: Mapping[str, Any], order: Sequence[str], colors: Mapping[str, 
             for bar, name in zip(drawn, order, strict=True):
                 if not methods[name]["deployable"]:
                     bar.set(hatch="////", facecolor="white", edgecolor=colors[name])
-            for i, (value, error) in enumerate(zip(values, spread, strict=True)):
-                axis.text(value + error + 1, i, f"{value:.1f}", va="center", fontsize=8.5)
+            for i, value in enumerate(values):
+                axis.text(value + (spread[i] if spread else 0) + 1, i, f"{value:.1f}", va="center", fontsize=SMALLEST)
             axis.set_title(_panel_title(condition))
-            axis.set_yticks(range(len(order)), order)
+            axis.set_yticks(range(len(order)), names)
             axis.tick_params(axis="y", length=0)
         top = max(100 * methods[n][c]["weighted_f1"]["mean"] for n in order for c in panels)
-        axes[0, 0].set_xlim(0, top * 1.18 + 2)
+        axes[0, 0].set_xlim(0, top * 1.3 + 2)
         axes[0, 0].invert_yaxis()
-        figure.supxlabel("weighted F1, points", fontsize=10.5)
-        return png(figure)
+        figure.supxlabel("weighted F1, points", fontsize=10)
+        return save(figure)
+
+
+def _panel_title(condition: str) -> str:
+    if condition == AVERAGE:
+        return "avg6: mean of six"
+    return "avt: all available" if condition == FULL_CONDITION else f"{condition}: {' + '.join(CONDITIONS[condition])}"
 
 
 def forest(
     comparisons: Sequence[Mapping[str, Any]], reference: str, order: Sequence[str], colors: Mapping[str, str]
-) -> bytes:
+) -> Drawn:
     """Difference of every method's avg6 weighted F1 to the reference, with its interval."""
     found = {c["method"]: c for c in comparisons if (c["metric"], c["condition"]) == ("weighted_f1", AVERAGE)}
     names = [n for n in order if n in found]
     with rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, 1.1 + 0.34 * max(1, len(names))), layout="constrained")
+        figure = Figure(figsize=(WIDTH, 1.2 + 0.36 * max(1, len(names))), layout="constrained")
         axis = figure.subplots()
         axis.axvline(0, color=GREY, linewidth=1, linestyle="--")
         left, right = _forest_range([found[n] for n in names])
@@ -70,14 +79,14 @@ def forest(
                     shown, (edge, i), offset, textcoords="offset points", color=colors[name], va="center", ha=align
                 )
         axis.set_xlim(left, right)
-        axis.set_yticks(range(len(names)), names)
+        axis.set_yticks(range(len(names)), [broken(n) for n in names])
         axis.set_ylim(len(names) - 0.5, -0.5)
         axis.tick_params(axis="y", length=0)
-        axis.set_xlabel(f"points of avg6 weighted F1 against {reference}")
-        axis.set_title("← worse than the reference · better →", fontsize=9.5, color=GREY, loc="center")
-        axis.grid(axis="x", color="#e6e8eb", linewidth=0.8)
+        axis.set_xlabel(f"points of avg6 against {reference}")
+        axis.set_title("← worse · better →", fontsize=SMALLEST, color=GREY, loc="center")
+        axis.grid(axis="x", color=GRID, linewidth=0.8)
         axis.set_axisbelow(True)
-        return png(figure)
+        return save(figure)
 
 
 def _forest_range(comparisons: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
@@ -90,32 +99,38 @@ def _forest_range(comparisons: Sequence[Mapping[str, Any]]) -> tuple[float, floa
     return left - margin, right + margin
 
 
-def purity(rows: Mapping[str, Mapping[str, float]]) -> bytes:
-    """Share of neighbours with the query's label: training rows beside test rows.
+def rate_curves(
+    summary: Mapping[str, Any],
+    rates: Sequence[float],
+    order: Sequence[str],
+    colors: Mapping[str, str],
+    contenders: Sequence[str],
+) -> Drawn:
+    """Weighted F1 over the rate at which every modality goes missing at random; bounds are dashed.
 
     Args:
-        rows: per modality ``train`` and ``test``, fractions; ``chance`` where known.
+        contenders: the methods that the axis must fit; another one that leaves it is named with its range.
     """
+    curves = {n: [100 * summary["methods"][n][point_name(r)]["weighted_f1"]["mean"] for r in rates] for n in order}
+    low, high = rate_limits({n: curves[n] for n in contenders or order})
     with rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, 0.9 + 0.75 * len(rows)), layout="constrained")
+        figure = Figure(figsize=(WIDTH, 3.2 + 0.11 * len(order)), layout="constrained")
         axis = figure.subplots()
-        for i, (modality, shares) in enumerate(rows.items()):
-            for offset, key, alpha in ((-0.19, "train", 0.4), (0.19, "test", 1.0)):
-                value = 100 * shares[key]
-                axis.barh(i + offset, value, 0.34, color=MODALITY_COLORS[modality], alpha=alpha)
-                axis.text(value + 1, i + offset, f"{key} rows {value:.0f}", va="center", fontsize=9)
-            if np.isfinite(shares.get("chance", np.nan)):
-                axis.plot([100 * shares["chance"]] * 2, [i - 0.4, i + 0.4], color=INK, linewidth=1.6)
-        axis.set_yticks(range(len(rows)), list(rows))
-        axis.set_xlim(0, 118)
-        axis.set_xticks(range(0, 101, 20))
-        axis.invert_yaxis()
-        axis.tick_params(axis="y", length=0)
-        axis.set_xlabel("neighbours with the query's label, %")
-        return png(figure)
+        for name, values in curves.items():
+            style = "-" if summary["methods"][name]["deployable"] else "--"
+            leaves = min(values) < low or max(values) > high
+            label = f"{name} ({min(values):.0f} to {max(values):.0f})" if leaves else name
+            axis.plot(rates, values, style, color=colors[name], linewidth=1.8, label=label)
+        axis.set_ylim(low, high)
+        axis.set_xlabel("rate at which a modality is missing")
+        axis.set_ylabel("weighted F1, points")
+        axis.grid(axis="y", color=GRID, linewidth=0.8)
+        legend(figure, len(order))
+        return save(figure)
 
 
-def _panel_title(condition: str) -> str:
-    if condition == AVERAGE:
-        return "avg6: mean of the six below"
-    return "avt: all available" if condition == FULL_CONDITION else f"{condition}: {' + '.join(CONDITIONS[condition])}"
+def rate_limits(curves: Mapping[str, Sequence[float]]) -> tuple[float, float]:
+    """Limits of the axis in points: the curves and a margin."""
+    low, high = (bound(bound(values) for values in curves.values()) for bound in (min, max))
+    margin = max(_MARGIN * (high - low), 0.5)
+    return low - margin, high + margin

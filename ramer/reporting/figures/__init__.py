@@ -1,0 +1,1 @@
+"""The report's figures, each as PNG for the page and as PDF for a paper."""

@@ -1,0 +1,46 @@
+"""All figures of a comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ramer.modalities import AVERAGE
+from ramer.reporting.figures import classes, learning, scores
+from ramer.reporting.figures.style import Drawn
+from ramer.reporting.findings import BOUNDS, SCORE, Findings, neighbour_purity, shown_methods
+from ramer.reporting.results import ReportSettings, Results
+
+
+def draw_figures(
+    settings: ReportSettings,
+    results: Results,
+    summary: Mapping[str, Any],
+    findings: Findings,
+    colors: Mapping[str, str],
+) -> dict[str, Drawn]:
+    """The figures by name; one that would be empty is left out."""
+    about = results.descriptions
+    order = sorted(results.methods, key=lambda n: -results.methods[n].metrics[f"{AVERAGE}/{SCORE}"])
+    shown = shown_methods(results, findings, summary["reference"], settings.served)
+    figures = {
+        "conditions": scores.bars(summary, order, colors),
+        "confusion": classes.confusions({n: results.methods[n].confusion for n in shown}, results.label_names),
+    }
+    if len(order) > 1:
+        figures["differences"] = scores.forest(summary["comparisons"], summary["reference"], order, colors)
+    rates = sorted(settings.evaluate.missing_rates)
+    if len(rates) > 1:
+        contenders = [n for n in order if about[n].deployable and about[n].type not in BOUNDS]
+        figures["rates"] = scores.rate_curves(summary, rates, order, colors, contenders)
+    encoders = learning.trained_by_epochs(results.encoders, "val_weighted_f1")
+    if encoders:
+        figures["encoders"] = learning.encoder_curves(encoders)
+    methods = learning.trained_by_epochs({n: m.history for n, m in results.methods.items()}, "val_selection")
+    if methods:
+        means = [n for n in methods if about[n].type == "per_condition"]
+        figures["training"] = learning.method_curves(methods, colors, means)
+    purity = neighbour_purity(results)
+    if purity:
+        figures["purity"] = classes.purity(purity)
+    return figures

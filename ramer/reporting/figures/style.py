@@ -1,0 +1,81 @@
+"""What all figures share: colours, type, and bytes that are the same for the same results.
+
+Figures are narrow with large type: on a phone 400 pixels wide the smallest letter is still nine pixels tall.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from ramer.reporting.figures.fonts import PLAIN
+
+# Okabe and Ito's palette without its yellow, then the colours of Tol's muted scheme that differ from it.
+PALETTE: tuple[str, ...] = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9",
+    "#332288", "#882255", "#999933", "#AA4499", "#117733", "#88CCEE",
+    "#003A5C", "#7A3600", "#004D38", "#7D4763", "#7F5800", "#1F5F86",
+    "#8C86C9", "#D98FB5", "#CFCF7A", "#E3A6DB", "#6FBF87", "#5E7F99",
+)  # fmt: skip
+MODALITY_COLORS = {"audio": "#0072B2", "video": "#D55E00", "text": "#009E73"}
+WIDTH = 4.6
+SMALLEST = 9.0
+INK, GREY, GRID = "#1f2328", "#6b727b", "#e6e8eb"
+STYLE: Any = {
+    "font.family": PLAIN,
+    "font.size": 10,
+    "text.color": INK,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "xtick.color": INK,
+    "xtick.labelsize": SMALLEST,
+    "ytick.color": INK,
+    "ytick.labelsize": SMALLEST,
+    "legend.fontsize": SMALLEST,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "pdf.fonttype": 42,  # letters stay letters: publishers refuse the other kind
+}
+_LONG = 15
+
+
+class Drawn(NamedTuple):
+    """One figure as files hold it."""
+
+    png: bytes
+    pdf: bytes
+
+
+def method_colors(names: Sequence[str]) -> dict[str, str]:
+    """One colour for each of up to 24 methods by its place under ``methods``, the same in every figure and table."""
+    return {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(names)}
+
+
+def broken(name: str) -> str:
+    """A long name on two lines, cut at an underscore, so that it leaves room for what it names."""
+    cuts = [i + 1 for i, letter in enumerate(name) if letter == "_"]
+    if len(name) <= _LONG or not cuts:
+        return name
+    middle = min(cuts, key=lambda i: abs(2 * i - len(name)))
+    return f"{name[:middle]}\n{name[middle:]}"
+
+
+def legend(figure: Figure, entries: int) -> None:
+    figure.legend(loc="outside lower center", ncols=2 if entries > 3 else 1, frameon=False)
+
+
+def save(figure: Figure) -> Drawn:
+    """The figure's bytes; neither the time nor the version of matplotlib is a part of them."""
+    FigureCanvasAgg(figure)
+    png, pdf = io.BytesIO(), io.BytesIO()
+    figure.savefig(png, format="png", dpi=200, metadata={"Software": None})
+    figure.savefig(pdf, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
+    return Drawn(png.getvalue(), pdf.getvalue())

@@ -1,0 +1,16 @@
+"""Every method against the reference."""
+
+from __future__ import annotations
+
+from ramer.reporting.sections.section import COLUMNS, Content, Inputs, Section
+
+
+def _content(page: Inputs) -> Content:
+    return {
+        "columns": COLUMNS,
+        "rows": {name: page.differences[name] for name in page.order if name in page.differences},
+        "chosen_reference": page.settings.report.reference == "best_baseline",
+    }
+
+
+SECTION = Section("differences", "Differences", _content)

@@ -1,0 +1,30 @@
+"""The sections in the order in which they stand on the page: a new one is a line here."""
+
+from __future__ import annotations
+
+from ramer.reporting.sections import (
+    caveats,
+    conditions,
+    confusion,
+    corpus,
+    differences,
+    missing_at_random,
+    retrieval,
+    training,
+    use,
+)
+from ramer.reporting.sections.section import Section, nothing
+
+SECTIONS: tuple[Section, ...] = (
+    use.SECTION,
+    conditions.SECTION,
+    differences.SECTION,
+    missing_at_random.SECTION,
+    retrieval.SECTION,
+    confusion.SECTION,
+    training.SECTION,
+    corpus.SECTION,
+    Section("words", "Words", nothing),
+    Section("made", "How it was made", nothing),
+    caveats.SECTION,
+)

@@ -1,0 +1,79 @@
+"""What a section of the report is, and what it may be made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from ramer.evaluation.clusters import Clusters
+from ramer.modalities import AVERAGE, FULL_CONDITION, MISSING_CONDITIONS
+from ramer.reporting.findings import SCORE, Findings
+from ramer.reporting.results import ReportSettings, Results
+
+COLUMNS = (AVERAGE, FULL_CONDITION, *MISSING_CONDITIONS)
+Content = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything that the report says follows from these.
+
+    Attributes:
+        summary: the content of ``summary.json``.
+        figures: PNG bytes by name; a figure that would be empty is absent.
+        colors: of the methods, in the order of the parameters.
+    """
+
+    settings: ReportSettings
+    results: Results
+    summary: Mapping[str, Any]
+    findings: Findings
+    clusters: Clusters
+    figures: Mapping[str, bytes]
+    colors: Mapping[str, str]
+
+    @cached_property
+    def order(self) -> list[str]:
+        """Names of the methods, the highest avg6 first."""
+        methods = self.results.methods
+        return sorted(methods, key=lambda n: -methods[n].metrics[f"{AVERAGE}/{SCORE}"])
+
+    @property
+    def group(self) -> str:
+        """What the corpus calls those who belong together: speaker, video or dialogue."""
+        return str(self.results.corpus.get("group_name") or "speaker")
+
+    @cached_property
+    def differences(self) -> dict[str, dict[str, Any]]:
+        """Weighted F1 against the reference: comparison per method and condition or scenario."""
+        found: dict[str, dict[str, Any]] = {}
+        for comparison in self.summary["comparisons"]:
+            if comparison["metric"] == SCORE:
+                found.setdefault(comparison["method"], {})[comparison["condition"]] = comparison
+        return found
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of the page; its template is ``<anchor>.html.j2`` in this folder.
+
+    Attributes:
+        anchor: its address on the page.
+        short: its name in the contents.
+        content: the variables of its template; None leaves the section out.
+    """
+
+    anchor: str
+    short: str
+    content: Callable[[Inputs], Content | None]
+
+    @property
+    def template(self) -> str:
+        return f"{self.anchor}.html.j2"
+
+
+def nothing(_: Inputs) -> Content:
+    """Of a section whose template needs no more than what every section has."""
+    return {}
