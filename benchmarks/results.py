@@ -13,34 +13,32 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
+from benchmarks._method import train_and_score
+from ramer import engine
 from ramer.config import load_config
 from ramer.evaluation.scenarios import AREA
 from ramer.modalities import AVERAGE, CONDITIONS, FULL_CONDITION, MODALITIES
 from ramer.pipeline.check import check
 from ramer.pipeline.dump import dump
-from ramer.pipeline.evaluate import evaluate
 from ramer.pipeline.index import index
 from ramer.pipeline.prepare import prepare
 from ramer.pipeline.pretrain import pretrain
 from ramer.pipeline.report import report
 from ramer.pipeline.retrieve import retrieve
-from ramer.pipeline.train import train
 from ramer.project import Project
 from ramer.reporting.markdown import markdown_table
 from ramer.reporting.tables import points, signed
 from ramer.seeding import set_threads
-from ramer.training.parallel import map_replicates
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / "docs" / "results"
@@ -152,15 +150,9 @@ def run_stages() -> None:
         for stage in (pretrain, dump, index, retrieve):
             stage(config, project, modality)
 
-    def method(name: str) -> float:
-        os.environ["RAMER_WORKERS"] = "1"
-        begun = time.process_time()
-        train(config, project, name)
-        evaluate(config, project, name)
-        return time.process_time() - begun
-
     names = sorted(config.methods, key=lambda n: str(config.methods[n]["type"]) not in SLOW)  # the slow ones first
-    spent = map_replicates(method, names, "methods", threads=config.runtime.threads, device="cpu")
+    resources = engine.Resources(config.runtime.threads)
+    spent = engine.map(partial(train_and_score, config, project), names, resources=resources, description="methods")
     report(config, project)
     for name, seconds in zip(names, spent, strict=True):
         print(f"{name}: {seconds:.0f} s of processor time, training and evaluation of all replicates")

@@ -11,11 +11,18 @@ from rich.console import Console
 
 T = TypeVar("T")
 _drawing = False
+_worker = False
+
+
+def become_worker() -> None:
+    """Leave the terminal to the parent process from now on."""
+    global _worker
+    _worker = True
 
 
 def in_worker() -> bool:
     """Whether this process is one of several: the terminal then belongs to its parent."""
-    return multiprocessing.parent_process() is not None
+    return _worker or multiprocessing.parent_process() is not None
 
 
 def track(steps: Sequence[T] | Iterable[T], description: str, total: int | None = None) -> Iterator[T]:

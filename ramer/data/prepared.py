@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -104,6 +105,10 @@ class PreparedCorpus:
         if not (path / "corpus.json").exists():
             raise StaleError(f"{path}: no prepared corpus here", path)
         return cls(path, read_table(path / "rows.parquet"), read_table(path / "splits.parquet"))
+
+    def __reduce__(self) -> tuple[Callable[[Path], PreparedCorpus], tuple[Path]]:
+        """Another process opens it itself: features of any size stay where they are."""
+        return PreparedCorpus.open, (self.path,)
 
     @property
     def classes(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from ramer import engine
 from ramer.config import Encoder
 from ramer.data.prepared import PreparedCorpus, Replicate
 from ramer.digests import sealed_directory
@@ -32,7 +34,6 @@ from ramer.training.checkpoints import (
     save_encoder,
 )
 from ramer.training.early_stopping import EarlyStopping
-from ramer.training.parallel import map_replicates
 from ramer.training.split_rows import SplitRows
 
 logger = logging.getLogger(__name__)
@@ -65,12 +66,13 @@ def pretrain_encoders(
     description = EncoderDescription.of(modality, corpus.dims[modality], options, corpus.label_names)
     absent = corpus.dims[modality] == 0
     with sealed_directory(out) as directory:
-
-        def fit(replicate: Replicate) -> _Trained:
-            return _pretrain_one(corpus, replicate, description, options, device, directory)
-
         replicates = () if absent else corpus.replicates
-        done = map_replicates(fit, replicates, f"pretrain {modality}", threads=threads, device=device)
+        done = engine.map(
+            partial(_pretrain_one, corpus, description, options, directory),
+            list(zip(replicates, engine.spread(device, len(replicates)), strict=True)),
+            resources=engine.Resources.on(device, threads),
+            description=f"pretrain {modality}",
+        )
         kept: dict[str, EncoderReplicate] = {}
         history: list[dict[str, Any]] = []
         for replicate, trained in zip(replicates, done, strict=True):
@@ -100,12 +102,12 @@ class _Trained(NamedTuple):
 
 def _pretrain_one(
     corpus: PreparedCorpus,
-    replicate: Replicate,
     description: EncoderDescription,
     options: Encoder,
-    device: str,
     directory: Path,
+    placed: tuple[Replicate, str],
 ) -> _Trained:
+    replicate, device = placed
     modality = description.modality
     path = directory / f"{replicate.name}.safetensors"
     seed_torch(replicate.seed, "pretrain", "torch", modality, replicate.fold)

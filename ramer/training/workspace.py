@@ -49,6 +49,10 @@ class Workspace:
         self.corpus = PreparedCorpus.open(project.prepared)
         self.states = {m: StatesTable.open(project.states(m), self.corpus) for m in MODALITIES}
 
+    def __reduce__(self) -> tuple[type[Workspace], tuple[Project]]:
+        """Another process opens it itself."""
+        return Workspace, (self._project,)
+
     @cached_property
     def neighbours(self) -> dict[str, NeighbourTable]:
         """Neighbour lists per modality, opened when they are first asked for."""

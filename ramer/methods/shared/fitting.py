@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
+from ramer import engine
 from ramer.config import Runtime, Training
 from ramer.data.prepared import Replicate
 from ramer.digests import sealed_directory
@@ -24,7 +26,6 @@ from ramer.seeding import choose_device, generator
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
 from ramer.training.loop import Fitted, History
 from ramer.training.method_record import METHOD_FILE, Checkpoint, TrainedMethod
-from ramer.training.parallel import map_replicates
 from ramer.training.replicate_data import ReplicateData
 from ramer.training.workspace import Workspace
 
@@ -50,22 +51,17 @@ def fit_method(
     """
     kind = method_class(options.type)
     device = choose_device(runtime.device)
-    shape, replicates = workspace.shape(), workspace.corpus.replicates
+    replicates = workspace.corpus.replicates
     if isinstance(options, RetrievalOptions) and NEIGHBOURS in kind.inputs_of(options):
         for replicate in replicates:
             _check_k(name, options, workspace, replicate)
     with sealed_directory(out) as temporary:
-
-        def fit(replicate: Replicate) -> tuple[Fitted, list[dict[str, float]], str]:
-            method = build_method(options, shape, training, device)
-            history = History()
-            fitted = fit_replicate(method, workspace.replicate(replicate, method.reads), history)
-            path = temporary / f"{replicate.name}.safetensors"
-            method.save(path)
-            _log.info("%s %s: selection on validation %.4f", name, replicate.name, fitted.val_selection)
-            return fitted, history.lines, digest_file(path)
-
-        done = map_replicates(fit, replicates, f"train {name}", threads=runtime.threads, device=device)
+        done = engine.map(
+            partial(_fit_one, name, options, workspace, training, temporary),
+            list(zip(replicates, engine.spread(device, len(replicates)), strict=True)),
+            resources=engine.Resources.on(device, runtime.threads),
+            description=f"train {name}",
+        )
         lines: list[dict[str, object]] = []
         chosen: dict[str, Checkpoint] = {}
         for replicate, (fitted, history, digest) in zip(replicates, done, strict=True):
@@ -76,6 +72,25 @@ def fit_method(
         columns = ["replicate", "epoch", "train_loss", "val_selection"]
         pd.DataFrame(lines, columns=columns).to_csv(temporary / "history.csv", index=False)
         _record(name, kind, options, chosen).write(temporary / METHOD_FILE)
+
+
+def _fit_one(
+    name: str,
+    options: MethodOptions,
+    workspace: Workspace,
+    training: Training,
+    directory: Path,
+    placed: tuple[Replicate, str],
+) -> tuple[Fitted, list[dict[str, float]], str]:
+    """One replicate's method: written to the directory, with its history and the digest of its file."""
+    replicate, device = placed
+    method = build_method(options, workspace.shape(), training, device)
+    history = History()
+    fitted = fit_replicate(method, workspace.replicate(replicate, method.reads), history)
+    path = directory / f"{replicate.name}.safetensors"
+    method.save(path)
+    _log.info("%s %s: selection on validation %.4f", name, replicate.name, fitted.val_selection)
+    return fitted, history.lines, digest_file(path)
 
 
 def fit_replicate(method: Method, data: ReplicateData, history: History) -> Fitted:

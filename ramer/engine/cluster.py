@@ -1,0 +1,98 @@
+"""Calls as plain tasks of a Ray cluster, whose machines see the project's folder under the same path.
+
+A task whose machine or process is gone is given to another one: its output is written anew, and is the same.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import sys
+from collections.abc import Callable, Generator, Sequence
+from types import ModuleType
+from typing import Any, TypeVar
+
+from ramer.engine.calls import Done, Job, work_on
+from ramer.errors import ConfigError, RamerError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+ADDRESS = "RAY_ADDRESS"
+RETRIES = 3  # of a task whose machine or process is gone
+# What a task takes over from here: everything else of the environment belongs to the machine that it runs on.
+_TAKEN_OVER = ("RAMER_", "OMP_", "MKL_", "OPENBLAS_", "ATEN_", "ONEDNN_", "NPY_", "FAISS_", "CUBLAS_", "PYTHONHASHSEED")
+
+
+def run_on_cluster(
+    function: Callable[[Item], Result], items: Sequence[Item], threads: int, gpus: float
+) -> Generator[tuple[int, Done[Result]], None, None]:
+    """Numbers of items and what their calls gave, as they end; tasks that are left are cancelled at the end.
+
+    Args:
+        threads: cores of a task. gpus: its share of a GPU.
+
+    Raises:
+        ConfigError: Ray is not installed, or there is no cluster at ``RAY_ADDRESS``.
+        RamerError: the cluster was lost, or has nothing like the resources.
+    """
+    ray = _connected()
+    told, folder = ray.put(Job.packed(function, items)), os.getcwd()
+    remote = ray.remote(_task).options(
+        num_cpus=threads, num_gpus=gpus, max_retries=RETRIES, runtime_env={"env_vars": _environment(threads)}
+    )
+    left = {remote.remote(told, folder, threads, number): number for number in range(len(items))}
+    try:
+        while left:
+            ended, _ = ray.wait(list(left), num_returns=1)
+            for reference in ended:
+                yield left.pop(reference), _done(ray, reference)
+    finally:
+        for reference in left:
+            ray.cancel(reference, force=True)
+
+
+def _done(ray: ModuleType, reference: Any) -> Done[Any]:
+    try:
+        return pickle.loads(ray.get(reference))  # noqa: S301  # from our own task
+    except ray.exceptions.RayError as error:
+        why = str(error).strip().splitlines()
+        said = why[0] if why else type(error).__name__
+        return Done(error=RamerError(f"Ray: a task was lost, tried {RETRIES + 1} times: {said}"))
+
+
+def _task(told: bytes, folder: str, threads: int, number: int) -> bytes:
+    from ramer.progress import become_worker
+    from ramer.seeding import set_threads
+
+    become_worker()
+    os.chdir(folder)
+    set_threads(threads)
+    return next(iter(work_on(told, [number])))
+
+
+def _environment(threads: int) -> dict[str, str]:
+    """Of a task's process, before it loads any library."""
+    taken = {name: value for name, value in os.environ.items() if name.startswith(_TAKEN_OVER)}
+    counts = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
+    path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
+    return taken | counts | {"PYTHONPATH": path}
+
+
+def _connected() -> ModuleType:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+    except ImportError:
+        raise ConfigError("RAMER_ENGINE: ray is not installed: pip install 'ramer[ray]'") from None
+    if ray.is_initialized():
+        return ray
+    address = os.environ.get(ADDRESS) or "auto"
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, ValueError, RuntimeError, OSError) as error:
+        said = " ".join(str(error).split())[:150]
+        where = f"no cluster at {address!r}" if address != "auto" else "not set, and no cluster runs on this machine"
+        raise ConfigError(f"{ADDRESS}: {where} (`ray start --head` starts one): {said}") from None
+    return ray
