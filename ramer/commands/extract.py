@@ -88,18 +88,16 @@ def extract(
     options |= {"crop": _crop(settings, video, whole_frame, faces), "detector": _absolute(detector)}
     settings = _with_models(settings, {"audio": audio, "video": video, "text": text}, options, frames)
     settings = _with_recognition(settings, recognise, language)
-    expected = _expected(like, settings) if like is not None else {}
 
     from ramer.extraction.console import shown_progress
     from ramer.extraction.corpus_features import extract_corpus
     from ramer.extraction.extractor import Extractor
-    from ramer.extraction.packing import check_labels, pack_corpus
+    from ramer.extraction.packing import check_labels
 
     if labels is not None:
         check_labels(labels, media, transcripts, out / "features")  # refused before the work, not after it
-    extractor = Extractor(
-        settings, device=device, batch_size=batch_size, trust_remote_code=trust_remote_code, expected=expected
-    )
+    expected, trust = _expected(like, settings), trust_remote_code
+    extractor = Extractor(settings, device=device, batch_size=batch_size, trust_remote_code=trust, expected=expected)
     with shown_progress() as progress:
         summary = extract_corpus(
             extractor,
@@ -113,8 +111,14 @@ def extract(
         )
     typer.echo("\n".join(_summary_lines(summary, out, prune)))
     if labels is not None:
-        pack_corpus(out / "features", labels, out / "corpus.npz")
-        typer.echo(f"packed -> {out / 'corpus.npz'}")
+        _pack(labels, out)
+
+
+def _pack(labels: Path, out: Path) -> None:
+    from ramer.extraction.packing import pack_corpus
+
+    pack_corpus(out / "features", labels, out / "corpus.npz")
+    typer.echo(f"packed -> {out / 'corpus.npz'}")
 
 
 def _settings(preset_name: str, like: Path | None) -> ExtractionSettings:
@@ -129,8 +133,10 @@ def _settings(preset_name: str, like: Path | None) -> ExtractionSettings:
     return Manifest.read(like).settings
 
 
-def _expected(like: Path, settings: ExtractionSettings) -> dict[str, dict[str, Any]]:
-    """The manifest's encoders, of the modalities that the command line does not make otherwise."""
+def _expected(like: Path | None, settings: ExtractionSettings) -> dict[str, dict[str, Any]]:
+    """The manifest's encoders, of the modalities that the command line does not make otherwise; none without one."""
+    if like is None:
+        return {}
     from ramer.extraction.manifest import Manifest
 
     manifest = Manifest.read(like)

@@ -70,10 +70,10 @@ def read_labels(path: Path, settings: Merbench) -> LabelTable:
             first[clip] = member
             if label is DROP:
                 dropped += 1
-                continue
-            table.ids.append(clip)
-            table.labels.append(label)
-            splits.append(split)
+            else:
+                table.ids.append(clip)
+                table.labels.append(label)
+                splits.append(split)
     if faults:
         raise CorpusError(cut_faults(faults))
     if dropped:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +65,7 @@ def read_npz(path: Path) -> RawCorpus:
     try:
         with open_archive(path) as archive:
             headers = _headers(path, archive)
-            table = {key: _column(path, archive, key) for key in COLUMNS if key in headers}
+            table = _columns(path, archive, [key for key in COLUMNS if key in headers])
             expected = modalities_expected(archive.keys)
             notes = meant_notes(archive.keys, headers)
     except FileNotFoundError:
@@ -73,13 +73,6 @@ def read_npz(path: Path) -> RawCorpus:
     except UNREADABLE as error:
         raise CorpusError(f"{path}: not a whole .npz file: {damage(error)}") from None
     rows = len(table["ids"])
-    faults = [
-        f"{path}: {key}: expected shape [{rows}], one entry per row, got [{len(table[key])}]"
-        for key in ("split", "speaker", "label")
-        if key in table and len(table[key]) != rows
-    ]
-    if faults:
-        raise CorpusError(faults)
     splits = np.array([str(s) for s in table["split"]], dtype=object) if "split" in table else None
     labels, names = _classes(path, table["label"], table.get("label_names"))
     speakers = strings(table.get("speaker", [None] * rows))
@@ -120,11 +113,23 @@ def _headers(path: Path, archive: Archive) -> dict[str, Header]:
     return headers
 
 
-def _column(path: Path, archive: Archive, key: str) -> list[object]:
-    try:
-        return read_column(archive, key)
-    except UNREADABLE as error:
-        raise CorpusError(f"{path}: {key}: {damage(error)}") from None
+def _columns(path: Path, archive: Archive, keys: Sequence[str]) -> dict[str, list[object]]:
+    """The lists among the keys; those of rows have one length."""
+    table: dict[str, list[object]] = {}
+    for key in keys:
+        try:
+            table[key] = read_column(archive, key)
+        except UNREADABLE as error:
+            raise CorpusError(f"{path}: {key}: {damage(error)}") from None
+    rows = len(table["ids"])
+    faults = [
+        f"{path}: {key}: expected shape [{rows}], one entry per row, got [{len(table[key])}]"
+        for key in ("split", "speaker", "label")
+        if key in table and len(table[key]) != rows
+    ]
+    if faults:
+        raise CorpusError(faults)
+    return table
 
 
 def _classes(path: Path, label: list[object], label_names: list[object] | None) -> tuple[np.ndarray, tuple[str, ...]]:

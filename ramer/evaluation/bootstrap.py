@@ -18,7 +18,8 @@ from jaxtyping import Float, Int
 
 from ramer.errors import RamerError
 from ramer.evaluation.clusters import Clusters, find_clusters
-from ramer.evaluation.metrics import COUNT_METRICS, condition_positions
+from ramer.evaluation.count_metrics import COUNT_METRICS
+from ramer.evaluation.metrics import condition_positions
 from ramer.evaluation.scenarios import Scenario
 from ramer.modalities import AVERAGE, CONDITIONS, MISSING_CONDITIONS
 from ramer.seeding import generator

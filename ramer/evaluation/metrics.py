@@ -15,11 +15,10 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
+from ramer.evaluation.count_metrics import Labels, class_counts, uar_of_counts, weighted_f1_of_counts
 from ramer.modalities import CONDITIONS, FULL_CONDITION, MISSING_CONDITIONS
 
 SELECTION_METRIC = "weighted_f1"
-
-Labels = Int[np.ndarray, " rows"]
 
 
 def accuracy(labels: Labels, predicted: Labels) -> float:
@@ -86,15 +85,6 @@ def confusion(labels: Labels, predicted: Labels, classes: int) -> Int[np.ndarray
     return np.bincount(flat, minlength=classes**2).reshape(classes, classes).astype(np.int64)
 
 
-def class_counts(
-    labels: Labels, predicted: Labels, classes: int | None = None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Per class: hits, times predicted, times true."""
-    classes = classes or int(max(np.max(labels), np.max(predicted))) + 1
-    table = confusion(labels, predicted, classes).astype(np.float64)
-    return table.diagonal(), table.sum(axis=0), table.sum(axis=1)
-
-
 def ece(labels: Labels, predicted: Labels, probabilities: Float[np.ndarray, "rows classes"], bins: int) -> float:
     """Expected calibration error over ``bins`` equal-width bins of confidence, in [0, 1].
 
@@ -116,32 +106,6 @@ def ece(labels: Labels, predicted: Labels, probabilities: Float[np.ndarray, "row
     place = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
     gap = np.bincount(place, weights=right - confidence, minlength=bins)
     return float(np.abs(gap).sum() / len(confidence))
-
-
-def weighted_f1_of_counts(
-    hits: Float[np.ndarray, "*more classes"],
-    predicted: Float[np.ndarray, "*more classes"],
-    support: Float[np.ndarray, "*more classes"],
-) -> Float[np.ndarray, "*more"]:
-    """Weighted F1 of many tables at once, from what a confusion matrix says per class.
-
-    Args:
-        hits, predicted, support: the diagonal, the column sums and the row sums of each confusion matrix.
-    """
-    f1 = 2.0 * hits / np.maximum(predicted + support, 1.0)
-    rows = np.maximum(support.sum(axis=-1), 1.0)
-    return np.asarray((f1 * support).sum(axis=-1) / rows)
-
-
-def uar_of_counts(
-    hits: Float[np.ndarray, "*more classes"],
-    predicted: Float[np.ndarray, "*more classes"],
-    support: Float[np.ndarray, "*more classes"],
-) -> Float[np.ndarray, "*more"]:
-    """UAR of many tables at once; arguments as for ``weighted_f1_of_counts``."""
-    recall = hits / np.maximum(support, 1.0)
-    present = np.maximum((support > 0).sum(axis=-1), 1)
-    return np.asarray(recall.sum(axis=-1) / present)
 
 
 @dataclass(frozen=True)
@@ -168,8 +132,6 @@ METRICS: dict[str, Callable[[Scored], float]] = {
     "macro_f1": lambda s: macro_f1(s.labels, s.predicted),
     "ece": lambda s: ece(s.labels, s.predicted, s.probabilities, s.ece_bins),
 }
-# Those that follow from counts alone, and so are also taken over drawn masks and in the bootstrap.
-COUNT_METRICS: dict[str, Callable[..., np.ndarray]] = {"weighted_f1": weighted_f1_of_counts, "uar": uar_of_counts}
 
 
 def selection_score(labels: np.ndarray, predicted: np.ndarray, condition: np.ndarray) -> float:

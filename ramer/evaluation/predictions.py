@@ -8,18 +8,8 @@ import numpy as np
 import pandas as pd
 
 from ramer.errors import RamerError
-from ramer.evaluation.metrics import (
-    COUNT_METRICS,
-    METRICS,
-    SELECTION_METRIC,
-    Scored,
-    avg6,
-    class_counts,
-    confusion,
-    equity,
-    f1_per_class,
-    retained,
-)
+from ramer.evaluation.count_metrics import COUNT_METRICS, class_counts
+from ramer.evaluation.metrics import METRICS, SELECTION_METRIC, Scored, avg6, confusion, equity, f1_per_class, retained
 from ramer.evaluation.scenarios import Scenario
 from ramer.modalities import AVERAGE, CONDITIONS
 

@@ -6,7 +6,7 @@ from ramer.config import Config
 from ramer.data.kinds import check_kind
 from ramer.errors import ConfigError, RetrievalError
 from ramer.files import atomic_file
-from ramer.methods import MethodOptions, RetrievalOptions, method_class, method_options
+from ramer.methods import MethodOptions, method_class, method_options
 from ramer.pipeline.committed import check_lock
 from ramer.project import Project
 from ramer.seeding import choose_device
@@ -56,11 +56,10 @@ def _device_faults(config: Config) -> list[str]:
 
 
 def _width_faults(name: str, options: MethodOptions, config: Config) -> list[str]:
-    if isinstance(options, RetrievalOptions):
-        try:
-            options.check_k(name, config.retrieval.width)
-        except RetrievalError as error:
-            return error.faults
+    try:
+        options.check_k(name, config.retrieval.width)
+    except RetrievalError as error:
+        return error.faults
     return []
 
 

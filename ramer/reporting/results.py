@@ -12,7 +12,8 @@ import pandas as pd
 
 from ramer.config import Evaluate, Report, Retrieval
 from ramer.errors import RamerError, StaleError
-from ramer.evaluation.metrics import COUNT_METRICS, METRICS
+from ramer.evaluation.count_metrics import COUNT_METRICS
+from ramer.evaluation.metrics import METRICS
 from ramer.evaluation.predictions import check_predictions
 from ramer.files import read_json, read_table
 from ramer.modalities import AVERAGE, CONDITIONS, MODALITIES

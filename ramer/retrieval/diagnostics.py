@@ -36,25 +36,20 @@ def diagnose(
     Args:
         states: raw states [rows, hidden]. queries: row numbers [Q]. rows, scores: their lists [Q, width].
     """
-    labels = corpus.labels(replicate)
+    labels, recall = corpus.labels(replicate), index.about.recall_at_5
     database_labels = np.full(corpus.rows, -1)
     database_labels[index.rows] = labels[index.rows]
     of_split = {s: np.isin(queries, corpus.rows_in(replicate, s)) for s in ("train", "val", "test")}
     top = np.asarray(rows[:, :TOP])
-    purity, nearest = {}, {}
-    for split, members in of_split.items():
-        neighbours = top[members]
-        found = np.where(neighbours >= 0, database_labels[np.maximum(neighbours, 0)], -1)
-        purity[split] = _share(found == labels[queries[members], None], found >= 0)
-        first = np.asarray(scores[members, 0])
-        nearest[split] = _mean(first[np.isfinite(first)])
+    found = np.where(top >= 0, database_labels[np.maximum(top, 0)], -1)
+    same = found == labels[queries, None]
+    first = np.asarray(scores[:, 0])
     named = of_split["train"] & (corpus.groups[queries] >= 0)
-    recall = index.about.recall_at_5
     return {
         **({} if recall is None else {"index_recall_at_5": recall}),
         "database_rows": len(index.rows),
-        "label_purity": purity,
-        "top_score": nearest,
+        "label_purity": {s: _share(same[members], found[members] >= 0) for s, members in of_split.items()},
+        "top_score": {s: _mean(first[members & np.isfinite(first)]) for s, members in of_split.items()},
         "same_speaker": {
             "with_exclusion": _same_speaker(corpus, queries[named], top[named]),
             "without_exclusion": _without_exclusion(corpus, replicate, modality, states, index, queries[named]),

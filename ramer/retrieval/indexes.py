@@ -178,9 +178,8 @@ def load_index(
         path: the ``.faiss`` file; the sidecar is beside it.
         mapped: leave the keys on disk, where this FAISS can. Such an index is only searched: FAISS ends the whole
             process that adds to one.
-        expected_encoder_digest: of the encoder that makes the queries; keys of another one are refused.
-        expected_ids_digest: of the corpus' ids in row order.
-        expected_crossfit_digest: of the encoders that made the training rows' states, empty where there are none.
+        expected_encoder_digest, expected_ids_digest, expected_crossfit_digest: of the queries' encoder, of the corpus'
+            ids in row order, of the encoders of the training rows' states; keys of others are refused.
         ids: the corpus' ids by row number; each must be the sidecar's.
 
     Raises:
@@ -188,20 +187,15 @@ def load_index(
     """
     path = Path(path)
     side = path.with_suffix(".json")
-    for file in (path, side):
-        if not file.exists():
-            raise StaleError(f"{file}: no such file", path)
+    if lost := [file for file in (path, side) if not file.exists()]:
+        raise StaleError(f"{lost[0]}: no such file", path)
     sidecar = Sidecar.read(side)
-    expected = {
-        "encoder_digest": (expected_encoder_digest, sidecar.encoder_digest),
-        "ids_digest": (expected_ids_digest, sidecar.ids_digest),
-        "crossfit_digest": (expected_crossfit_digest, sidecar.crossfit_digest),
+    wanted = {
+        "encoder_digest": expected_encoder_digest,
+        "ids_digest": expected_ids_digest,
+        "crossfit_digest": expected_crossfit_digest,
     }
-    faults = [
-        f"{side}: {key}: expected {wanted}, got {stamped}: index and queries are of different encoders or rows"
-        for key, (wanted, stamped) in expected.items()
-        if wanted is not None and stamped != wanted
-    ]
+    faults = _foreign(sidecar, side, wanted)
     index, rows = _read_keys(path, sidecar, mapped), np.array(sidecar.rows, dtype=np.int64)
     if index.d != max(sidecar.dimension, 1):
         faults.append(f"{path}: dimension: expected {sidecar.dimension} as in {side.name}, got {index.d}")
@@ -212,6 +206,20 @@ def load_index(
     if faults:
         raise StaleError(faults, path)
     return StoredIndex(index, rows, sidecar)
+
+
+def _foreign(sidecar: Sidecar, side: Path, wanted: dict[str, str | None]) -> list[str]:
+    """Digests that are not those asked for; None asks for none."""
+    held = {
+        "encoder_digest": sidecar.encoder_digest,
+        "ids_digest": sidecar.ids_digest,
+        "crossfit_digest": sidecar.crossfit_digest,
+    }
+    return [
+        f"{side}: {key}: expected {digest}, got {held[key]}: index and queries are of different encoders or rows"
+        for key, digest in wanted.items()
+        if digest is not None and held[key] != digest
+    ]
 
 
 def _read_keys(path: Path, sidecar: Sidecar, mapped: bool) -> faiss.Index:

@@ -26,8 +26,7 @@ def search_lists(
     """The ``width`` nearest database rows of every query in the space of each modality that it holds.
 
     Args:
-        indexes: per modality; one that is not indexed has empty lists.
-        database: whose states made the keys.
+        indexes: per modality, of the database's states; one that is not indexed has empty lists.
         queries: states, and their corpus rows if they may be in the database.
         asked: which queries are searched, all if None; the others' lists are empty.
         codes: from ``exclusion_codes``, by database row: a query never gets a row of its own code. None excludes
@@ -37,15 +36,13 @@ def search_lists(
     Raises:
         RetrievalError: a query is zero or not finite.
     """
-    n, numbers = len(queries.available), queries.numbers
-    rows = {m: np.full((n, width), -1, dtype=np.int32) for m in MODALITIES}
-    scores = {m: np.full((n, width), np.nan, dtype=np.float32) for m in MODALITIES}
+    lists, numbers = Lists.empty(len(queries.available), width), queries.numbers
     own = None if codes is None else np.where(numbers >= 0, codes[np.maximum(numbers, 0)], NEW_CLIP)
     wanted = queries.available if asked is None else queries.available & asked[:, None]
     for i, m in enumerate(MODALITIES):
         part = np.flatnonzero(wanted[:, i])
         if m in indexes and len(part):
-            rows[m][part], scores[m][part] = search(
+            lists.rows[m][part], lists.scores[m][part] = search(
                 indexes[m],
                 database.states[m],
                 queries.states[m][part],
@@ -56,4 +53,4 @@ def search_lists(
                 norms=database.norms[m],
                 rerank=rerank,
             )
-    return Lists(rows, scores)
+    return lists

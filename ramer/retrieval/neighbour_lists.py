@@ -15,9 +15,10 @@ from ramer.files import atomic_directory, map_new_array, write_json
 from ramer.modalities import MODALITIES
 from ramer.progress import track
 from ramer.retrieval.diagnostics import average, diagnose
+from ramer.retrieval.fetching import available_gpus, make_fetch, search_gpu
 from ramer.retrieval.indexes import StoredIndex, load_index
 from ramer.retrieval.neighbours import NEIGHBOURS_FILE, NeighboursRecord
-from ramer.retrieval.search import available_gpus, exclusion_codes, make_fetch, search, search_gpu
+from ramer.retrieval.search import exclusion_codes, search
 from ramer.retrieval.states import StatesTable
 
 BATCH = 4096  # query rows read, searched and written at a time

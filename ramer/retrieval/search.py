@@ -8,18 +8,15 @@ settle, an excluded group larger than it or a tie across its edge, is fetched ag
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import faiss
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 
 from ramer.errors import RetrievalError
+from ramer.retrieval.fetching import MATRIX_NUMBERS, Fetch, make_fetch
 from ramer.retrieval.indexes import DatabaseIndex
-from ramer.retrieval.product import best_products
 from ramer.retrieval.states import l2_normalise
 
 NEW_CLIP = -1  # exclusion code of a query that is not in the corpus: it excludes nothing
@@ -29,15 +26,7 @@ FIRST_GROUP = 64  # of the largest group, how many hits the first search allows 
 GROWTH = 4
 TIE = 1e-5  # single-precision scores of the kernel closer than this may be in another order
 MOST_FETCHED = 4_000_000  # hits held at a time
-MOST_ON_GPU = 2048
 MOST_FLOATS = 262_144  # keys gathered at a time: 2 MB in double precision, half the time of 64 MB that leave the cache
-# Measured with FAISS 1.15: below MANY queries nothing beats it; from so many numbers on it multiplies matrices, at the
-# speed of the product alone; in between it goes query by query, and our product is up to five times as fast.
-MANY = 32
-MATRIX_NUMBERS = 131_072
-FEW = 8  # queries up to which calls, and threads that wait for each other, cost more than arithmetic
-
-Fetch = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]
 
 
 class Hits(NamedTuple):
@@ -99,10 +88,11 @@ def search(
     if not total or not len(queries):
         return hits
     unit = l2_normalise(queries, refuse="query", ids=ids)
-    largest, entry_codes = 0, None
+    largest, excluded = 0, None
     if codes is not None and query_codes is not None:
-        entry_codes = codes[index.rows]
-        largest = int(np.unique(entry_codes, return_counts=True)[1].max())
+        excluded = codes[index.rows], query_codes
+        largest = int(np.unique(excluded[0], return_counts=True)[1].max())
+    asked = _Asked(index, states, unit, excluded, norms, rerank or index.exact)
     fetch = fetch or make_fetch(index)
     pending, wanted = np.arange(len(queries)), min(width + min(largest, FIRST_GROUP) + MARGIN, total)
     kept = width + MARGIN if index.exact else total
@@ -111,16 +101,9 @@ def search(
         batch = max(BATCH, MATRIX_NUMBERS // max(unit.shape[1], 1))
         for part in _parts(pending, min(batch, max(1, MOST_FETCHED // wanted))):
             kernel, found = fetch(unit[part], wanted)
-            allowed = found >= 0
-            if entry_codes is not None and query_codes is not None:
-                allowed &= entry_codes[np.maximum(found, 0)] != query_codes[part, None]
-            scored = allowed & (np.cumsum(allowed, axis=1) <= kept)
-            cosines = np.where(scored, kernel, np.float32(np.nan))
-            if rerank or index.exact:
-                cosines[scored] = _cosines(unit, states, part[np.nonzero(scored)[0]], index.rows[found[scored]], norms)
+            cosines, left = asked.scores(part, kernel, found, kept)
             best = _best(index.rows, found, cosines, width)
             hits.rows[part, : best.rows.shape[1]], hits.scores[part, : best.rows.shape[1]] = best
-            left = np.where(allowed & ~scored, kernel, -np.inf).max(axis=1)  # the best that was not scored
             exhausted = ((wanted >= total) | (found < 0).any(axis=1)) & np.isneginf(left)
             # An approximate kernel's scores do not compare with cosines: there it is enough to have enough.
             edge = np.maximum(left, kernel[:, -1]) if index.exact else np.full(len(part), -np.inf)
@@ -128,6 +111,42 @@ def search(
         pending = np.concatenate(unsettled)
         wanted, kept = min(wanted * GROWTH, total), total
     return hits
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is searched for, and how what was fetched is scored.
+
+    Attributes:
+        unit: queries of length 1.
+        excluded: codes of the keys, and of the queries, that never meet; None excludes nothing.
+        exact: whether candidates are scored by their states, else by what the kernel said.
+    """
+
+    index: DatabaseIndex
+    states: np.ndarray
+    unit: np.ndarray
+    excluded: tuple[np.ndarray, np.ndarray] | None
+    norms: np.ndarray | None
+    exact: bool
+
+    def scores(
+        self, part: np.ndarray, kernel: np.ndarray, found: np.ndarray, kept: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Scores of the first ``kept`` hits that may be found, NaN of the others, and the best of what was not scored.
+
+        Args:
+            part: positions of the queries [q]. kernel, found: what was fetched for them [q, n].
+        """
+        allowed = found >= 0
+        if self.excluded is not None:
+            allowed &= self.excluded[0][np.maximum(found, 0)] != self.excluded[1][part, None]
+        scored = allowed & (np.cumsum(allowed, axis=1) <= kept)
+        cosines = np.where(scored, kernel, np.float32(np.nan))
+        if self.exact:
+            query, rows = part[np.nonzero(scored)[0]], self.index.rows[found[scored]]
+            cosines[scored] = _cosines(self.unit, self.states, query, rows, self.norms)
+        return cosines, np.where(allowed & ~scored, kernel, -np.inf).max(axis=1)
 
 
 def _best(entries: np.ndarray, found: np.ndarray, cosines: np.ndarray, width: int) -> Hits:
@@ -139,78 +158,8 @@ def _best(entries: np.ndarray, found: np.ndarray, cosines: np.ndarray, width: in
     return Hits(np.where(np.isnan(scores), -1, near).astype(np.int32), scores)
 
 
-def search_gpu(device: str, gpus: int) -> int | None:
-    """The FAISS GPU that searches, or None: a CUDA device is used only if this FAISS sees one.
-
-    Args:
-        device: ``runtime.device``: auto, cpu, cuda or cuda:N.
-        gpus: ``faiss.get_num_gpus()``; 0 for a build without GPU support.
-
-    Raises:
-        RetrievalError: the device asked for by number is not there.
-    """
-    if device == "cpu" or gpus == 0:
-        return None
-    number = int(device.partition(":")[2] or 0)
-    if number >= gpus:
-        raise RetrievalError(f"params.yaml: runtime.device: {device}: FAISS sees {gpus} GPUs")
-    return number
-
-
-def available_gpus() -> int:
-    """How many GPUs this build of FAISS sees."""
-    return int(faiss.get_num_gpus()) if hasattr(faiss, "get_num_gpus") else 0
-
-
 def _parts(members: np.ndarray, size: int) -> list[np.ndarray]:
     return [members[start : start + size] for start in range(0, len(members), size)]
-
-
-def make_fetch(index: DatabaseIndex, gpu: int | None = None) -> Fetch:
-    """The fastest way to an index' k best keys of unit vectors: (vectors [q, hidden], k) to scores and places [q, k].
-
-    Args:
-        gpu: number of the FAISS GPU that searches, which gets a copy of the keys; None for the CPU.
-    """
-    inner, settings = index.faiss_index, index.about.settings
-    parameters: Any = faiss  # the stubs lack these classes' arguments
-    if gpu is not None and index.exact:
-        # FAISS bounds the width on a GPU; what needs more is searched on the CPU.
-        device = faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), gpu, inner)
-        return lambda vectors, k: (device if k <= MOST_ON_GPU else inner).search(vectors, k)
-    if "ef" in settings:
-        wide = parameters.SearchParametersHNSW
-        return lambda vectors, k: inner.search(vectors, k, params=wide(efSearch=max(settings["ef"], k)))
-    if "nprobe" in settings:
-        probes = parameters.SearchParametersIVF(nprobe=settings["nprobe"])
-        return lambda vectors, k: inner.search(vectors, k, params=probes)
-    if index.exact and isinstance(inner, faiss.IndexFlat):
-        memory = faiss.rev_swig_ptr(inner.get_xb(), inner.ntotal * inner.d)
-        keys = torch.from_numpy(memory.reshape(inner.ntotal, inner.d))
-
-        def fetch(vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-            if MANY <= len(vectors) < MATRIX_NUMBERS / inner.d:
-                return best_products(keys, vectors, k)
-            with one_faiss_thread() if len(vectors) <= FEW else contextlib.nullcontext():
-                scores, places = inner.search(vectors, k)
-                return scores, places
-
-        return fetch
-    return lambda vectors, k: inner.search(vectors, k)
-
-
-@contextlib.contextmanager
-def one_faiss_thread() -> Iterator[None]:
-    """For few queries FAISS' other threads only fight those of torch: together they took three times as long.
-
-    Python's threads do not see each other's number: OpenMP keeps it per thread.
-    """
-    threads = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1)
-    try:
-        yield
-    finally:
-        faiss.omp_set_num_threads(threads)
 
 
 def _cosines(

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ramer.retrieval.fetching import FEW, one_faiss_thread
 from ramer.retrieval.indexes import DatabaseIndex
-from ramer.retrieval.search import FEW, MARGIN, TIE, Hits, one_faiss_thread, search
+from ramer.retrieval.search import MARGIN, TIE, Hits, search
 from ramer.retrieval.states import l2_normalise
 
 

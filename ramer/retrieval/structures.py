@@ -114,6 +114,11 @@ class Lists:
     rows: dict[str, np.ndarray]
     scores: dict[str, np.ndarray]
 
+    @classmethod
+    def empty(cls, n: int, width: int) -> Lists:
+        rows = {m: np.full((n, width), -1, dtype=np.int32) for m in MODALITIES}
+        return cls(rows, {m: np.full((n, width), np.nan, dtype=np.float32) for m in MODALITIES})
+
     @property
     def width(self) -> int:
         return int(next(iter(self.rows.values())).shape[1])

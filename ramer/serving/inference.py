@@ -10,7 +10,7 @@ import numpy as np
 
 from ramer.methods.shared.stacked_method import StackedMethod
 from ramer.modalities import MODALITIES
-from ramer.retrieval.search import FEW
+from ramer.retrieval.fetching import FEW
 from ramer.retrieval.stacked_indexes import StackedIndexes
 from ramer.retrieval.structures import Database, Lists, Selected
 from ramer.serving.replicate_model import ReplicateModel

@@ -34,44 +34,36 @@ def log_experiment(store: Store, experiment: Experiment, provenance: Provenance,
 
     Args:
         store: the open store; nobody else of this workspace logs meanwhile.
-        experiment: with the files.
         provenance: who made the results.
         digest: of what is logged, see ``digest_inputs``.
 
     Raises:
         ResultsError: a file is missing or broken; the run is then FAILED and says why in a tag.
     """
-    root = experiment.project.root
     identity = {"ramer.role": "experiment", "ramer.digest": digest}
     parent = _find_parent(store, identity, provenance)
-    if parent is None:
-        tags = {**provenance.tags(), **identity}
-        parent = store.client.create_run(store.experiment_id, tags=tags, run_name=provenance.run_name)
-        children: dict[str, Run] = {}
-    elif parent.info.status == _FINISHED:
+    if parent.info.status == _FINISHED:
         log.info("already in MLflow: %s", provenance.run_name)
         return
-    else:
-        children = _find_children(store, parent)
+    children = _find_children(store, parent)
     with _finishing(store, parent):
         record = read_record(experiment)
-        writer = _Writer(store, root, experiment.tracking.max_artifact_mb, dvc_remote(provenance.main), record.corpus)
+        limit, remote = experiment.tracking.max_artifact_mb, dvc_remote(provenance.main)
+        writer = _Writer(store, experiment.project.root, limit, remote, record.corpus)
         if MLFLOW_RUN_NOTE not in parent.data.tags:  # the note is written last: where it is, a retry goes on below
             store.waiting.doing = f"{len(record.experiment.artifacts)} files of the experiment"
             writer.write(parent, record.experiment)
             store.client.set_tag(parent.info.run_id, MLFLOW_RUN_NOTE, _note(record))
         for position, (method, part) in enumerate(record.methods.items()):
             store.waiting.doing = f"method {position + 1} of {len(record.methods)}"
-            child = children.get(method)
-            if child is None:
-                tags = {**provenance.tags(), **record.tags[method], MLFLOW_PARENT_RUN_ID: parent.info.run_id}
+            if method not in children:
                 # The UI lists the latest first: starting times that fall keep the order of params.yaml.
                 started = parent.info.start_time + len(record.methods) - position
-                child = store.client.create_run(store.experiment_id, started, {"ramer.role": "method", **tags}, method)
+                children[method] = _new_child(store, parent, provenance.tags() | record.tags[method], method, started)
+            child = children[method]
             if child.info.status != _FINISHED:
                 with _finishing(store, child):
                     writer.write(child, part)
-            children[method] = child
         if _wants_version(experiment, provenance):
             store.waiting.doing = "the model for the registry"
             from ramer.tracking.registration import register_run  # imports torch and FAISS
@@ -87,7 +79,8 @@ def _wants_version(experiment: Experiment, provenance: Provenance) -> bool:
     return experiment.serve.registration == "always"
 
 
-def _find_parent(store: Store, identity: Mapping[str, str], provenance: Provenance) -> Run | None:
+def _find_parent(store: Store, identity: Mapping[str, str], provenance: Provenance) -> Run:
+    """The experiment's run, a new one where there is none; a finished one rather than one that was broken off."""
     condition = " and ".join(f"tags.`{key}` = '{value}'" for key, value in identity.items())
     wanted = {"dvc.exp_name": provenance.experiment, "dvc.baseline_rev": provenance.baseline}
     found = [
@@ -95,13 +88,21 @@ def _find_parent(store: Store, identity: Mapping[str, str], provenance: Provenan
         for run in store.client.search_runs([store.experiment_id], condition)
         if wanted.items() <= run.data.tags.items()
     ]
-    return min(found, key=lambda run: run.info.status != _FINISHED, default=None)
+    if not found:
+        tags = {**provenance.tags(), **identity}
+        return store.client.create_run(store.experiment_id, tags=tags, run_name=provenance.run_name)
+    return min(found, key=lambda run: run.info.status != _FINISHED)
 
 
 def _find_children(store: Store, parent: Run) -> dict[str, Run]:
     condition = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent.info.run_id}'"
     runs = store.client.search_runs([store.experiment_id], condition)
     return {run.data.tags["method"]: run for run in runs if "method" in run.data.tags}
+
+
+def _new_child(store: Store, parent: Run, tags: Mapping[str, str], method: str, started: int) -> Run:
+    own = {"ramer.role": "method", **tags, MLFLOW_PARENT_RUN_ID: parent.info.run_id}
+    return store.client.create_run(store.experiment_id, started, own, method)
 
 
 @contextlib.contextmanager

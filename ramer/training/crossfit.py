@@ -110,16 +110,8 @@ def crossfit(
         CorpusError: fewer speakers than folds among the training rows.
     """
     train = corpus.rows_in(replicate, "train")
-    rng = generator(replicate.seed, "crossfit", replicate.fold)  # the same folds for every modality
-    try:
-        fold_of = speaker_folds(corpus.groups[train], folds, rng)
-    except ValueError as error:
-        raise CorpusError(f"params.yaml: dump.crossfit: {folds}: training rows of {replicate.name}: {error}") from None
     held = corpus.available[:, MODALITIES.index(modality)]
-    anchors = corpus.rows_in(replicate, "val", "pool")
-    anchors = anchors[held[anchors]]
-    if len(anchors) > MOST_ANCHORS:
-        anchors = np.sort(rng.choice(anchors, MOST_ANCHORS, replace=False))
+    fold_of, anchors = _folds_and_anchors(corpus, replicate, folds, held)
     target, _ = encode(main, anchors)
     device, sha = str(main.cls.device), hashlib.sha256(f"{folds} folds, ridge".encode())
     val = SplitRows(corpus, modality, replicate, "val", device)
@@ -133,10 +125,25 @@ def crossfit(
         train_encoder(encoder, kept, val, options, order, f"crossfit {modality} {replicate.name} {fold}")
         encoder.eval()
         own, proba = encode(encoder, unseen)
-        source, _ = encode(encoder, anchors)
         rows.append(unseen)
-        states.append(align(own, source, target))
+        states.append(align(own, encode(encoder, anchors)[0], target))
         posteriors.append(proba)
         for name, weights in sorted(encoder.state_dict().items()):
             sha.update(name.encode() + weights.cpu().numpy().tobytes())
     return CrossFitted(np.concatenate(rows), np.concatenate(states), np.concatenate(posteriors), sha.hexdigest())
+
+
+def _folds_and_anchors(
+    corpus: PreparedCorpus, replicate: Replicate, folds: int, held: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The fold of every training row, and the rows that alignments are fitted on."""
+    rng = generator(replicate.seed, "crossfit", replicate.fold)  # the same folds for every modality
+    try:
+        fold_of = speaker_folds(corpus.groups[corpus.rows_in(replicate, "train")], folds, rng)
+    except ValueError as error:
+        raise CorpusError(f"params.yaml: dump.crossfit: {folds}: training rows of {replicate.name}: {error}") from None
+    anchors = corpus.rows_in(replicate, "val", "pool")
+    anchors = anchors[held[anchors]]
+    if len(anchors) > MOST_ANCHORS:
+        anchors = np.sort(rng.choice(anchors, MOST_ANCHORS, replace=False))
+    return fold_of, anchors

@@ -40,6 +40,11 @@ class Reuse:
     folder: Path
     code: str
 
+    def kept(self, device: str, threads: int, batch_size: int) -> KeptStates:
+        """What was kept of runs whose arithmetic was the same."""
+        parts = (torch.__version__, torch.backends.cpu.get_cpu_capability(), device, threads, batch_size)
+        return KeptStates(self.folder, f"{self.code} {' '.join(map(str, parts))}")
+
 
 def encode_corpus(
     corpus: PreparedCorpus,
@@ -58,14 +63,8 @@ def encode_corpus(
     With ``settings.crossfit`` training rows get the states and posteriors of encoders that have not seen their labels.
 
     Args:
-        corpus: the prepared corpus, the pool included.
-        modality: which of its modalities.
-        encoders: directory of its encoders.
-        out: directory to write, whole or not at all. States are not normalised; NaN rows lack the modality.
+        encoders, out: directories to read and to write; NaN rows lack the modality, states are not normalised.
         options: of the encoder and its training, for cross-fitting.
-        settings: batch size and folds.
-        threads: ``runtime.threads``.
-        device: as chosen.
         reuse: what an earlier run kept; the bytes of ``out`` do not depend on it. Nothing is kept if None.
 
     Raises:
@@ -73,30 +72,26 @@ def encode_corpus(
         ModelError: an encoder belongs to another corpus.
     """
     summary = _read_summary(encoders / ENCODER_FILE, corpus, modality)
-    parts = (torch.__version__, torch.backends.cpu.get_cpu_capability(), device, threads, settings.batch_size)
-    recipe = " ".join(map(str, parts))
-    kept = None if reuse is None else KeptStates(reuse.folder, f"{reuse.code} {recipe}")
+    kept = None if reuse is None else reuse.kept(device, threads, settings.batch_size)
     digests: dict[str, str] = {}
     crossfitted: dict[str, str] = {}
     with sealed_directory(out) as directory:
         states = _create(directory / "states.npy", corpus, summary.hidden_dim)
         posteriors = _create(directory / "posteriors.npy", corpus, corpus.classes)
-        for replicate in corpus.replicates:
-            written = states[replicate.index], posteriors[replicate.index]
-            if summary.absent:
-                written[0][:] = written[1][:] = np.nan
-                continue
+        if summary.absent:
+            states[:] = posteriors[:] = np.nan
+        for replicate in () if summary.absent else corpus.replicates:
             path = encoders / f"{replicate.name}.safetensors"
             encoder, scaler = _load_for(path, corpus, modality, summary.hidden_dim)
             digests[replicate.name] = digest_file(path)
-            encoder.to(device)
-            encode_block = _Blocks(encoder, scaler, corpus.features[modality], digests[replicate.name], kept)
+            encode_block = _Blocks(encoder.to(device), scaler, corpus.features[modality], digests[replicate.name], kept)
             for start in track(range(0, corpus.rows, settings.batch_size), f"dump {modality} {replicate.name}"):
                 rows = slice(start, start + settings.batch_size)
-                written[0][rows], written[1][rows] = encode_block(rows)
+                states[replicate.index, rows], posteriors[replicate.index, rows] = encode_block(rows)
             if settings.crossfit:
                 found = _crossfit(corpus, modality, replicate, options, settings, encoder, scaler)
-                written[0][found.rows], written[1][found.rows] = found.states, found.posteriors
+                states[replicate.index, found.rows] = found.states
+                posteriors[replicate.index, found.rows] = found.posteriors
                 crossfitted[replicate.name] = found.digest
         states.flush()
         posteriors.flush()

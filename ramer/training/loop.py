@@ -87,14 +87,7 @@ def fit_epochs(
         conditions = torch.from_numpy(train.conditions_at(epoch))
         total = 0.0
         for positions in order.split(training.batch_size):
-            for optimizer in optimizers:
-                optimizer.zero_grad()
-            value = loss(positions, conditions[positions])
-            value.backward()
-            nn.utils.clip_grad_norm_(module.parameters(), 1.0)
-            for optimizer in optimizers:
-                optimizer.step()
-            total += float(value.detach()) * len(positions)
+            total += _step(module, loss, optimizers, positions, conditions[positions]) * len(positions)
         module.eval()
         with torch.inference_mode():
             score = validate()
@@ -107,3 +100,21 @@ def fit_epochs(
     module.load_state_dict(weights)
     module.eval()
     return best
+
+
+def _step(
+    module: nn.Module,
+    loss: Callable[[Tensor, Tensor], Tensor],
+    optimizers: Sequence[AdamW],
+    positions: Tensor,
+    conditions: Tensor,
+) -> float:
+    """One optimiser step on a mini-batch; returns its loss."""
+    for optimizer in optimizers:
+        optimizer.zero_grad()
+    value = loss(positions, conditions)
+    value.backward()
+    nn.utils.clip_grad_norm_(module.parameters(), 1.0)
+    for optimizer in optimizers:
+        optimizer.step()
+    return float(value.detach())

@@ -52,12 +52,8 @@ def pretrain_encoders(
     never read. A modality that the corpus lacks yields an ``encoder.json`` that says so, and no checkpoint.
 
     Args:
-        corpus: the prepared corpus.
-        modality: which of its modalities.
         options: of the encoder and its training.
         out: directory to write, whole or not at all.
-        threads: ``runtime.threads``.
-        device: as chosen.
 
     Raises:
         ConfigError: heads do not divide the encoder's width.

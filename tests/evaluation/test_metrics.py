@@ -12,7 +12,7 @@ from sklearn.metrics import (
 )
 
 from ramer.errors import RamerError
-from ramer.evaluation import metrics
+from ramer.evaluation import count_metrics, metrics
 from ramer.evaluation.predictions import confusion_by_condition, score_predictions
 from ramer.modalities import CONDITIONS, MISSING_CONDITIONS
 
@@ -84,8 +84,8 @@ def test_scores_of_counts_equal_sklearn_on_every_table(classes: int) -> None:
     counts = np.diagonal(tables, axis1=1, axis2=2), tables.sum(axis=1), tables.sum(axis=2)
     expected_f1 = [f1_score(t, p, average="weighted") for t, p in zip(labels, predicted, strict=True)]
     expected_uar = [metrics.uar(t, p) for t, p in zip(labels, predicted, strict=True)]
-    np.testing.assert_allclose(metrics.weighted_f1_of_counts(*counts), expected_f1)
-    np.testing.assert_allclose(metrics.uar_of_counts(*counts), expected_uar)
+    np.testing.assert_allclose(count_metrics.weighted_f1_of_counts(*counts), expected_f1)
+    np.testing.assert_allclose(count_metrics.uar_of_counts(*counts), expected_uar)
 
 
 def test_f1_per_class_is_zero_for_a_class_that_never_occurs() -> None:

@@ -6,7 +6,7 @@ from sklearn.metrics import f1_score
 
 from ramer.config import Evaluate, MissingRates
 from ramer.evaluation.bootstrap import Bootstrap
-from ramer.evaluation.metrics import COUNT_METRICS
+from ramer.evaluation.count_metrics import COUNT_METRICS
 from ramer.evaluation.predictions import score_predictions
 from ramer.evaluation.scenarios import AREA, scenarios
 from ramer.modalities import CONDITIONS, FULL_CONDITION, condition_masks, condition_probabilities

@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ramer.errors import RetrievalError
+from ramer.retrieval import fetching as fetching_module
 from ramer.retrieval import search as search_module
+from ramer.retrieval.fetching import search_gpu
 from ramer.retrieval.indexes import DatabaseIndex, IndexKind
-from ramer.retrieval.search import NEW_CLIP, Hits, exclusion_codes, search, search_gpu
+from ramer.retrieval.search import NEW_CLIP, Hits, exclusion_codes, search
 from ramer.retrieval.states import l2_normalise
 
 
@@ -95,8 +97,8 @@ def test_scores_do_not_depend_on_the_batch(monkeypatch: pytest.MonkeyPatch) -> N
 def test_every_kernel_finds_the_same(many: int, numbers: int, monkeypatch: pytest.MonkeyPatch) -> None:
     states = np.random.default_rng(0).standard_normal((700, 16)).astype(np.float32)
     codes = exclusion_codes(np.arange(700) // 9, "speaker")
-    monkeypatch.setattr(search_module, "MANY", many)
-    monkeypatch.setattr(search_module, "MATRIX_NUMBERS", numbers)
+    monkeypatch.setattr(fetching_module, "MANY", many)
+    monkeypatch.setattr(fetching_module, "MATRIX_NUMBERS", numbers)
     hits = search(flat(states, np.arange(700)), states, states, 6, codes=codes, query_codes=codes)
     assert_same(hits, brute_force(states, np.arange(700), states, codes, codes, 6))
 

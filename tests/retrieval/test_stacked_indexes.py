@@ -6,8 +6,9 @@ import faiss
 import numpy as np
 import pytest
 
+from ramer.retrieval.fetching import FEW
 from ramer.retrieval.indexes import DatabaseIndex, IndexKind
-from ramer.retrieval.search import FEW, search
+from ramer.retrieval.search import search
 from ramer.retrieval.stacked_indexes import StackedIndexes
 from ramer.retrieval.states import l2_normalise, row_norms
 

@@ -10,7 +10,7 @@ import pytest
 
 from ramer import Predictor
 from ramer.modalities import CONDITIONS
-from ramer.retrieval.search import FEW
+from ramer.retrieval.fetching import FEW
 from ramer.serving.inference import PerReplicate, Stacked
 from tests.support.served_project import METHODS, raw_features, rows_of
 

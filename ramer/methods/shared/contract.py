@@ -45,6 +45,9 @@ class MethodOptions(Section):
         """What these options make a method read beside what it always reads."""
         return frozenset()
 
+    def check_k(self, name: str, width: int, findable_rows: int = sys.maxsize) -> None:
+        """Options without a k ask nothing of lists; see ``RetrievalOptions.check_k``."""
+
 
 class RetrievalOptions(MethodOptions):
     """Options of a method that reads neighbours.

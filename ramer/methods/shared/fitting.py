@@ -17,7 +17,6 @@ from ramer.inputs import NEIGHBOURS
 from ramer.methods import (
     Method,
     MethodOptions,
-    RetrievalOptions,
     build_method,
     method_class,
 )
@@ -38,11 +37,9 @@ def fit_method(
     """Fit a method on every replicate and write its checkpoints, history and ``method.json``.
 
     Args:
-        name: of the entry under ``methods``.
-        options: of that entry.
+        name, options: of the entry under ``methods``.
         workspace: what the method reads.
         training: the budget that all neural heads share.
-        runtime: threads and device.
         out: folder to write, whole or not at all.
 
     Raises:
@@ -52,9 +49,8 @@ def fit_method(
     kind = method_class(options.type)
     device = choose_device(runtime.device)
     replicates = workspace.corpus.replicates
-    if isinstance(options, RetrievalOptions) and NEIGHBOURS in kind.inputs_of(options):
-        for replicate in replicates:
-            _check_k(name, options, workspace, replicate)
+    if NEIGHBOURS in kind.inputs_of(options):
+        _check_k(name, options, workspace)
     with sealed_directory(out) as temporary:
         done = engine.map(
             partial(_fit_one, name, options, workspace, training, temporary),
@@ -103,11 +99,11 @@ def fit_replicate(method: Method, data: ReplicateData, history: History) -> Fitt
     return method.fit(train, val, rng, history)
 
 
-def _check_k(name: str, options: RetrievalOptions, workspace: Workspace, replicate: Replicate) -> None:
+def _check_k(name: str, options: MethodOptions, workspace: Workspace) -> None:
     """Every training row must find k neighbours, as test rows do: a head that has met none learns nothing of them."""
-    for i, m in enumerate(MODALITIES):
-        if workspace.corpus.available[:, i].any():
-            table = workspace.neighbours[m]
+    held = [m for i, m in enumerate(MODALITIES) if workspace.corpus.available[:, i].any()]
+    for table in (workspace.neighbours[m] for m in held):
+        for replicate in workspace.corpus.replicates:
             options.check_k(name, table.width, table.findable_rows(replicate))
 
 
