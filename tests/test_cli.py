@@ -41,7 +41,7 @@ def test_predict_prints_a_csv_of_what_the_model_says(served: Path, clips: Path) 
     expected = Predictor.load(served).predict(raw_features(served, rows))
     table = table_of(out)
     labels = list(corpus_of(served).label_names)
-    assert list(table[0]) == ["id", "available", "predicted", *(f"p/{label}" for label in labels)]
+    assert list(table[0]) == ["id", "available", "predicted", "method", *(f"p/{label}" for label in labels)]
     assert [line["id"] for line in table] == list(corpus_of(served).ids[rows])
     assert [line["predicted"] for line in table] == list(expected.labels)
     assert {line["available"] for line in table} >= {"avt", "at"}

@@ -37,7 +37,7 @@ def predict(
 ) -> None:
     """Predict the emotions of clips, whatever they lack.
 
-    Writes a CSV with one row per clip: id, available, predicted, p/<label>...
+    Writes a CSV with one row per clip: id, available, predicted, method, p/<label>...
     """
     import sys
 

@@ -25,10 +25,11 @@ from ramer.config.section import (
     Share,
     Whole,
 )
-from ramer.config.surroundings import Runtime, Serve, Tracking
+from ramer.config.surroundings import BEST, Runtime, Serve, Tracking
 from ramer.config.training import MissingRates, Training
 
 __all__ = [
+    "BEST",
     "Config",
     "Corpus",
     "Count",

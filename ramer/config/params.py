@@ -13,7 +13,7 @@ from ramer.config.evaluation import Evaluate, Report
 from ramer.config.faults import fault_lines, one_line, shortened
 from ramer.config.searching import Index, Retrieval
 from ramer.config.section import Section
-from ramer.config.surroundings import Runtime, Serve, Tracking
+from ramer.config.surroundings import BEST, Runtime, Serve, Tracking
 from ramer.config.training import Training
 from ramer.errors import ConfigError
 from ramer.opening import read_regular
@@ -101,7 +101,9 @@ def _disagreements(config: Config, source: str) -> list[str]:
         for name, entry in config.methods.items()
         if not isinstance(entry.get("type"), str)
     ]
-    named = [("serve.method", config.serve.method)]
+    if BEST in config.methods:
+        faults.append(f"{source}: methods.{BEST}: expected another name, serve.method uses this one")
+    named = [("serve.method", config.serve.method)] if config.serve.method != BEST else []
     if config.report.reference != "best_baseline":
         named.append(("report.reference", config.report.reference))
     known = ", ".join(map(one_line, config.methods))

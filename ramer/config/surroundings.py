@@ -8,6 +8,8 @@ from pydantic import Field
 
 from ramer.config.section import Count, Positive, Section
 
+BEST = "best"  # as serve.method
+
 
 class Runtime(Section):
     """What decides the bits of a result besides the data.
@@ -25,12 +27,13 @@ class Serve(Section):
     """What answers for new clips.
 
     Attributes:
-        method: what is predicted with and registered as a model.
+        method: what is predicted with and registered as a model: a name under ``methods``, or ``best``, the one of
+            those that may be deployed which is best on validation rows.
         model: its name in MLflow's registry.
         registration: auto registers, except from a temporary copy (``dvc exp run --temp`` and queued); always; never.
     """
 
-    method: str = "ramer"
+    method: str = BEST
     model: Annotated[str, Field(pattern=r"^[^/:%@\\]+$")] = "ramer"
     registration: Literal["auto", "always", "never"] = "auto"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ramer.config import Config
+from ramer.config import BEST, Config
 from ramer.data.kinds import check_kind
 from ramer.errors import ConfigError, RetrievalError
 from ramer.files import atomic_file
@@ -64,6 +64,10 @@ def _width_faults(name: str, options: MethodOptions, config: Config) -> list[str
 
 
 def _served_faults(options: dict[str, MethodOptions], config: Config) -> list[str]:
+    if config.serve.method == BEST:
+        if any(method_class(o.type).deployable_with(o) for o in options.values()) or len(options) < len(config.methods):
+            return []
+        return [f"{SOURCE}: serve.method: {BEST}: none of {', '.join(options)} can be deployed"]
     served = options.get(config.serve.method)
     if served is None:
         return []

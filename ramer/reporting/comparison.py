@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ramer.config import Synthetic
 from ramer.data.bayes import bayes_predictions
@@ -20,6 +21,7 @@ from ramer.reporting.page import render_page
 from ramer.reporting.results import ReportSettings, Results, read_results
 from ramer.reporting.sections.section import Inputs
 from ramer.reporting.summary import build_headline, build_summary
+from ramer.training.served import choose_served
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +44,7 @@ def compare_methods(
     ways = scenarios(settings.evaluate)
     names = [way.name for way in ways]
     found = read_results(project, methods, names)
+    settings = replace(settings, served=choose_served(settings.served, found.descriptions))
     options = settings.report
     bootstrap = Bootstrap(
         {name: method.predictions for name, method in found.methods.items()},

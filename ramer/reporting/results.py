@@ -29,7 +29,7 @@ class ReportSettings:
         evaluate: which rates were scored.
         report: reference, draws and confidence.
         retrieval: how neighbours were found, which the page says.
-        served: the method that is served.
+        served: ``serve.method``.
     """
 
     evaluate: Evaluate

@@ -18,7 +18,7 @@ MOST_NAMED = 5  # faulty rows named per modality
 
 
 def prediction_csv(ids: list[str], prediction: Prediction) -> pd.DataFrame:
-    """One row per clip: id, available (letters), predicted, ``p/<label>``."""
+    """One row per clip: id, available (letters), predicted, method, ``p/<label>``."""
     table = _scores(prediction)
     table.insert(0, "id", ids)
     return table
@@ -52,7 +52,7 @@ def predict_table(predictor: Predictor, clips: pd.DataFrame, neighbours: bool = 
         neighbours: also answer with the clips that stood in.
 
     Returns:
-        One row per clip: available, missing (names), predicted, ``p/<label>`` and, if asked for, neighbours.
+        One row per clip: available, missing (names), predicted, method, ``p/<label>`` and, if asked for, neighbours.
 
     Raises:
         RamerError: as ``Predictor.predict``, a field that is no modality, or what is no list of as many numbers as the
@@ -88,7 +88,7 @@ def predict_table(predictor: Predictor, clips: pd.DataFrame, neighbours: bool = 
 def _scores(prediction: Prediction) -> pd.DataFrame:
     letters = np.array(list(LETTERS.values()), dtype=object)
     available = ["".join(letters[held]) for held in prediction.available]
-    table = pd.DataFrame({"available": available, "predicted": prediction.labels})
+    table = pd.DataFrame({"available": available, "predicted": prediction.labels, "method": prediction.method})
     for i, name in enumerate(prediction.label_names):
         table[f"p/{name}"] = prediction.probabilities[:, i]
     return table

@@ -41,6 +41,7 @@ class Prediction:
         label_names: the classes in order.
         available: bool [n, 3], what each clip held.
         neighbours: per clip, the clips that stood in for what it lacks (of the first replicate); empty unless asked.
+        method: that said so, by its name in the project.
 
     Example:
         >>> predictor = Predictor.load(project)
@@ -54,6 +55,7 @@ class Prediction:
     label_names: tuple[str, ...]
     available: np.ndarray
     neighbours: tuple[tuple[Neighbour, ...], ...] = ()
+    method: str = ""
 
     def missing(self, clip: int) -> tuple[str, ...]:
         """Names of the modalities that a clip lacked."""
@@ -111,7 +113,7 @@ class Predictor:
         check_finite(proba, "probabilities")
         labels = np.array(self.label_names, dtype=object)[proba.argmax(axis=1)]
         named = self._named(selected, len(labels)) if neighbours else ()
-        return Prediction(labels, proba, self.label_names, available, named)
+        return Prediction(labels, proba, self.label_names, available, named, self.description.method)
 
     def encode(self, features: Mapping[str, Any]) -> tuple[np.ndarray, Arrays]:
         """What each of n clips holds, bool [n, 3], and its hidden states per modality, float32 [replicates, n, hidden]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ramer.config import load_config
+from ramer.config import BEST, load_config
 from ramer.data.prepared import PreparedCorpus
 from ramer.digests import check_folder
 from ramer.errors import ModelError
@@ -23,6 +23,7 @@ from ramer.serving.description import ModelDescription, RetrievalSettings, Train
 from ramer.serving.model import ModelFiles
 from ramer.serving.torn import refuse_torn
 from ramer.training.method_record import METHOD_FILE, TrainedMethod
+from ramer.training.served import served_method
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ class ProjectModel(ModelFiles):
     def __init__(self, root: Path, method: str | None = None, verify: bool = True) -> None:
         self.project = Project(root)
         self.config = load_config(self.project.params)
-        name = method or self.config.serve.method
+        name = method or self._served(verify)
         self.encoders, self.index = self.project.all_encoders, self.project.all_indexes
         self.heads = self.project.method(name)
         if not (self.heads / "method.json").is_file():
@@ -67,6 +68,14 @@ class ProjectModel(ModelFiles):
     def is_in(folder: Path) -> bool:
         """Whether there is a project with trained methods."""
         return Project(folder).all_methods.is_dir()
+
+    def _served(self, verify: bool) -> str:
+        folders = {name: self.project.method(name) for name in self.config.methods}
+        if verify and self.config.serve.method == BEST:
+            for folder in folders.values():
+                if (folder / METHOD_FILE).is_file():
+                    check_folder(folder, [METHOD_FILE])
+        return served_method(self.config.serve.method, folders)
 
     def _read_first(self) -> dict[Path, list[str]]:
         """Files that say what the model is, by their folder."""

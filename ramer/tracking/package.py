@@ -78,6 +78,7 @@ def _signature(description: ModelDescription) -> ModelSignature:
                 ColSpec(DataType.string, "available"),
                 ColSpec(Array(DataType.string), "missing"),
                 ColSpec(DataType.string, "predicted"),
+                ColSpec(DataType.string, "method"),
                 *(ColSpec(DataType.double, f"p/{label}") for label in description.label_names),
                 ColSpec(Array(near), "neighbours", required=False),
             ]

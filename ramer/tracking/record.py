@@ -14,7 +14,8 @@ from ramer.files import digest_file
 from ramer.modalities import AVERAGE, FULL_CONDITION, MODALITIES
 from ramer.project import Project
 from ramer.tracking.result_files import Point, ResultsError, mean_history, numbers_of, read_mapping, read_method_record
-from ramer.training.method_record import METHOD_FILE
+from ramer.training.method_record import METHOD_FILE, ScoredMethod
+from ramer.training.served import served_method
 
 _RESULTS = ("predictions.parquet", "metrics.json", "confusion.json", "retrieval.json", "method.json")
 _HEADLINES = (f"{AVERAGE}/weighted_f1", f"{FULL_CONDITION}/weighted_f1")
@@ -75,6 +76,12 @@ class Experiment:
     source: str
     serve: Serve
     tracking: Tracking
+
+    @property
+    def served(self) -> str:
+        """The method that becomes a registered model, which ``serve.method`` names or describes."""
+        folders = {name: self.project.method_results(name) for name in self.methods}
+        return served_method(self.serve.method, folders, ScoredMethod)
 
 
 def digest_inputs(experiment: Experiment) -> str:

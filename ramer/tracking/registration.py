@@ -43,8 +43,8 @@ def register_run(store: Store, experiment: Experiment, run: Run, provenance: Pro
     Raises:
         RamerError: the project's files do not make a model.
     """
-    project, serve, limit = experiment.project, experiment.serve, experiment.tracking.max_artifact_mb
-    name, results = serve.model, project.method_results(serve.method)
+    project, served, limit = experiment.project, experiment.served, experiment.tracking.max_artifact_mb
+    name, results = experiment.serve.model, project.method_results(served)
     versions = _versions_of(store, name, run)
     if versions:
         store.client.set_registered_model_alias(name, CANDIDATE, versions[0].version)
@@ -52,7 +52,7 @@ def register_run(store: Store, experiment: Experiment, run: Run, provenance: Pro
     corpus = PreparedCorpus.open(project.prepared)
     with tempfile.TemporaryDirectory(prefix="ramer-model-") as folder:
         exported, packed = Path(folder, "model"), Path(folder, "packed")
-        export_model(project.root, exported, serve.method)
+        export_model(project.root, exported, served)
         if too_large := largest_above(exported, limit):
             log.warning("warning: NOT registered as a model: %s: tracking.max_artifact_mb is %g", too_large, limit)
             return
@@ -60,7 +60,7 @@ def register_run(store: Store, experiment: Experiment, run: Run, provenance: Pro
         store.client.log_artifacts(run.info.run_id, str(packed), _MODEL)
         _log_speakers(store, corpus, results, run, Path(folder))
     score = read_json(results / "metrics.json")[f"{AVERAGE}/weighted_f1"]
-    tags = {DIGEST_TAG: corpus.info["digest"], METHOD_TAG: serve.method, SCORE_TAG: repr(score)}
+    tags = {DIGEST_TAG: corpus.info["digest"], METHOD_TAG: served, SCORE_TAG: repr(score)}
     made = create_version(store.client, name, run.info.run_id, _MODEL, tags | provenance.tags())
     log.info("registered as models:/%s/%s (%s)", name, made.version, CANDIDATE)
 

@@ -68,7 +68,7 @@ def log_experiment(store: Store, experiment: Experiment, provenance: Provenance,
             store.waiting.doing = "the model for the registry"
             from ramer.tracking.registration import register_run  # imports torch and FAISS
 
-            register_run(store, experiment, children[experiment.serve.method], provenance)
+            register_run(store, experiment, children[experiment.served], provenance)
     log.info("logged to MLflow: %s with %d methods", provenance.run_name, len(record.methods))
 
 

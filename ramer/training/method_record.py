@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from ramer.config import Section
 from ramer.records import Record
@@ -34,7 +34,10 @@ class ScoredMethod(Record):
         deployable: whether it may be served with these options.
         retrieval: whether it retrieves.
         validation_selection: the mean of the replicates' selection scores on validation.
+        numbers: learnt by the first replicate; 0 in files that were written before they were counted.
     """
+
+    later: ClassVar[frozenset[str]] = frozenset({"format", "numbers"})
 
     name: str
     type: str
@@ -42,6 +45,7 @@ class ScoredMethod(Record):
     deployable: bool
     retrieval: bool
     validation_selection: float
+    numbers: int = 0
 
 
 class TrainedMethod(ScoredMethod):

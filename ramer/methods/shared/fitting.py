@@ -60,14 +60,14 @@ def fit_method(
         )
         lines: list[dict[str, object]] = []
         chosen: dict[str, Checkpoint] = {}
-        for replicate, (fitted, history, digest) in zip(replicates, done, strict=True):
+        for replicate, (fitted, history, digest, _) in zip(replicates, done, strict=True):
             lines += [{"replicate": replicate.name, **line} for line in history]
             chosen[replicate.name] = Checkpoint(
                 epoch=fitted.best_epoch, val_selection=fitted.val_selection, digest=digest
             )
         columns = ["replicate", "epoch", "train_loss", "val_selection"]
         pd.DataFrame(lines, columns=columns).to_csv(temporary / "history.csv", index=False)
-        _record(name, kind, options, chosen).write(temporary / METHOD_FILE)
+        _record(name, kind, options, chosen, numbers=done[0][3]).write(temporary / METHOD_FILE)
 
 
 def _fit_one(
@@ -77,8 +77,8 @@ def _fit_one(
     training: Training,
     directory: Path,
     placed: tuple[Replicate, str],
-) -> tuple[Fitted, list[dict[str, float]], str]:
-    """One replicate's method: written to the directory, with its history and the digest of its file."""
+) -> tuple[Fitted, list[dict[str, float]], str, int]:
+    """One replicate's method: written to the directory, with its history, the digest of its file and its numbers."""
     replicate, device = placed
     method = build_method(options, workspace.shape(), training, device)
     history = History()
@@ -86,7 +86,8 @@ def _fit_one(
     path = directory / f"{replicate.name}.safetensors"
     method.save(path)
     _log.info("%s %s: selection on validation %.4f", name, replicate.name, fitted.val_selection)
-    return fitted, history.lines, digest_file(path)
+    numbers = sum(array.size for array in method.state().values())
+    return fitted, history.lines, digest_file(path), numbers
 
 
 def fit_replicate(method: Method, data: ReplicateData, history: History) -> Fitted:
@@ -107,7 +108,9 @@ def _check_k(name: str, options: MethodOptions, workspace: Workspace) -> None:
             options.check_k(name, table.width, table.findable_rows(replicate))
 
 
-def _record(name: str, kind: type[Method], options: MethodOptions, chosen: dict[str, Checkpoint]) -> TrainedMethod:
+def _record(
+    name: str, kind: type[Method], options: MethodOptions, chosen: dict[str, Checkpoint], numbers: int
+) -> TrainedMethod:
     scores = [checkpoint.val_selection for checkpoint in chosen.values()]
     return TrainedMethod(
         name=name,
@@ -117,5 +120,6 @@ def _record(name: str, kind: type[Method], options: MethodOptions, chosen: dict[
         deployable=kind.deployable_with(options),
         retrieval=kind.retrieval,
         validation_selection=sum(scores) / len(scores),
+        numbers=numbers,
         replicates=chosen,
     )

@@ -155,6 +155,7 @@ class Session:
             near.setdefault(neighbour.target, []).append(entry)
         return {
             "predicted": str(said.labels[0]),
+            "method": said.method,
             "probabilities": dict(zip(said.label_names, said.probabilities[0].tolist(), strict=True)),
             "missing": [m for m in said.missing(0) if self.predictor.dims[m]],
             "neighbours": near,
