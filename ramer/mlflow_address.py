@@ -14,6 +14,8 @@ from ramer.project import Project
 _SQLITE = "sqlite:///"
 _SCHEME = "models:/"
 _lent: set[str] = set()
+# Packages of object stores' clients; none of them need be installed.
+_CLIENTS = ("azure", "boto3", "botocore", "google", "paramiko", "s3transfer", "urllib3")
 
 # Read by MLflow when it is imported.
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
@@ -62,6 +64,11 @@ def sqlite_fault(uri: str) -> str | None:
     except sqlite3.Error as error:
         return f"{database}: {error}"
     return None
+
+
+def is_of_object_store(error: BaseException) -> bool:
+    """Whether the client of an object store raised it, which MLflow passes on as it is."""
+    return type(error).__module__.partition(".")[0] in _CLIENTS
 
 
 def names_version(path: str | Path) -> bool:

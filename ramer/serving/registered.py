@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ramer.credentials import without_credentials
 from ramer.errors import ModelError
-from ramer.mlflow_address import defaults, sqlite_fault, tracking_uri
+from ramer.mlflow_address import defaults, is_of_object_store, sqlite_fault, tracking_uri
 
 # A server that is down must cost seconds. What the user has set wins.
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
@@ -37,7 +37,9 @@ def fetch_model(uri: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="ramer-model-") as folder, defaults(_PATIENCE):
         try:
             got = artifacts.download_artifacts(artifact_uri=uri, dst_path=folder, tracking_uri=store)
-        except (MlflowException, OSError) as error:
+        except Exception as error:
+            if not isinstance(error, MlflowException | OSError | ImportError) and not is_of_object_store(error):
+                raise
             said = without_credentials(f"not in the registry at {store}: {' '.join(str(error).split())}")
             raise ModelError(f"{uri}: {said}") from None
         yield Path(got)

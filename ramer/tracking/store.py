@@ -20,7 +20,15 @@ from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 
 from ramer.credentials import without_credentials
 from ramer.errors import in_one_line
-from ramer.mlflow_address import defaults, is_server, main_workspace, sqlite_fault, sqlite_file, tracking_uri
+from ramer.mlflow_address import (
+    defaults,
+    is_of_object_store,
+    is_server,
+    main_workspace,
+    sqlite_fault,
+    sqlite_file,
+    tracking_uri,
+)
 from ramer.project import Project
 from ramer.tracking.patience import OverdueError, Waiting, probe
 from ramer.tracking.sqlite_store import StoreError, make_ready
@@ -80,7 +88,7 @@ def open_store(
     Raises:
         StoreError: the store is unreachable, it failed while the body used it, or the time was over.
     """
-    _quieten("alembic", "mlflow", "urllib3")
+    _quieten("alembic", "boto3", "botocore", "mlflow", "urllib3")
     main = main_workspace(environment, root)
     uri = tracking_uri(environment, root)
     waiting = Waiting(without_credentials(uri, environment), timeout_s)
@@ -88,10 +96,7 @@ def open_store(
         with _lock(uri, main), waiting.limited():
             # MLflow names relative folders after the directory it starts in.
             with defaults(_FIRST_CONTACT), contextlib.chdir(main):
-                try:
-                    store = _connect(uri, experiment, main, waiting)
-                except ImportError as error:  # the driver of a database, or the client of an object store
-                    raise StoreError(f"{error}; install it beside ramer") from error
+                store = _connect(uri, experiment, main, waiting)
             with defaults(_AFTERWARDS):
                 yield store
     except OverdueError as error:
@@ -99,8 +104,9 @@ def open_store(
             f"{waiting.doing}: not done after {timeout_s:.0f} s, which tracking.timeout_s allows; what has been "
             "logged is kept, a retry goes on from there"
         ) from error
-    except _FAULTS as error:
-        raise StoreError(_one_line(error, environment)) from error
+    except Exception as error:
+        _raise_told(error, environment)
+        raise
 
 
 @contextlib.contextmanager
@@ -110,15 +116,16 @@ def open_client(environment: Mapping[str, str], root: Path) -> Iterator[MlflowCl
     Raises:
         StoreError: the store is unreachable, refuses, or is a SQLite file that does not exist.
     """
-    _quieten("alembic", "mlflow", "urllib3")
+    _quieten("alembic", "boto3", "botocore", "mlflow", "urllib3")
     uri = tracking_uri(environment, root)
     if fault := sqlite_fault(uri):
         raise StoreError(fault)
     try:
         with defaults(_AFTERWARDS):
             yield MlflowClient(tracking_uri=uri)
-    except _FAULTS as error:
-        raise StoreError(_one_line(error, environment)) from error
+    except Exception as error:
+        _raise_told(error, environment)
+        raise
 
 
 def _connect(uri: str, experiment: str, main: Path, waiting: Waiting) -> Store:
@@ -189,6 +196,14 @@ def _lock(uri: str, main: Path) -> Iterator[None]:
 def _quieten(*names: str) -> None:
     for name in names:
         logging.getLogger(name).setLevel(logging.CRITICAL)  # their errors come with tracebacks, and to us anyway
+
+
+def _raise_told(error: Exception, environment: Mapping[str, str]) -> None:
+    """Raise a fault of the store as one line; return from what is none."""
+    if isinstance(error, _FAULTS) or is_of_object_store(error):
+        raise StoreError(_one_line(error, environment)) from error
+    if isinstance(error, ImportError):  # the driver of a database, or the client of an object store
+        raise StoreError(f"{error}; install it beside ramer") from error
 
 
 def _one_line(error: BaseException, environment: Mapping[str, str]) -> str:

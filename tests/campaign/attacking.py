@@ -6,6 +6,8 @@ import json
 import math
 import os
 import random
+import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -104,6 +106,15 @@ def mutated(rng: random.Random, data: bytes) -> bytes:
         elif rng.random() < 0.3:
             del changed[place:]
     return bytes(changed)
+
+
+def end(process: subprocess.Popen[str], after: float, rng: random.Random) -> str:
+    """Send SIGKILL, SIGTERM or SIGINT after so many seconds; what was said."""
+    try:
+        return process.communicate(timeout=after)[1]
+    except subprocess.TimeoutExpired:
+        process.send_signal(rng.choice((signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)))
+        return process.communicate(timeout=300)[1]
 
 
 def lines_of(errors: str) -> list[str]:

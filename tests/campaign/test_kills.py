@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import random
 import shutil
-import signal
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ramer.files import read_json
-from tests.campaign.attacking import Attack, contents, lines_of
+from tests.campaign.attacking import Attack, contents, end, lines_of
 from tests.support.disks import fill, make_read_only, small_disk
 from tests.support.stages import STAGES, start_stage
 from tests.support.tracked import Workspace, start
@@ -38,22 +35,13 @@ def _reference(served: Path, root: Path, stages: list[str]) -> tuple[Path, dict[
     return project, contents(project, *_WRITTEN), seconds
 
 
-def _end(process: subprocess.Popen[str], after: float, rng: random.Random) -> str:
-    """Send SIGKILL, SIGTERM or SIGINT after so many seconds; what was said."""
-    try:
-        return process.communicate(timeout=after)[1]
-    except subprocess.TimeoutExpired:
-        process.send_signal(rng.choice((signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)))
-        return process.communicate(timeout=120)[1]
-
-
 def test_stages_that_are_killed(attack: Callable[..., Attack], served: Path, tmp_path: Path) -> None:
     one = attack("stages, killed at a random moment", 40, 2, minutes=6)
     stages = list(STAGES) if one.whole else ["index audio", "train ramer"]
     project, whole, seconds = _reference(served, tmp_path, stages)
     for rng in one.attempts():
         stage = rng.choice(stages)
-        _end(start_stage(project, stage), seconds[stage] * rng.uniform(0.3, 1.1), rng)
+        end(start_stage(project, stage), seconds[stage] * rng.uniform(0.3, 1.1), rng)
         if contents(project, *_WRITTEN) != whole:
             one.went_wrong(f"{stage}: something else lies there")
         process = start_stage(project, stage)
@@ -105,7 +93,7 @@ def test_the_first_contact_with_a_store_that_is_killed(
             left.unlink()
         shutil.rmtree(workspace.root / "mlartifacts", ignore_errors=True)
         for _ in range(rng.randrange(1, 3)):
-            _end(start(workspace.root, {}), usual * rng.uniform(0.3, 1.0), rng)
+            end(start(workspace.root, {}), usual * rng.uniform(0.3, 1.0), rng)
         process = start(workspace.root, {})
         _, errors = process.communicate(timeout=300)
         found, children = workspace.runs(), workspace.runs("method")

@@ -1,0 +1,136 @@
+"""Every ``ramer`` command that writes: killed at any moment, on full disks, and in folders that it may not write to."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.campaign.attacking import Attack, end, lines_of
+from tests.campaign.commands import Command, commands, environment
+from tests.support.disks import fill, small_disk
+from tests.support.media import require_extraction
+from tests.support.registered import run_track
+from tests.support.served_project import rows_of, save_npz
+from tests.support.tracked import start
+
+pytestmark = pytest.mark.campaign
+
+
+def run(command: Command) -> tuple[int, str, float]:
+    """Exit code, complaints and seconds of a command that nobody disturbs."""
+    started = time.monotonic()
+    process = start(command.writes, environment(), *command.line)
+    errors = process.communicate(timeout=300)[1]
+    return process.returncode, errors, time.monotonic() - started
+
+
+def undisturbed(command: Command) -> float:
+    """Note what the command writes when nobody disturbs it: the seconds it took."""
+    command.reset()
+    command.old = command.found()
+    code, errors, seconds = run(command)
+    assert code == 0, errors
+    command.new = command.found()
+    return seconds
+
+
+def chosen(one: Attack, served: Path, root: Path) -> dict[str, Command]:
+    """All commands in a campaign, two in a sample."""
+    require_extraction()
+    found = commands(served, root)
+    return found if one.whole else {name: found[name] for name in ("export", "predict")}
+
+
+def test_commands_that_are_killed(attack: Callable[..., Attack], served: Path, tmp_path: Path) -> None:
+    one = attack("commands that write, killed at a random moment", 50, 2, minutes=7)
+    known = chosen(one, served, tmp_path)
+    seconds = {name: undisturbed(command) for name, command in known.items()}
+    for rng in one.attempts():
+        name = rng.choice(sorted(known))
+        command = known[name]
+        command.reset()
+        for _ in range(rng.choice((1, 1, 2))):
+            process = start(command.writes, environment(), *command.line)
+            end(process, seconds[name] * rng.uniform(0.4, 1.05), rng)
+            if not command.is_whole():
+                one.went_wrong(f"{name}: something else lies there: {sorted(command.found())}"[:400])
+        code, errors, _ = run(command)
+        if code == 0 and command.found() == command.new:
+            one.right += 1
+        elif code == 2 and command.again and command.again in errors and command.is_whole():
+            one.refused += 1
+        else:
+            one.went_wrong(f"{name}, run again: exit {code}: {errors[-300:]}")
+
+
+def test_commands_on_full_disks(attack: Callable[..., Attack], served: Path, tmp_path: Path) -> None:
+    one = attack("commands that write, disk full", 40, 2, minutes=4)
+    with small_disk(tmp_path / "disk", 60_000_000) as disk:
+        known = chosen(one, served, tmp_path / "whole")
+        for command in known.values():
+            undisturbed(command)
+        small = commands(served, disk / "small")
+        for rng in one.attempts():
+            name = rng.choice(sorted(known))
+            command = small[name]
+            command.old, command.new = known[name].old, known[name].new
+            command.reset()
+            needed = sum(map(len, command.new.values()))
+            filler = fill(disk, int(needed * rng.uniform(0.0, 3.0)))
+            code, errors, _ = run(command)
+            last = (lines_of(errors) or [""])[-1]
+            filler.unlink()
+            if not command.is_whole():
+                one.went_wrong(f"{name}: something else lies there: {errors[-300:]}")
+            elif code == 0 and command.found() == command.new:
+                one.right += 1
+            elif code == 2 and last.startswith("error: ") and "Traceback" not in errors:
+                one.refused += 1
+            else:
+                one.went_wrong(f"{name}: exit {code}: {errors[-300:]}")
+
+
+_DATABASE = """
+from ramer.serving.modelfiles import open_model
+with open_model("models:/ramer@candidate") as files:
+    print(*files.read_database().ids)
+"""
+
+
+def _registry(project: Path, query: str) -> list[tuple[str, ...]]:
+    with contextlib.closing(sqlite3.connect(project / "mlflow.db")) as database:
+        return [tuple(map(str, row)) for row in database.execute(query).fetchall()]
+
+
+def test_registries_whose_commands_are_killed(attack: Callable[..., Attack], copied: Path, tmp_path: Path) -> None:
+    """``promote``, and ``database add`` to a registered version."""
+    one = attack("commands that change the registry, killed", 16, 1, minutes=5)
+    run_track(copied)
+    before = shutil.copytree(copied, tmp_path / "before")
+    rows = rows_of(copied)[:4]
+    clips = save_npz(tmp_path / "clips.npz", copied, rows, ids=np.array([f"new{i}" for i in range(4)]))
+    add = ("-m", "ramer.cli", "database", "add", "--features", str(clips), "--model", "models:/ramer@candidate")
+    lines = {"add": add, "promote": ("-m", "ramer.cli", "promote")}
+    for rng in one.attempts():
+        shutil.rmtree(copied)
+        shutil.copytree(before, copied)
+        name = rng.choice(sorted(lines))
+        end(start(copied, environment(), *lines[name]), rng.uniform(1.5, 6.0), rng)
+        process = start(copied, environment(), *lines[name])
+        errors = process.communicate(timeout=300)[1]
+        aliases = _registry(copied, "select alias, version from registered_model_aliases")
+        versions = _registry(copied, "select status from model_versions")
+        database = start(copied, environment(), "-c", _DATABASE).communicate(timeout=300)[0]
+        right = {"add": "new0" in database, "promote": ("champion", "1") in aliases}[name]
+        said = process.returncode == 0 or (process.returncode == 2 and " already" in errors)
+        if right and said and set(versions) == {("READY",)}:
+            one.right += 1
+        else:
+            one.went_wrong(f"{name}: {aliases}, {versions}: exit {process.returncode}: {errors[-300:]}")
