@@ -100,6 +100,14 @@ class Project:
         return self.root / "data" / ".dump" / modality
 
     @property
+    def all_savepoints(self) -> Path:
+        """How far stages got that were killed: no output, and below no folder that a stage depends on."""
+        return self.root / "data" / ".savepoints"
+
+    def savepoints(self, stage: str, item: str) -> Path:
+        return self.all_savepoints / f"{stage}@{item}"
+
+    @property
     def all_indexes(self) -> Path:
         return self.root / "models" / "index"
 

@@ -48,6 +48,22 @@ def seed_torch(seed: int, *names: str | int) -> None:
     torch.manual_seed(int(generator(seed, *names).integers(2**31 - 1)))
 
 
+def machine(threads: int, device: str) -> str:
+    """All that decides the bits of a result besides code, settings and inputs, in one line.
+
+    Args:
+        threads: ``runtime.threads``. device: as chosen.
+    """
+    import platform
+    from importlib.metadata import version
+
+    import torch
+
+    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else torch.backends.cpu.get_cpu_capability()
+    versions = [f"{package} {version(package)}" for package in ("numpy", "scikit-learn", "scipy", "torch")]
+    return f"{platform.python_version()} {', '.join(versions)}, {platform.machine()} {name}, {device}, {threads}"
+
+
 def choose_device(device: str) -> str:
     """Resolve ``auto`` to ``cuda`` where a device is there, else ``cpu``.
 

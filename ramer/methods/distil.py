@@ -78,7 +78,7 @@ class Distil(NeuralMethod[DistilOptions]):
                 masks = course.draw_masks(seen, draw)
                 return hard + self.options.weight * soft_cross_entropy(network(seen.under(masks)), soft[drawn])
 
-            return course.run(network, loss, network, history), network
+            return course.run(network, loss, network, history, generators=[draw]), network
 
         _, fitted, self.network_ = choose(self.options.input_dropouts, fit, log)
         return fitted

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ramer.config import Config
 from ramer.data.prepared import PreparedCorpus
 from ramer.files import digest_file
+from ramer.pipeline.unfinished import savepoints_of
 from ramer.project import Project
 from ramer.seeding import choose_device
 from ramer.training.encoding import Reuse, encode_corpus
@@ -17,15 +18,19 @@ def dump(config: Config, project: Project, modality: str) -> None:
         StaleError: an encoder is missing or damaged.
         ModelError: an encoder belongs to another corpus.
     """
-    code = project.code_of("dump")
-    encode_corpus(
-        PreparedCorpus.open(project.prepared),
-        modality,
-        project.encoders(modality),
-        project.states(modality),
-        options=config.pretrain.of(modality),
-        settings=config.dump,
-        threads=config.runtime.threads,
-        device=choose_device(config.runtime.device),
-        reuse=Reuse(project.reuse(modality), digest_file(code)) if code.is_file() else None,
-    )
+    options, runtime, code = config.pretrain.of(modality), config.runtime, project.code_of("dump")
+    corpus, encoders = PreparedCorpus.open(project.prepared), project.encoders(modality)
+    read, settings = [project.prepared, encoders], [options, config.dump]
+    with savepoints_of(project, "dump", modality, runtime=runtime, inputs=read, settings=settings) as savepoints:
+        encode_corpus(
+            corpus,
+            modality,
+            encoders,
+            project.states(modality),
+            options=options,
+            settings=config.dump,
+            threads=runtime.threads,
+            device=choose_device(runtime.device),
+            reuse=Reuse(project.reuse(modality), digest_file(code)) if code.is_file() else None,
+            savepoints=savepoints,
+        )

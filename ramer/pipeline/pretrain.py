@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ramer.config import Config
 from ramer.data.prepared import PreparedCorpus
+from ramer.pipeline.unfinished import savepoints_of
 from ramer.project import Project
 from ramer.seeding import choose_device
 from ramer.training.pretraining import pretrain_encoders
@@ -16,11 +17,16 @@ def pretrain(config: Config, project: Project, modality: str) -> None:
         ConfigError: heads do not divide the encoder's width, or there is no such device.
         CorpusError: a replicate has no training or validation row that holds the modality.
     """
-    pretrain_encoders(
-        PreparedCorpus.open(project.prepared),
-        modality,
-        config.pretrain.of(modality),
-        project.encoders(modality),
-        threads=config.runtime.threads,
-        device=choose_device(config.runtime.device),
-    )
+    options, runtime, prepared = config.pretrain.of(modality), config.runtime, project.prepared
+    corpus = PreparedCorpus.open(prepared)
+    kept = savepoints_of(project, "pretrain", modality, runtime=runtime, inputs=[prepared], settings=[options])
+    with kept as savepoints:
+        pretrain_encoders(
+            corpus,
+            modality,
+            options,
+            project.encoders(modality),
+            threads=runtime.threads,
+            device=choose_device(runtime.device),
+            savepoints=savepoints,
+        )

@@ -6,6 +6,8 @@ from ramer.config import Config
 from ramer.errors import ConfigError
 from ramer.methods import method_options
 from ramer.methods.shared.fitting import fit_method
+from ramer.modalities import MODALITIES
+from ramer.pipeline.unfinished import savepoints_of
 from ramer.project import Project
 from ramer.training.workspace import Workspace
 
@@ -21,4 +23,10 @@ def train(config: Config, project: Project, method: str) -> None:
     if method not in config.methods:
         raise ConfigError(f"{project.params}: methods.{method}: no such method, expected {', '.join(config.methods)}")
     options = method_options(method, config.methods[method])
-    fit_method(method, options, Workspace(project), config.train, config.runtime, project.method(method))
+    workspace, runtime = Workspace(project), config.runtime
+    folders = (project.states, project.neighbours, project.encoders, project.indexes)
+    read = [project.prepared, *(folder(modality) for folder in folders for modality in MODALITIES)]
+    settings, code = [options, config.train], [f"methods/{options.type}"]
+    kept = savepoints_of(project, "train", method, runtime=runtime, inputs=read, settings=settings, code=code)
+    with kept as savepoints:
+        fit_method(method, options, workspace, config.train, runtime, project.method(method), savepoints)

@@ -32,6 +32,11 @@ class AdamW:
         self._squares = [torch.zeros_like(p) for p in self.parameters]
         self._steps = [torch.zeros((), dtype=torch.float32, device=p.device) for p in self.parameters]
 
+    def state(self) -> dict[str, Tensor]:
+        """All that a step changes besides the parameters, by name; to be copied out of and into."""
+        held = {"mean": self._means, "square": self._squares, "step": self._steps}
+        return {f"{name}{i}": tensor for name, tensors in held.items() for i, tensor in enumerate(tensors)}
+
     def zero_grad(self) -> None:
         """Forget all gradients."""
         for parameter in self.parameters:

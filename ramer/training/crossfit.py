@@ -23,6 +23,7 @@ from ramer.modalities import MODALITIES
 from ramer.nn.encoder import UnimodalEncoder
 from ramer.seeding import generator, seed_torch
 from ramer.training.pretraining import train_encoder
+from ramer.training.savepoints import NOTHING_KEPT, Savepoints
 from ramer.training.split_rows import SplitRows
 
 MOST_ANCHORS = 20_000  # rows that an alignment is fitted on
@@ -95,6 +96,7 @@ def crossfit(
     main: UnimodalEncoder,
     new_encoder: Callable[[], UnimodalEncoder],
     encode: Encode,
+    savepoints: Savepoints = NOTHING_KEPT,
 ) -> CrossFitted:
     """Train the fold encoders and encode every training row by the one that has not seen it.
 
@@ -105,6 +107,7 @@ def crossfit(
         main: the encoder in whose space states are wanted.
         new_encoder: a freshly initialised encoder on the device.
         encode: states and posteriors of corpus rows.
+        savepoints: of the stage.
 
     Raises:
         CorpusError: fewer speakers than folds among the training rows.
@@ -122,7 +125,7 @@ def crossfit(
         encoder = new_encoder()
         kept = SplitRows(corpus, modality, replicate, "train", device, keep=train[fold_of != fold])
         order = generator(replicate.seed, "crossfit", modality, replicate.fold, fold)
-        train_encoder(encoder, kept, val, options, order, f"crossfit {modality} {replicate.name} {fold}")
+        train_encoder(encoder, kept, val, options, order, savepoints.at(f"{replicate.name}.crossfit{fold}"))
         encoder.eval()
         own, proba = encode(encoder, unseen)
         rows.append(unseen)

@@ -33,3 +33,11 @@ class EarlyStopping:
     @property
     def should_stop(self) -> bool:
         return self._epoch - self.best_epoch >= self.patience
+
+    def state(self) -> dict[str, float]:
+        """All that it remembers."""
+        return {name: value for name, value in vars(self).items() if name != "patience"}
+
+    def restore(self, state: dict[str, float]) -> None:
+        """Take back what ``state`` gave."""
+        vars(self).update(state)

@@ -17,6 +17,7 @@ from ramer.files import digest_file, map_new_array
 from ramer.nn.encoder import UnimodalEncoder
 from ramer.progress import track
 from ramer.retrieval.states import STATES_FILE, StatesRecord
+from ramer.seeding import machine
 from ramer.training.checkpoints import (
     ENCODER_FILE,
     EncoderDescription,
@@ -25,7 +26,8 @@ from ramer.training.checkpoints import (
     load_described_encoder,
 )
 from ramer.training.crossfit import CrossFitted, crossfit
-from ramer.training.reuse import KeptStates
+from ramer.training.reuse import KeptStates, UnfinishedStates
+from ramer.training.savepoints import NOTHING_KEPT, Savepoints
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,7 @@ class Reuse:
 
     def kept(self, device: str, threads: int, batch_size: int) -> KeptStates:
         """What was kept of runs whose arithmetic was the same."""
-        parts = (torch.__version__, torch.backends.cpu.get_cpu_capability(), device, threads, batch_size)
-        return KeptStates(self.folder, f"{self.code} {' '.join(map(str, parts))}")
+        return KeptStates(self.folder, f"{self.code} {machine(threads, device)} {batch_size}")
 
 
 def encode_corpus(
@@ -57,6 +58,7 @@ def encode_corpus(
     threads: int = 1,
     device: str = "cpu",
     reuse: Reuse | None = None,
+    savepoints: Savepoints = NOTHING_KEPT,
 ) -> None:
     """Run every row through each replicate's encoder; write ``states.npy``, ``posteriors.npy`` and ``states.json``.
 
@@ -66,6 +68,7 @@ def encode_corpus(
         encoders, out: directories to read and to write; NaN rows lack the modality, states are not normalised.
         options: of the encoder and its training, for cross-fitting.
         reuse: what an earlier run kept; the bytes of ``out`` do not depend on it. Nothing is kept if None.
+        savepoints: to go on from; ``out`` does not depend on them either.
 
     Raises:
         StaleError: an encoder is missing or damaged.
@@ -84,14 +87,17 @@ def encode_corpus(
             path = encoders / f"{replicate.name}.safetensors"
             encoder, scaler = _load_for(path, corpus, modality, summary.hidden_dim)
             digests[replicate.name] = digest_file(path)
+            written = states[replicate.index], posteriors[replicate.index]
+            unfinished = UnfinishedStates(savepoints.numbered(f"{replicate.name}.rows"), written)
             encode_block = _Blocks(encoder.to(device), scaler, corpus.features[modality], digests[replicate.name], kept)
             for start in track(range(0, corpus.rows, settings.batch_size), f"dump {modality} {replicate.name}"):
-                rows = slice(start, start + settings.batch_size)
-                states[replicate.index, rows], posteriors[replicate.index, rows] = encode_block(rows)
+                rows = slice(start, min(start + settings.batch_size, corpus.rows))
+                computed = (written[0][rows], written[1][rows]) if start < unfinished.rows else None
+                written[0][rows], written[1][rows] = encode_block(rows, computed)
+                unfinished.reach(rows.stop)
             if settings.crossfit:
-                found = _crossfit(corpus, modality, replicate, options, settings, encoder, scaler)
-                states[replicate.index, found.rows] = found.states
-                posteriors[replicate.index, found.rows] = found.posteriors
+                found = _crossfit(corpus, modality, replicate, options, settings, encoder, scaler, savepoints)
+                written[0][found.rows], written[1][found.rows] = found.states, found.posteriors
                 crossfitted[replicate.name] = found.digest
         states.flush()
         posteriors.flush()
@@ -110,7 +116,7 @@ def encode_corpus(
 
 @dataclass(frozen=True)
 class _Blocks:
-    """States and posteriors of a block of rows: an earlier run's where they would be the same, else computed."""
+    """States and posteriors of a block of rows: an earlier run's where they would be the same, else computed now."""
 
     encoder: UnimodalEncoder
     scaler: Scaler
@@ -118,9 +124,9 @@ class _Blocks:
     digest: str
     kept: KeptStates | None
 
-    def __call__(self, rows: slice) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, rows: slice, computed: tuple[np.ndarray, np.ndarray] | None) -> tuple[np.ndarray, np.ndarray]:
         raw = self.features[rows]
-        known = self.kept.take(rows, raw, self.digest) if self.kept else None
+        known = (self.kept.take(rows, raw, self.digest) if self.kept else None) or computed
         encoded = encode(self.encoder, self.scaler, raw) if known is None else known
         if self.kept:
             self.kept.add(rows, encoded, self.digest)
@@ -135,6 +141,7 @@ def _crossfit(
     settings: Dump,
     encoder: UnimodalEncoder,
     scaler: Scaler,
+    savepoints: Savepoints,
 ) -> CrossFitted:
     description = EncoderDescription.of(modality, corpus.dims[modality], options, corpus.label_names)
 
@@ -147,7 +154,8 @@ def _crossfit(
     def new_encoder() -> UnimodalEncoder:
         return build_encoder(description).to(encoder.cls.device)
 
-    return crossfit(corpus, modality, replicate, options, settings.crossfit, encoder, new_encoder, encode_rows)
+    folds = settings.crossfit
+    return crossfit(corpus, modality, replicate, options, folds, encoder, new_encoder, encode_rows, savepoints)
 
 
 @torch.inference_mode()

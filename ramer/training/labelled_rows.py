@@ -11,6 +11,7 @@ from ramer.modalities import CONDITIONS, FULL_CONDITION, condition_masks, condit
 from ramer.seeding import generator
 from ramer.training.batches import Batch
 from ramer.training.replicate_data import ReplicateData
+from ramer.training.savepoints import NOTHING_KEPT, Savepoints
 
 
 class LabelledRows:
@@ -48,6 +49,7 @@ class TrainingBatch(LabelledRows):
         prior: class frequencies of the labelled training rows, float64 [classes].
         pool_rows: corpus row numbers of the unlabelled pool.
         missing_rates: of the modalities in the drawn masks; None draws the seven conditions alike.
+        savepoints: one for each training on these rows, in the order in which they come.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class TrainingBatch(LabelledRows):
         inputs: frozenset[str],
         complete: bool = False,
         missing_rates: MissingRates | None = None,
+        savepoints: Savepoints = NOTHING_KEPT,
     ) -> None:
         train = data.corpus.rows_in(data.replicate, "train")
         labels = data.corpus.labels(data.replicate)[train]
@@ -63,6 +66,7 @@ class TrainingBatch(LabelledRows):
         super().__init__(data, train[data.corpus.available[train].any(axis=1)], inputs, complete)
         self.pool_rows = data.corpus.rows_in(data.replicate, "pool")
         self.missing_rates = missing_rates
+        self.savepoints = savepoints.numbered(data.replicate.name)
 
     @property
     def complete(self) -> Batch:

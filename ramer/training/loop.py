@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from ramer.config import Training
 from ramer.evaluation.metrics import selection_score
 from ramer.modalities import CONDITIONS
-from ramer.progress import track
 from ramer.training.adamw import AdamW
+from ramer.training.epochs import EpochLoop
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
 
 
@@ -61,25 +61,29 @@ def fit_epochs(
     log: History,
     optimizers: Sequence[AdamW] | None = None,
     starting: Callable[[int], None] | None = None,
+    generators: Sequence[torch.Generator] = (),
 ) -> Fitted:
     """Train with one drawn condition per row and epoch, keep the epoch that is best on validation.
 
     Args:
         module: what is trained; left in eval mode with its best weights.
         loss: (row positions [b], condition numbers [b]) to a scalar loss.
-        validate: the selection score of the module as it stands (called in eval mode, without gradients).
-        train: the training rows; gives the conditions of each epoch.
+        validate: the selection score of the module as it stands (called in eval mode, without gradients). It may
+            draw nothing at random: it is called once more when a run goes on where it was killed.
+        train: the training rows; gives the conditions of each epoch, and where a run that was killed goes on from.
         training: epochs, batch size, patience, learning rate, weight decay.
         rng: order of the rows.
         log: receives one line per epoch.
         optimizers: of parts of the module; one of all of it, by ``training``, if None.
         starting: called with the number of every epoch before it.
+        generators: that the loss draws from, besides ``rng`` and torch's global ones.
     """
     if optimizers is None:
         optimizers = [AdamW(module.parameters(), training.lr, weight_decay=training.weight_decay)]
-    best = Fitted(-1, -np.inf)
-    weights: Mapping[str, Tensor] = {}
-    for epoch in track(range(training.epochs), "epochs"):
+    budget = range(training.epochs), training.patience
+    point = next(train.savepoints)
+    loop = EpochLoop(module, optimizers, rng, *budget, point, generators=generators, resumed=validate)
+    for epoch in loop:
         if starting is not None:
             starting(epoch)
         module.train()
@@ -91,15 +95,10 @@ def fit_epochs(
         module.eval()
         with torch.inference_mode():
             score = validate()
-        log(epoch, total / len(train), score)
-        if score > best.val_selection:
-            best = Fitted(epoch, score)
-            weights = {name: value.detach().clone() for name, value in module.state_dict().items()}
-        elif epoch - best.best_epoch >= training.patience:
-            break
-    module.load_state_dict(weights)
+        loop.end({"train_loss": total / len(train), "val_selection": score}, score)
+    log.lines.extend(loop.history)
     module.eval()
-    return best
+    return Fitted(loop.stopping.best_epoch, loop.stopping.best_score)
 
 
 def _step(

@@ -22,7 +22,6 @@ from ramer.evaluation.metrics import weighted_f1
 from ramer.files import digest_file
 from ramer.nn.encoder import UnimodalEncoder
 from ramer.nn.linear import reuse_gradients
-from ramer.progress import track
 from ramer.seeding import generator, seed_torch
 from ramer.training.adamw import AdamW
 from ramer.training.checkpoints import (
@@ -34,6 +33,8 @@ from ramer.training.checkpoints import (
     save_encoder,
 )
 from ramer.training.early_stopping import EarlyStopping
+from ramer.training.epochs import EpochLoop
+from ramer.training.savepoints import NOTHING_KEPT, Savepoint, Savepoints
 from ramer.training.split_rows import SplitRows
 
 logger = logging.getLogger(__name__)
@@ -44,7 +45,14 @@ SCORING_BATCH = 1024
 
 
 def pretrain_encoders(
-    corpus: PreparedCorpus, modality: str, options: Encoder, out: Path, *, threads: int = 1, device: str = "cpu"
+    corpus: PreparedCorpus,
+    modality: str,
+    options: Encoder,
+    out: Path,
+    *,
+    threads: int = 1,
+    device: str = "cpu",
+    savepoints: Savepoints = NOTHING_KEPT,
 ) -> None:
     """Train a modality's encoders and write one checkpoint per replicate, ``encoder.json`` and ``history.csv``.
 
@@ -54,6 +62,7 @@ def pretrain_encoders(
     Args:
         options: of the encoder and its training.
         out: directory to write, whole or not at all.
+        savepoints: to go on from; the bytes of ``out`` do not depend on them.
 
     Raises:
         ConfigError: heads do not divide the encoder's width.
@@ -64,7 +73,7 @@ def pretrain_encoders(
     with sealed_directory(out) as directory:
         replicates = () if absent else corpus.replicates
         done = engine.map(
-            partial(_pretrain_one, corpus, description, options, directory),
+            partial(_pretrain_one, corpus, description, options, directory, savepoints),
             list(zip(replicates, engine.spread(device, len(replicates)), strict=True)),
             resources=engine.Resources.on(device, threads),
             description=f"pretrain {modality}",
@@ -91,7 +100,7 @@ class _Trained(NamedTuple):
     """
 
     best: EarlyStopping
-    history: list[dict[str, Any]]
+    history: list[dict[str, float]]
     parameters: int
     digest: str
 
@@ -101,6 +110,7 @@ def _pretrain_one(
     description: EncoderDescription,
     options: Encoder,
     directory: Path,
+    savepoints: Savepoints,
     placed: tuple[Replicate, str],
 ) -> _Trained:
     replicate, device = placed
@@ -110,7 +120,7 @@ def _pretrain_one(
     encoder = _build(modality, description).to(device)
     rng = generator(replicate.seed, "pretrain", modality, replicate.fold)
     train, val = (SplitRows(corpus, modality, replicate, split, device) for split in ("train", "val"))
-    best, history = train_encoder(encoder, train, val, options, rng, f"pretrain {modality} {replicate.name}")
+    best, history = train_encoder(encoder, train, val, options, rng, savepoints.at(replicate.name))
     save_encoder(path, encoder.state_dict(), corpus.scaler(modality, replicate), description)
     logger.info("%s %s: epoch %d, %.3f", modality, replicate.name, best.best_epoch, best.best_score)
     return _Trained(best, history, sum(p.numel() for p in encoder.parameters()), digest_file(path))
@@ -124,33 +134,30 @@ def _build(modality: str, description: EncoderDescription) -> UnimodalEncoder:
 
 
 def train_encoder(
-    encoder: UnimodalEncoder, train: SplitRows, val: SplitRows, options: Encoder, rng: np.random.Generator, name: str
-) -> tuple[EarlyStopping, list[dict[str, Any]]]:
+    encoder: UnimodalEncoder,
+    train: SplitRows,
+    val: SplitRows,
+    options: Encoder,
+    rng: np.random.Generator,
+    savepoint: Savepoint,
+) -> tuple[EarlyStopping, list[dict[str, float]]]:
     """Train in place and leave the best epoch's weights in the encoder.
 
     Args:
         rng: order of the rows.
-        name: of the training, for the progress bar.
+        savepoint: of the training.
 
     Returns:
         The best epoch and its scores, and one line of history per epoch.
     """
     optimizer = make_optimizer(encoder, options.lr, options.weight_decay)
-    stopping = EarlyStopping(options.patience)
-    best = {name: tensor.detach().clone() for name, tensor in encoder.state_dict().items()}
-    history = []
     epochs = range(1, options.epochs + 1)
-    for epoch in track(epochs, name):
+    loop = EpochLoop(encoder, [optimizer], rng, epochs, options.patience, savepoint)
+    for _ in loop:
         train_loss = _train_epoch(encoder, train, optimizer, _batches(len(train), options.batch_size, rng))
         val_loss, score = _score(encoder, val)
-        history.append({"epoch": epoch, "train_loss": train_loss, "val_loss": val_loss, "val_weighted_f1": score})
-        if stopping.update(epoch, score, val_loss):
-            for name, tensor in encoder.state_dict().items():
-                best[name].copy_(tensor)
-        if stopping.should_stop:
-            break
-    encoder.load_state_dict(best)
-    return stopping, history
+        loop.end({"train_loss": train_loss, "val_loss": val_loss, "val_weighted_f1": score}, score, val_loss)
+    return loop.stopping, loop.history
 
 
 def _batches(rows: int, size: int, rng: np.random.Generator) -> Iterator[Tensor]:

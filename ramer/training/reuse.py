@@ -1,22 +1,29 @@
-"""States that an earlier run computed, block by block, taken over only where computing them again gives the same bytes.
+"""States that an earlier run computed, taken over only where computing them again gives the same bytes.
 
-A block is known by the digest of its raw features and of all else that decides its states; what was computed for it is
-verified by a digest of its own. Rows that join the pool are then all that an unchanged encoder is run on.
+``KeptStates`` are those of a run that has ended. A block is known by the digest of its raw features and of all else
+that decides its states; what was computed for it is verified by a digest of its own. Rows that join the pool are then
+all that an unchanged encoder is run on. ``UnfinishedStates`` are those of a run of the same recipe that was killed.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ramer.files import atomic_directory, read_json, write_json
+from ramer.training.savepoints import Saved, Savepoint
 
+logger = logging.getLogger(__name__)
+
+PIECE_BYTES = 64 * 2**20  # of states, at most, in one savepoint
 FILES = ("states.npy", "posteriors.npy")
 _RECORD = "blocks.json"
 
@@ -76,6 +83,45 @@ class KeptStates:
                     shutil.copyfile(written / name, folder / name)
             record = {"recipe": self._recipe, "places": places, "inputs": self._inputs, "outputs": self._outputs}
             write_json(folder / _RECORD, record)
+
+
+class UnfinishedStates:
+    """The first rows of one replicate, from savepoints of consecutive rows.
+
+    Args:
+        savepoints: in their order.
+        written: states and posteriors [rows, width] of the replicate, to be filled from the first row on.
+
+    Attributes:
+        rows: how many of the first rows a killed run had computed; they are filled.
+    """
+
+    def __init__(self, savepoints: Iterator[Savepoint], written: tuple[np.ndarray, np.ndarray]) -> None:
+        self._savepoints, self._written = savepoints, written
+        self.rows = 0
+        self._next = next(savepoints)
+        while (saved := self._next.read()) is not None and saved.values["start"] == self.rows:
+            stop = saved.values["stop"]
+            for name, array in zip(FILES, written, strict=True):
+                array[self.rows : stop] = saved.arrays[name]
+            self.rows = stop
+            self._next = next(savepoints)
+        if self.rows:
+            logger.info("%s: resumed after %d rows", self._next.title, self.rows)
+        self._saved = self.rows
+
+    def reach(self, stop: int) -> None:
+        """Note that all rows before ``stop`` are filled; save them when it is time."""
+        finished = stop == len(self._written[0])
+        if not (self._next.worth if finished else self._next.due):
+            return
+        most = max(1, PIECE_BYTES // sum(array[0].nbytes for array in self._written))
+        for start in range(self._saved, stop, most):
+            end = min(start + most, stop)
+            arrays = {name: array[start:end] for name, array in zip(FILES, self._written, strict=True)}
+            self._next.write(Saved(arrays, {"start": start, "stop": end}))
+            self._next = next(self._savepoints)
+        self._saved = stop
 
 
 def _digest(*arrays: np.ndarray) -> str:

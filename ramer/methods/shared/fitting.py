@@ -26,13 +26,20 @@ from ramer.training.labelled_rows import LabelledRows, TrainingBatch
 from ramer.training.loop import Fitted, History
 from ramer.training.method_record import METHOD_FILE, Checkpoint, TrainedMethod
 from ramer.training.replicate_data import ReplicateData
+from ramer.training.savepoints import NOTHING_KEPT, Savepoints
 from ramer.training.workspace import Workspace
 
 _log = logging.getLogger(__name__)
 
 
 def fit_method(
-    name: str, options: MethodOptions, workspace: Workspace, training: Training, runtime: Runtime, out: Path
+    name: str,
+    options: MethodOptions,
+    workspace: Workspace,
+    training: Training,
+    runtime: Runtime,
+    out: Path,
+    savepoints: Savepoints = NOTHING_KEPT,
 ) -> None:
     """Fit a method on every replicate and write its checkpoints, history and ``method.json``.
 
@@ -41,6 +48,7 @@ def fit_method(
         workspace: what the method reads.
         training: the budget that all neural heads share.
         out: folder to write, whole or not at all.
+        savepoints: to go on from; the bytes of ``out`` do not depend on them.
 
     Raises:
         ConfigError: there is no such device.
@@ -53,7 +61,7 @@ def fit_method(
         _check_k(name, options, workspace)
     with sealed_directory(out) as temporary:
         done = engine.map(
-            partial(_fit_one, name, options, workspace, training, temporary),
+            partial(_fit_one, name, options, workspace, training, temporary, savepoints),
             list(zip(replicates, engine.spread(device, len(replicates)), strict=True)),
             resources=engine.Resources.on(device, runtime.threads),
             description=f"train {name}",
@@ -76,13 +84,14 @@ def _fit_one(
     workspace: Workspace,
     training: Training,
     directory: Path,
+    savepoints: Savepoints,
     placed: tuple[Replicate, str],
 ) -> tuple[Fitted, list[dict[str, float]], str, int]:
     """One replicate's method: written to the directory, with its history, the digest of its file and its numbers."""
     replicate, device = placed
     method = build_method(options, workspace.shape(), training, device)
     history = History()
-    fitted = fit_replicate(method, workspace.replicate(replicate, method.reads), history)
+    fitted = fit_replicate(method, workspace.replicate(replicate, method.reads), history, savepoints)
     path = directory / f"{replicate.name}.safetensors"
     method.save(path)
     _log.info("%s %s: selection on validation %.4f", name, replicate.name, fitted.val_selection)
@@ -90,10 +99,12 @@ def _fit_one(
     return fitted, history.lines, digest_file(path), numbers
 
 
-def fit_replicate(method: Method, data: ReplicateData, history: History) -> Fitted:
+def fit_replicate(
+    method: Method, data: ReplicateData, history: History, savepoints: Savepoints = NOTHING_KEPT
+) -> Fitted:
     """Fit a method on one replicate's rows with that replicate's own stream."""
     replicate = data.replicate
-    train = TrainingBatch(data, method.reads, method.needs_complete, method.training.missing_rates)
+    train = TrainingBatch(data, method.reads, method.needs_complete, method.training.missing_rates, savepoints)
     val = LabelledRows(data, data.corpus.rows_in(replicate, "val"), method.reads, method.needs_complete)
     # The method's name is no part of the stream: an entry that differs in one option starts from the same weights.
     rng = generator(replicate.seed, "fit", replicate.fold)

@@ -108,6 +108,7 @@ class MaskedTraining:
         scores: Callable[[Masked], Tensor],
         log: History,
         full_only: bool = False,
+        generators: Sequence[torch.Generator] = (),
     ) -> Fitted:
         """Train a module.
 
@@ -116,6 +117,7 @@ class MaskedTraining:
             loss: (row positions [b], availability masks [b, 3]) to a scalar.
             scores: what validation scores, [n, classes].
             full_only: select by the full rows alone, as befits a full-modality teacher.
+            generators: that the loss draws from.
         """
 
         def validate() -> float:
@@ -126,7 +128,8 @@ class MaskedTraining:
         def masked_loss(positions: Tensor, drawn: Tensor) -> Tensor:
             return loss(positions, self.masks[drawn])
 
-        return fit_epochs(module, masked_loss, validate, self._train, self.method.training, self._rng, log)
+        budget = self._train, self.method.training, self._rng
+        return fit_epochs(module, masked_loss, validate, *budget, log, generators=generators)
 
     def draw_masks(self, rows: Masked, generator: torch.Generator) -> Tensor:
         """A drawn condition for each row as a mask, bool [n, 3]; the full one where a draw would leave nothing."""

@@ -1,0 +1,54 @@
+"""What a killed stage had got done, for the next run of the same recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from ramer.config import Runtime, Section
+from ramer.digests import DIGESTS_FILE
+from ramer.files import digest_file, json_text
+from ramer.project import Project
+from ramer.seeding import choose_device, machine
+from ramer.training.savepoints import NOTHING_KEPT, Savepoints, open_savepoints
+
+
+@contextmanager
+def savepoints_of(
+    project: Project,
+    stage: str,
+    item: str,
+    *,
+    runtime: Runtime,
+    inputs: Sequence[Path],
+    settings: Sequence[Section],
+    code: Sequence[str] = (),
+) -> Iterator[Savepoints]:
+    """A stage's savepoints for the body; without digests of the code nothing is kept.
+
+    Args:
+        runtime: threads and device.
+        inputs: folders that the stage reads.
+        settings: that it reads besides.
+        code: names of code beside the stage's own.
+    """
+    names = [project.code_of(name) for name in (stage, *code)]
+    if not all(path.is_file() for path in names):
+        yield NOTHING_KEPT
+        return
+    recipe = {
+        "code": [digest_file(path) for path in names],
+        "inputs": [_contents(folder) for folder in inputs],
+        "machine": machine(runtime.threads, choose_device(runtime.device)),
+        "settings": [section.model_dump(mode="json") for section in settings],
+    }
+    with open_savepoints(f"{stage} {item}", project.savepoints(stage, item), json_text(recipe)) as savepoints:
+        yield savepoints
+
+
+def _contents(folder: Path) -> dict[str, str]:
+    """Digests by which a folder's content is known: that of its digests where it has some, else those of all files."""
+    sealed = folder / DIGESTS_FILE
+    files = [sealed] if sealed.is_file() else sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): digest_file(path) for path in files}
