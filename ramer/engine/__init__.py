@@ -91,6 +91,11 @@ def chosen_engine() -> str:
     return engine
 
 
+def spans_machines() -> bool:
+    """Whether calls run on several machines, which see the same files but not the same pages of memory."""
+    return chosen_engine() == "ray"
+
+
 def spread(device: str, items: int) -> list[str]:
     """The device of each of so many items: several GPUs take turns, except where one of them was named.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import socket
 import sys
 from collections.abc import Callable, Generator, Sequence
 from types import ModuleType
@@ -20,6 +21,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 ADDRESS = "RAY_ADDRESS"
+ANSWER_SECONDS = 10.0  # that an address has to take a connection
 RETRIES = 3  # of a task whose machine or process is gone
 # What a task takes over from here: everything else of the environment belongs to the machine that it runs on.
 _TAKEN_OVER = ("RAMER_", "OMP_", "MKL_", "OPENBLAS_", "ATEN_", "ONEDNN_", "NPY_", "FAISS_", "CUBLAS_", "PYTHONHASHSEED")
@@ -80,6 +82,18 @@ def _environment(threads: int) -> dict[str, str]:
     return taken | counts | {"PYTHONPATH": path}
 
 
+def _check_answers(address: str) -> None:
+    """Ray itself waits a minute for a machine that is not there."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=ANSWER_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        said = " ".join(str(error).split())
+        raise ConfigError(f"{ADDRESS}: no cluster at {address!r} (`ray start --head` starts one): {said}") from None
+
+
 def _connected() -> ModuleType:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
@@ -89,6 +103,7 @@ def _connected() -> ModuleType:
     if ray.is_initialized():
         return ray
     address = os.environ.get(ADDRESS) or "auto"
+    _check_answers(address)
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError, OSError) as error:

@@ -16,4 +16,5 @@ def evaluate(config: Config, project: Project, method: str) -> None:
         StaleError: a checkpoint is absent or is not the one that training described.
     """
     device = choose_device(config.runtime.device)
-    score_method(Workspace(project), project.method(method), config.evaluate, device, project.method_results(method))
+    trained, out = project.method(method), project.method_results(method)
+    score_method(Workspace(project), trained, config.evaluate, device, out, threads=config.runtime.threads)

@@ -10,7 +10,7 @@ was trained on those, and test rows are not touched. (A rotation with shift and 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -38,7 +38,7 @@ class CrossFitted(NamedTuple):
     Attributes:
         rows: int64 [n], training rows that hold the modality.
         states, posteriors: float32 [n, width] of these.
-        digest: of all fold encoders.
+        digest: of the encoders.
     """
 
     rows: np.ndarray
@@ -87,23 +87,24 @@ def align(
     return np.asarray(model.predict(states.astype(np.float64) / scale), dtype=np.float32)
 
 
-def crossfit(
+def crossfit_fold(
     corpus: PreparedCorpus,
     modality: str,
     replicate: Replicate,
     options: Encoder,
     folds: int,
+    fold: int,
     main: UnimodalEncoder,
     new_encoder: Callable[[], UnimodalEncoder],
     encode: Encode,
     savepoints: Savepoints = NOTHING_KEPT,
 ) -> CrossFitted:
-    """Train the fold encoders and encode every training row by the one that has not seen it.
+    """Train the encoder that does not see one fold, and encode this fold's training rows by it.
 
     Standardisation is the main encoder's; it knows no label. Fold encoders start from the main encoder's first weights.
 
     Args:
-        folds: number of encoders, at least 2.
+        folds: number of encoders, at least 2. fold: which of them.
         main: the encoder in whose space states are wanted.
         new_encoder: a freshly initialised encoder on the device.
         encode: states and posteriors of corpus rows.
@@ -116,24 +117,27 @@ def crossfit(
     held = corpus.available[:, MODALITIES.index(modality)]
     fold_of, anchors = _folds_and_anchors(corpus, replicate, folds, held)
     target, _ = encode(main, anchors)
-    device, sha = str(main.cls.device), hashlib.sha256(f"{folds} folds, ridge".encode())
+    device = str(main.cls.device)
     val = SplitRows(corpus, modality, replicate, "val", device)
-    rows, states, posteriors = [], [], []
-    for fold in range(folds):
-        unseen = train[(fold_of == fold) & held[train]]
-        seed_torch(replicate.seed, "pretrain", "torch", modality, replicate.fold)
-        encoder = new_encoder()
-        kept = SplitRows(corpus, modality, replicate, "train", device, keep=train[fold_of != fold])
-        order = generator(replicate.seed, "crossfit", modality, replicate.fold, fold)
-        train_encoder(encoder, kept, val, options, order, savepoints.at(f"{replicate.name}.crossfit{fold}"))
-        encoder.eval()
-        own, proba = encode(encoder, unseen)
-        rows.append(unseen)
-        states.append(align(own, encode(encoder, anchors)[0], target))
-        posteriors.append(proba)
-        for name, weights in sorted(encoder.state_dict().items()):
-            sha.update(name.encode() + weights.cpu().numpy().tobytes())
-    return CrossFitted(np.concatenate(rows), np.concatenate(states), np.concatenate(posteriors), sha.hexdigest())
+    unseen = train[(fold_of == fold) & held[train]]
+    seed_torch(replicate.seed, "pretrain", "torch", modality, replicate.fold)
+    encoder = new_encoder()
+    kept = SplitRows(corpus, modality, replicate, "train", device, keep=train[fold_of != fold])
+    order = generator(replicate.seed, "crossfit", modality, replicate.fold, fold)
+    train_encoder(encoder, kept, val, options, order, savepoints.at(f"{replicate.name}.crossfit{fold}"))
+    encoder.eval()
+    own, proba = encode(encoder, unseen)
+    sha = hashlib.sha256(f"{folds} folds, ridge".encode())
+    for name, weights in sorted(encoder.state_dict().items()):
+        sha.update(name.encode() + weights.cpu().numpy().tobytes())
+    return CrossFitted(unseen, align(own, encode(encoder, anchors)[0], target), proba, sha.hexdigest())
+
+
+def joined(parts: Sequence[CrossFitted]) -> CrossFitted:
+    """All folds of a replicate, given in their order, as one."""
+    rows, states, posteriors = (np.concatenate(arrays) for arrays in list(zip(*parts, strict=True))[:3])
+    digest = hashlib.sha256("".join(part.digest for part in parts).encode()).hexdigest()
+    return CrossFitted(rows, states, posteriors, digest)
 
 
 def _folds_and_anchors(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float
 
+from ramer import engine
 from ramer.config import Dump, Encoder
 from ramer.data.prepared import PreparedCorpus, Replicate, Scaler
 from ramer.digests import sealed_directory
@@ -25,8 +29,8 @@ from ramer.training.checkpoints import (
     build_encoder,
     load_described_encoder,
 )
-from ramer.training.crossfit import CrossFitted, crossfit
-from ramer.training.reuse import KeptStates, UnfinishedStates
+from ramer.training.crossfit import CrossFitted, crossfit_fold, joined
+from ramer.training.reuse import FILES, POSTERIORS, STATES, KeptStates, Noted, UnfinishedStates
 from ramer.training.savepoints import NOTHING_KEPT, Savepoints
 
 
@@ -76,42 +80,118 @@ def encode_corpus(
     """
     summary = _read_summary(encoders / ENCODER_FILE, corpus, modality)
     kept = None if reuse is None else reuse.kept(device, threads, settings.batch_size)
-    digests: dict[str, str] = {}
-    crossfitted: dict[str, str] = {}
+    replicates = () if summary.absent else corpus.replicates
+    work = _Work(corpus, modality, encoders, summary.hidden_dim, settings, options, savepoints)
+    resources = engine.Resources.on(device, threads)
+    placed = list(zip(replicates, engine.spread(device, len(replicates)), strict=True))
     with sealed_directory(out) as directory:
-        states = _create(directory / "states.npy", corpus, summary.hidden_dim)
-        posteriors = _create(directory / "posteriors.npy", corpus, corpus.classes)
+        widths = {STATES: summary.hidden_dim, POSTERIORS: corpus.classes}
+        arrays = [_create(directory / name, corpus, width) for name, width in widths.items()]
         if summary.absent:
-            states[:] = posteriors[:] = np.nan
-        for replicate in () if summary.absent else corpus.replicates:
-            path = encoders / f"{replicate.name}.safetensors"
-            encoder, scaler = _load_for(path, corpus, modality, summary.hidden_dim)
-            digests[replicate.name] = digest_file(path)
-            written = states[replicate.index], posteriors[replicate.index]
-            unfinished = UnfinishedStates(savepoints.numbered(f"{replicate.name}.rows"), written)
-            encode_block = _Blocks(encoder.to(device), scaler, corpus.features[modality], digests[replicate.name], kept)
-            for start in track(range(0, corpus.rows, settings.batch_size), f"dump {modality} {replicate.name}"):
-                rows = slice(start, min(start + settings.batch_size, corpus.rows))
-                computed = (written[0][rows], written[1][rows]) if start < unfinished.rows else None
-                written[0][rows], written[1][rows] = encode_block(rows, computed)
-                unfinished.reach(rows.stop)
-            if settings.crossfit:
-                found = _crossfit(corpus, modality, replicate, options, settings, encoder, scaler, savepoints)
-                written[0][found.rows], written[1][found.rows] = found.states, found.posteriors
-                crossfitted[replicate.name] = found.digest
-        states.flush()
-        posteriors.flush()
+            arrays[0][:] = arrays[1][:] = np.nan
+        encode_one = partial(_encode_replicate, work, directory, kept)
+        done = engine.map(encode_one, placed, resources=resources, description=f"dump {modality}")
+        found = _crossfit(work, placed, resources) if settings.crossfit else {}
+        for replicate, each in zip(replicates, done, strict=True):
+            each.bring_home(arrays, replicate.index)
+            if replicate.name in found:
+                arrays[0][replicate.index, found[replicate.name].rows] = found[replicate.name].states
+                arrays[1][replicate.index, found[replicate.name].rows] = found[replicate.name].posteriors
+        for array in arrays:
+            array.flush()
+        digests = {replicate.name: each.digest for replicate, each in zip(replicates, done, strict=True)}
         StatesRecord(
             modality=modality,
             absent=summary.absent,
             hidden_dim=summary.hidden_dim,
             ids_digest=corpus.ids_digest,
             encoder_digests=digests,
-            crossfit_digests=crossfitted,
+            crossfit_digests={name: fitted.digest for name, fitted in found.items()},
         ).write(directory / STATES_FILE)
     # A block whose training rows were cross-fitted is not what is kept of it: it fails its digest, and is encoded anew.
     if kept is not None:
-        kept.keep(out, {digests[r.name]: r.index for r in corpus.replicates if r.name in digests})
+        for each in done:
+            kept.note(each.noted)  # by another process
+        kept.keep(out, {digests[r.name]: r.index for r in replicates})
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What all replicates of a modality share."""
+
+    corpus: PreparedCorpus
+    modality: str
+    encoders: Path
+    hidden_dim: int
+    settings: Dump
+    options: Encoder
+    savepoints: Savepoints
+
+    def load(self, replicate: Replicate, device: str) -> tuple[UnimodalEncoder, Scaler, str]:
+        """A replicate's encoder on the device, its scaler and its digest."""
+        path = self.encoders / f"{replicate.name}.safetensors"
+        encoder, scaler = _load_for(path, self.corpus, self.modality, self.hidden_dim)
+        return encoder.to(device), scaler, digest_file(path)
+
+    def encode_rows(self, scaler: Scaler, encoder: UnimodalEncoder, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """States and posteriors of corpus rows, in batches."""
+        size, features = self.settings.batch_size, self.corpus.features[self.modality]
+        parts = [rows[start : start + size] for start in range(0, max(len(rows), 1), size)]
+        encoded = [encode(encoder, scaler, features[part]) for part in parts]
+        return np.concatenate([states for states, _ in encoded]), np.concatenate([proba for _, proba in encoded])
+
+
+class _Encoded(NamedTuple):
+    """One replicate.
+
+    Attributes:
+        digest: of its encoder. noted: of its blocks.
+        apart: files of its own, where another machine wrote them; none where it is in its place already.
+    """
+
+    digest: str
+    noted: Noted
+    apart: list[Path]
+
+    def bring_home(self, arrays: Sequence[np.ndarray], place: int) -> None:
+        """Move what lies apart to its place."""
+        for array, path in zip(arrays, self.apart, strict=False):
+            array[place] = np.load(path, mmap_mode="r")
+            path.unlink()
+
+
+def _encode_replicate(work: _Work, directory: Path, kept: KeptStates | None, placed: tuple[Replicate, str]) -> _Encoded:
+    """Write one replicate's states and posteriors, block by block."""
+    (replicate, device), features = placed, work.corpus.features[work.modality]
+    encoder, scaler, digest = work.load(replicate, device)
+    written, apart = _place(work, directory, replicate)
+    unfinished = UnfinishedStates(work.savepoints.numbered(f"{replicate.name}.rows"), written)
+    encode_block = _Blocks(encoder, scaler, features, digest, kept)
+    size, rows_in_all = work.settings.batch_size, work.corpus.rows
+    for start in track(range(0, rows_in_all, size), f"dump {work.modality} {replicate.name}"):
+        rows = slice(start, min(start + size, rows_in_all))
+        computed = (written[0][rows], written[1][rows]) if start < unfinished.rows else None
+        written[0][rows], written[1][rows] = encode_block(rows, computed)
+        unfinished.reach(rows.stop)
+    for array in written:
+        array.flush()
+    return _Encoded(digest, kept.noted if kept else Noted({}, {}), apart)
+
+
+def _place(work: _Work, directory: Path, replicate: Replicate) -> tuple[tuple[np.memmap, np.memmap], list[Path]]:
+    """Where a replicate's rows are written: in their place, or in files of their own on another machine.
+
+    Two machines that map one file write each other's rows, those that share a page.
+    """
+    if not engine.spans_machines():
+        states, posteriors = (np.load(directory / name, mmap_mode="r+")[replicate.index] for name in FILES)
+        return (states, posteriors), []
+    apart = [directory / f"{replicate.name}.{name}" for name in FILES]
+    widths = (work.hidden_dim, work.corpus.classes)
+    states, posteriors = (
+        map_new_array(path, np.float32, (work.corpus.rows, width)) for path, width in zip(apart, widths, strict=True)
+    )
+    return (states, posteriors), apart
 
 
 @dataclass(frozen=True)
@@ -134,28 +214,39 @@ class _Blocks:
 
 
 def _crossfit(
-    corpus: PreparedCorpus,
-    modality: str,
-    replicate: Replicate,
-    options: Encoder,
-    settings: Dump,
-    encoder: UnimodalEncoder,
-    scaler: Scaler,
-    savepoints: Savepoints,
-) -> CrossFitted:
-    description = EncoderDescription.of(modality, corpus.dims[modality], options, corpus.label_names)
+    work: _Work, placed: Sequence[tuple[Replicate, str]], resources: engine.Resources
+) -> dict[str, CrossFitted]:
+    """Of every replicate, by its name."""
+    folds = work.settings.crossfit
+    tasks = [(replicate, device, fold) for replicate, device in placed for fold in range(folds)]
+    fitted = engine.map(
+        partial(_crossfit_fold, work), tasks, resources=resources, description=f"crossfit {work.modality}"
+    )
+    groups = (fitted[start : start + folds] for start in range(0, len(fitted), folds))
+    return {replicate.name: joined(group) for (replicate, _), group in zip(placed, groups, strict=True)}
 
-    def encode_rows(own: UnimodalEncoder, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        size = settings.batch_size
-        parts = [rows[start : start + size] for start in range(0, max(len(rows), 1), size)]
-        encoded = [encode(own, scaler, corpus.features[modality][part]) for part in parts]
-        return np.concatenate([states for states, _ in encoded]), np.concatenate([proba for _, proba in encoded])
+
+def _crossfit_fold(work: _Work, placed: tuple[Replicate, str, int]) -> CrossFitted:
+    replicate, device, fold = placed
+    encoder, scaler, _ = work.load(replicate, device)
+    corpus, modality = work.corpus, work.modality
+    description = EncoderDescription.of(modality, corpus.dims[modality], work.options, corpus.label_names)
 
     def new_encoder() -> UnimodalEncoder:
-        return build_encoder(description).to(encoder.cls.device)
+        return build_encoder(description).to(device)
 
-    folds = settings.crossfit
-    return crossfit(corpus, modality, replicate, options, folds, encoder, new_encoder, encode_rows, savepoints)
+    return crossfit_fold(
+        corpus,
+        modality,
+        replicate,
+        work.options,
+        work.settings.crossfit,
+        fold,
+        encoder,
+        new_encoder,
+        partial(work.encode_rows, scaler),
+        work.savepoints,
+    )
 
 
 @torch.inference_mode()

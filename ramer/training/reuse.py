@@ -14,7 +14,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,8 +24,19 @@ from ramer.training.savepoints import Saved, Savepoint
 logger = logging.getLogger(__name__)
 
 PIECE_BYTES = 64 * 2**20  # of states, at most, in one savepoint
-FILES = ("states.npy", "posteriors.npy")
+STATES, POSTERIORS = FILES = ("states.npy", "posteriors.npy")
 _RECORD = "blocks.json"
+
+
+class Noted(NamedTuple):
+    """Digests of blocks, which are known by their first row.
+
+    Attributes:
+        inputs: of their features. outputs: of their states, by the encoder's digest.
+    """
+
+    inputs: dict[str, str]
+    outputs: dict[str, dict[str, str]]
 
 
 class KeptStates:
@@ -68,6 +79,20 @@ class KeptStates:
     def add(self, rows: slice, written: tuple[np.ndarray, np.ndarray], encoder: str) -> None:
         """Note what this run's states and posteriors of a block are."""
         self._outputs.setdefault(encoder, {})[str(rows.start)] = _digest(*written)
+
+    def __reduce__(self) -> tuple[type[KeptStates], tuple[Path, str]]:
+        """Another process opens the files itself."""
+        return type(self), (self._folder, self._recipe)
+
+    @property
+    def noted(self) -> Noted:
+        """What this process took and added, for another one to know."""
+        return Noted(self._inputs, self._outputs)
+
+    def note(self, other: Noted) -> None:
+        """Know what another process took and added in this run."""
+        self._inputs |= other.inputs
+        self._outputs |= other.outputs
 
     def keep(self, written: Path, places: dict[str, int]) -> None:
         """Leave the files of ``written`` for the next run, as hard links where the disk has them.

@@ -14,7 +14,7 @@ from ramer.errors import ConfigError, CorpusError
 from ramer.files import read_json
 from ramer.seeding import generator
 from ramer.training.checkpoints import EncoderDescription, build_encoder, load_encoder
-from ramer.training.crossfit import CrossFitted, align, crossfit, speaker_folds
+from ramer.training.crossfit import CrossFitted, align, crossfit_fold, joined, speaker_folds
 from ramer.training.encoding import encode
 from tests.support.sections import dump, pretrain
 
@@ -67,16 +67,21 @@ def run(corpus: PreparedCorpus, config: Config, encoders: Path) -> CrossFitted:
     replicate, options = corpus.replicates[0], config.pretrain.audio
     main, scaler = load_encoder(encoders / f"{replicate.name}.safetensors")
     description = EncoderDescription.of("audio", corpus.dims["audio"], options, corpus.label_names)
-    return crossfit(
-        corpus,
-        "audio",
-        replicate,
-        options,
-        4,
-        main,
-        lambda: build_encoder(description),
-        lambda encoder, rows: encode(encoder, scaler, corpus.features["audio"][rows]),
-    )
+    parts = [
+        crossfit_fold(
+            corpus,
+            "audio",
+            replicate,
+            options,
+            4,
+            fold,
+            main,
+            lambda: build_encoder(description),
+            lambda encoder, rows: encode(encoder, scaler, corpus.features["audio"][rows]),
+        )
+        for fold in range(4)
+    ]
+    return joined(parts)
 
 
 def test_a_rows_label_does_not_reach_its_state(tmp_path: Path, trained: PreparedCorpus, make_config: Make) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from ramer import engine
 from ramer.config import Evaluate
+from ramer.data.prepared import Replicate
 from ramer.errors import ModelError, StaleError
 from ramer.evaluation.predictions import confusion_by_condition, score_predictions
 from ramer.evaluation.scenarios import scenarios
@@ -20,7 +23,9 @@ from ramer.training.replicate_data import ReplicateData
 from ramer.training.workspace import Workspace
 
 
-def score_method(workspace: Workspace, trained: Path, settings: Evaluate, device: str, out: Path) -> None:
+def score_method(
+    workspace: Workspace, trained: Path, settings: Evaluate, device: str, out: Path, *, threads: int = 1
+) -> None:
     """Predict every replicate's test rows under all conditions; write predictions, metrics and confusion.
 
     Args:
@@ -29,20 +34,25 @@ def score_method(workspace: Workspace, trained: Path, settings: Evaluate, device
         settings: bins and rates of the metrics.
         device: as chosen.
         out: folder to write, whole or not at all.
+        threads: ``runtime.threads``.
 
     Raises:
         StaleError: a checkpoint is absent or is not the one that its description names.
     """
-    about = TrainedMethod.read(trained / METHOD_FILE)
-    tables, diagnostics = [], []
-    for replicate in workspace.corpus.replicates:
-        path = trained / f"{replicate.name}.safetensors"
+    about, replicates = TrainedMethod.read(trained / METHOD_FILE), workspace.corpus.replicates
+    placed = list(zip(replicates, engine.spread(device, len(replicates)), strict=True))
+    for replicate in replicates:
+        path = _checkpoint(trained, replicate)
         if not path.exists() or digest_file(path) != about.digest(replicate.name):
             raise StaleError(f"{path}: not the checkpoint that {METHOD_FILE} describes", trained)
-        method = load_method(path, device)
-        test = held_out_rows(method, workspace.replicate(replicate, method.reads))
-        tables.append(predict_rows(method, test))
-        diagnostics += retrieval_diagnostics(method, test)
+    scored = engine.map(
+        partial(_score_one, workspace, trained),
+        placed,
+        resources=engine.Resources.on(device, threads),
+        description=f"evaluate {about.name}",
+    )
+    tables = [table for table, _ in scored]
+    diagnostics = [line for _, lines in scored for line in lines]
     predictions = pd.concat(tables, ignore_index=True)
     labels = list(workspace.corpus.label_names)
     with atomic_directory(out) as temporary:
@@ -52,6 +62,18 @@ def score_method(workspace: Workspace, trained: Path, settings: Evaluate, device
         write_json(temporary / "confusion.json", confusion_by_condition(predictions, labels))
         write_json(temporary / "retrieval.json", {"by_condition": _mean_diagnostics(diagnostics)})
         about.scored.write(temporary / METHOD_FILE)
+
+
+def _score_one(workspace: Workspace, trained: Path, placed: tuple[Replicate, str]) -> tuple[pd.DataFrame, list[dict]]:
+    """Predictions of one replicate and what it retrieved."""
+    replicate, device = placed
+    method = load_method(_checkpoint(trained, replicate), device)
+    test = held_out_rows(method, workspace.replicate(replicate, method.reads))
+    return predict_rows(method, test), retrieval_diagnostics(method, test)
+
+
+def _checkpoint(trained: Path, replicate: Replicate) -> Path:
+    return trained / f"{replicate.name}.safetensors"
 
 
 def held_out_rows(method: Method, data: ReplicateData) -> LabelledRows:
