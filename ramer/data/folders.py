@@ -1,4 +1,7 @@
-"""What lies below a folder: links are followed but never in a circle, what is a system's own is passed over."""
+"""What lies below a folder: links are followed but never in a circle, what is a system's own is passed over.
+
+Corpora are kept as links into a store of their files, so a link that leads out of the folder is followed, and said.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from ramer.data.names import is_of_the_system
+from ramer.opening import outside, told_links
 
 
 class FolderWalk:
@@ -19,6 +23,7 @@ class FolderWalk:
     Attributes:
         hidden: how many hidden and system files and folders were passed over; complete after the iteration.
         faults: one line per thing that cannot be read, likewise.
+        links: what is a symbolic link out of the folder, and where it leads, likewise.
     """
 
     def __init__(self, folder: Path, leaves: Collection[str] = ()) -> None:
@@ -26,6 +31,8 @@ class FolderWalk:
         self.leaves = leaves
         self.hidden = 0
         self.faults: list[str] = []
+        self.links: dict[str, str] = {}
+        self._home = os.path.realpath(folder)
         self._error: OSError | None = None
 
     def __iter__(self) -> Iterator[str]:
@@ -33,9 +40,10 @@ class FolderWalk:
 
     @property
     def told(self) -> list[str]:
-        """What was passed over, as one line; nothing where nothing was."""
+        """What was passed over and where links lead, a line for each; nothing where there is nothing to say."""
         files = "file" if self.hidden == 1 else "files"
-        return [f"{self.hidden} hidden or system {files} passed over"] if self.hidden else []
+        hidden = [f"{self.hidden} hidden or system {files} passed over"] if self.hidden else []
+        return [*hidden, *told_links(self.links)]
 
     def raise_if_shut(self) -> None:
         """Raise the error of a folder that could not be opened, where there was one."""
@@ -59,7 +67,10 @@ class FolderWalk:
             name = below + entry.name
             if is_of_the_system(entry.name):
                 self.hidden += 1
-            elif entry.is_dir():
+                continue
+            if entry.is_symlink() and (target := outside(entry.path, self._home)):
+                self.links[name] = target
+            if entry.is_dir():
                 if name in self.leaves:
                     yield f"{name}/"
                 else:

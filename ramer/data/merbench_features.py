@@ -24,6 +24,7 @@ from ramer.data.npy import UNREADABLE
 from ramer.data.pairing import Pairing, pair_names
 from ramer.errors import CorpusError
 from ramer.files import map_new_array
+from ramer.opening import told_links
 
 _READERS = 8  # threads; the work is waiting for the disk
 _ABSENT = (-1, -1)
@@ -62,7 +63,8 @@ class FolderSource:
             raise CorpusError(self._unpaired(pairing))
         self.dim = self._first_dim(held)
         told = pairing.unmatched or pairing.unused
-        self.notes: tuple[str, ...] = (f"{folder}: {pairing.said('clips', 'feature files')}",) if told else ()
+        notes = [pairing.said("clips", "feature files")] if told else []
+        self.notes = tuple(f"{folder}: {line}" for line in (*notes, *told_links(walk.links)))
 
     def blocks(self) -> Iterator[np.ndarray]:
         """Float32 blocks; an absent or empty file and a zero vector give a row that is missing.

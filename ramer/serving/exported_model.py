@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ramer.digests import check_files, digest_files
 from ramer.errors import ModelError
+from ramer.opening import links_out
 from ramer.serving.database import DatabaseTable, read_database
 from ramer.serving.description import FORMAT, MODEL_FILE, Addition, Folders, ModelDescription
 from ramer.serving.model import ModelFiles
@@ -28,11 +29,12 @@ class ExportedModel(ModelFiles):
         folder: with ``model.json``.
 
     Raises:
-        ModelError: it is torn, damaged, of another format, or holds another method.
+        ModelError: it is torn, damaged, of another format, holds another method, or a link leads out of it.
     """
 
     def __init__(self, folder: Path, method: str | None = None, verify: bool = True) -> None:
         self.folder = folder / IN_MLFLOW if _describes(folder / IN_MLFLOW) else folder
+        _refuse_links(self.folder)
         self.description = ModelDescription.read(self.folder, verify)
         if method not in (None, self.description.method):
             raise ModelError(f"{self.folder}: holds the method {self.description.method}, not {method}")
@@ -71,6 +73,18 @@ class ExportedModel(ModelFiles):
         additions = (*self.description.additions, addition)
         changed = {"format": FORMAT, "folders": folders, "additions": additions, "files": files}
         self.description.model_copy(update=changed).write(self.folder)
+
+
+def _refuse_links(folder: Path) -> None:
+    """A model is passed on as a folder: what leads out of it is somebody else's choice of what is read and written."""
+    links = links_out(folder, sorted(folder.rglob("*")))
+    if links:
+        name, target = next(iter(links.items()))
+        more = f" and {len(links) - 1} more" if len(links) > 1 else ""
+        raise ModelError(
+            f"{folder / name}: a link out of the model, to {target}{more}; an exported model holds its files itself, "
+            "make a copy of it with `cp -rL`"
+        )
 
 
 def encoders_in(folder: Path) -> Path:

@@ -15,6 +15,7 @@ from ramer.errors import ModelError
 from ramer.files import read_json
 from ramer.inputs import NEIGHBOURS, SHUFFLED
 from ramer.modalities import MODALITIES
+from ramer.opening import links_out, told_links
 from ramer.project import Project
 from ramer.retrieval.indexes import database_rows
 from ramer.retrieval.states import StatesTable
@@ -57,6 +58,10 @@ class ProjectModel(ModelFiles):
         self.description = self._describe(name)
         if verify:
             known += [check_folder(folder, names) for folder, names in self._read_later().items()]
+        parts = (self._read_first(), self._read_later())
+        read = (folder / name for part in parts for folder, names in part.items() for name in names)
+        for line in told_links(links_out(root, read)):  # as DVC links its cache
+            log.warning("warning: %s: %s", root, line)
         if not all(known):
             log.warning(
                 "warning: %s: made before digests were kept, so that damage to its files is not noticed; "

@@ -28,6 +28,11 @@ def make_read_only(folder: Path) -> None:
     _mount("-o", "remount,ro", folder)
 
 
+def make_writable(folder: Path) -> None:
+    """Undo ``make_read_only``."""
+    _mount("-o", "remount,rw", folder)
+
+
 def resize(folder: Path, size: int) -> None:
     """Give a ``small_disk`` another size in bytes."""
     _mount("-o", f"remount,size={size}", folder)

@@ -1,0 +1,84 @@
+"""Stages and commands whose folders are somebody else's, are locked, or lie on a disk that is read only."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.campaign.attacking import Attack, contents, lines_of
+from tests.campaign.commands import commands
+from tests.campaign.test_commands import chosen, undisturbed
+from tests.support.disks import make_read_only, make_writable, small_disk
+from tests.support.stages import STAGES
+from tests.support.strangers import give_away, lock, start_without_powers, take_back
+
+pytestmark = pytest.mark.campaign
+
+_WRITTEN = ("data", "models", "results")
+
+
+def _close(rng: random.Random, folder: Path) -> str:
+    """Close the folder or one of those below it; how."""
+    below = sorted(path for path in folder.rglob("*") if path.is_dir())
+    place = folder if rng.random() < 0.5 or not below else rng.choice(below)
+    rng.choice((lock, give_away))(place)
+    return place.relative_to(folder).as_posix()
+
+
+def test_commands_in_folders_that_are_closed(attack: Callable[..., Attack], served: Path, tmp_path: Path) -> None:
+    one = attack("commands that write, folder locked, somebody else's or read only", 40, 2, minutes=4)
+    with small_disk(tmp_path / "disk", 100_000_000) as disk:
+        known = chosen(one, served, tmp_path / "whole")
+        for command in known.values():
+            undisturbed(command)
+        closed = commands(served, disk / "closed")
+        for rng in one.attempts():
+            name = rng.choice(sorted(known))
+            command = closed[name]
+            command.old, command.new = known[name].old, known[name].new
+            command.reset()
+            read_only = rng.random() < 0.3
+            how = "read only" if read_only else _close(rng, command.writes)
+            if read_only:
+                make_read_only(disk)
+            process = start_without_powers(tmp_path, *command.line)
+            errors = process.communicate(timeout=300)[1]
+            if read_only:
+                make_writable(disk)
+            take_back(command.writes)
+            last = (lines_of(errors) or [""])[-1]
+            if process.returncode == 0 and command.found() == command.new:
+                one.right += 1
+            elif process.returncode == 2 and last.startswith("error: ") and command.is_whole():
+                one.refused += 1
+            else:
+                one.went_wrong(f"{name}, {how}: exit {process.returncode}: {errors[-300:]}")
+
+
+def test_stages_in_folders_that_are_closed(attack: Callable[..., Attack], served: Path, tmp_path: Path) -> None:
+    one = attack("stages, folder locked or somebody else's", 40, 2, minutes=4)
+    project = shutil.copytree(served, tmp_path / "project")
+    stages = list(STAGES) if one.whole else ["index audio", "evaluate ramer"]
+    for stage in stages:
+        process = start_without_powers(project, "-m", f"stages.{stage.split()[0]}", *stage.split()[1:])
+        assert process.wait(timeout=300) == 0, stage
+    whole = contents(project, *_WRITTEN)
+    for rng in one.attempts():
+        stage = rng.choice(stages)
+        how = _close(rng, project / rng.choice(_WRITTEN))
+        process = start_without_powers(project, "-m", f"stages.{stage.split()[0]}", *stage.split()[1:])
+        errors = process.communicate(timeout=300)[1]
+        take_back(project)
+        last = (lines_of(errors) or [""])[-1]
+        if contents(project, *_WRITTEN) != whole:
+            one.went_wrong(f"{stage}, {how}: something else lies there: {errors[-300:]}")
+        elif process.returncode == 0:
+            one.right += 1
+        elif process.returncode == 2 and last.startswith("error: ") and "Traceback" not in errors:
+            one.refused += 1
+        else:
+            one.went_wrong(f"{stage}, {how}: exit {process.returncode}: {errors[-300:]}")
