@@ -3,8 +3,8 @@
 The teacher has one encoder that all modalities share and whose outputs' distributions must agree (central moment
 discrepancy); its classifier sees specific and invariant features. The student predicts the invariant features from
 the masked input and adds them to every block of its imagination cascade.
-Departures: as for ``mmin`` (the paper: 20 + 20 epochs). The block rule is the paper's; its published code adds the
-invariant features to the running input and ignores all blocks' outputs but the last.
+As published: LeakyReLU after both layers of the shared encoder, and the block rule, which the published code follows
+too since September 2024. Departures: as for ``mmin`` (the paper: 20 + 20 epochs).
 """
 
 from __future__ import annotations

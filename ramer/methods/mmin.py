@@ -4,8 +4,11 @@ A teacher is trained on rows that hold every modality. The student starts from i
 the masked input through a cascade of residual autoencoders whose bottlenecks are classified, and must imagine the
 teacher's embeddings of what is missing (the teacher is fed with the complement of the mask), from which a second
 cascade must get back to the masked embeddings.
-Departures: embedders are small MLPs (the paper's read frame sequences), conditions are drawn from all seven, and the
-budget is that of ``train``, for teacher and student each (the paper: Adam, 2e-4, 30 + 30 epochs).
+As published: LeakyReLU in the cascades' encoders, ReLU in their decoders and the transition, teacher dropout .3.
+Departures: embedders are small MLPs (the paper's read frame sequences); conditions are drawn from all seven; teacher
+and student each have the budget of ``train``, but ``least_steps`` at least (the paper: Adam, 2e-4, batches of 128,
+30 + 30 epochs, which train nothing on some hundred rows); initialisation is torch's (the code: Kaiming); one clipping
+bounds the gradient of all that trains (the code: each network's); the epoch is chosen by the mean over all conditions.
 """
 
 from __future__ import annotations

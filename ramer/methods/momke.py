@@ -10,13 +10,11 @@ each stage has the budget of ``train`` (the paper: Adam, 1e-4, 100 + 100 epochs)
 from __future__ import annotations
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from ramer.config import Count, Dropout
 from ramer.methods.shared.contract import MethodOptions
-from ramer.methods.shared.masked_network import MaskedTraining, NeuralMethod
-from ramer.modalities import MODALITIES
+from ramer.methods.shared.masked_network import MaskedTraining, NeuralMethod, train_experts
 from ramer.nn.experts import Mixed, ModalityExperts
 from ramer.nn.masked import Masked
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
@@ -57,24 +55,9 @@ class Momke(NeuralMethod[MomkeOptions]):
         course = MaskedTraining(self, train, val, rng)
         course.seed("network")
         self.network_ = network = self.new_network()
-        self._train_experts(course, network)
+        train_experts(course, network, network.unimodal)
 
         def loss(positions: Tensor, keep: Tensor) -> Tensor:
             return course.cross_entropy(network, positions, keep)
 
         return course.run(network, loss, lambda inputs: network(inputs).scores, log)
-
-    def _train_experts(self, course: MaskedTraining, network: ModalityExperts) -> None:
-        """Stage one: each modality's expert and head on the rows that hold it, selected by the experts' mean."""
-
-        def loss(positions: Tensor, _: Tensor) -> Tensor:
-            complete = course.complete.take(positions)
-            labels = course.labels[positions, None].expand(-1, len(MODALITIES))
-            errors = nn.functional.cross_entropy(network.unimodal(complete).transpose(1, 2), labels, reduction="none")
-            return torch.where(complete.available, errors, 0.0).sum() / len(positions)
-
-        def mean_of_experts(inputs: Masked) -> Tensor:
-            proba = network.unimodal(inputs).softmax(dim=2)
-            return (proba * inputs.available[:, :, None]).sum(dim=1)
-
-        course.run(network, loss, mean_of_experts, History())

@@ -28,7 +28,8 @@ class ResidualCascade(nn.Module):
 
     Without a guide, a block sees the running sum of the input and all blocks' outputs so far (MMIN, Zhao et al.,
     ACL 2021). With one, a block sees the previous block's output (the first: the input) plus the guide (IF-MMIN,
-    Zuo et al., ICASSP 2023). What leaves the last block passes a transition of two layers.
+    Zuo et al., ICASSP 2023). Encoders have LeakyReLU, decoders ReLU between their layers. What leaves the last block
+    passes a transition of two layers.
 
     Args:
         width: of input, guide and output.
@@ -38,8 +39,8 @@ class ResidualCascade(nn.Module):
 
     def __init__(self, width: int, layers: Sequence[int], blocks: int) -> None:
         super().__init__()
-        self.encoders = nn.ModuleList(_stack([width, *layers]) for _ in range(blocks))
-        self.decoders = nn.ModuleList(_stack([width, *layers][::-1]) for _ in range(blocks))
+        self.encoders = nn.ModuleList(_stack([width, *layers], nn.LeakyReLU) for _ in range(blocks))
+        self.decoders = nn.ModuleList(_stack([width, *layers][::-1], nn.ReLU) for _ in range(blocks))
         self.transition = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
 
     def forward(self, x: Float[Tensor, "n width"], guide: Float[Tensor, "n width"] | None = None) -> Cascaded:
@@ -52,9 +53,9 @@ class ResidualCascade(nn.Module):
         return Cascaded(self.transition(x), torch.cat(latents, dim=1))
 
 
-def _stack(widths: Sequence[int]) -> nn.Sequential:
-    """Linear layers with LeakyReLU between them, none after the last."""
+def _stack(widths: Sequence[int], activation: type[nn.Module]) -> nn.Sequential:
+    """Linear layers with an activation between them, none after the last."""
     parts: list[nn.Module] = []
     for before, after in pairwise(widths):
-        parts += [nn.Linear(before, after), nn.LeakyReLU()]
+        parts += [nn.Linear(before, after), activation()]
     return nn.Sequential(*parts[:-1])

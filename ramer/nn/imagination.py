@@ -126,8 +126,8 @@ class Student(nn.Module):
 
 
 def invariant_encoder(width: int) -> nn.Sequential:
-    """The two layers that all modalities' embeddings share in IF-MMIN."""
-    return nn.Sequential(nn.Linear(width, width), nn.LeakyReLU(), nn.Linear(width, width))
+    """The two layers that all modalities' embeddings share in IF-MMIN, each with LeakyReLU."""
+    return nn.Sequential(nn.Linear(width, width), nn.LeakyReLU(), nn.Linear(width, width), nn.LeakyReLU())
 
 
 def teacher_embeddings(teacher: Teacher, complete: Masked, keep: Tensor) -> Float[Tensor, "n 3 width"]:

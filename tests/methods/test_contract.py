@@ -56,6 +56,9 @@ ENTRIES: dict[str, dict[str, Any]] = {kind: {"type": kind} for kind in available
         "aggregate": "attention",
         "database": "shuffled",
     },
+    "primd, shuffled": {"type": "primd", "memory": "shuffled"},
+    "primd, empty": {"type": "primd", "memory": "empty"},
+    "icl_ca, shuffled, no labels": {"type": "icl_ca", "database": "shuffled", "labels": False},
     "ramer, rerank, attention, shuffled": {
         "type": "ramer",
         "aggregate": "attention",

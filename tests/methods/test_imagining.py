@@ -38,6 +38,36 @@ def test_the_checkpoint_is_the_student_alone(kind: str, workspace: Workspace) ->
     assert {n.removeprefix("network_.") for n in method.tensors()} == set(student.state_dict())
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_few_rows_get_steps_enough_and_many_the_budget_of_all(kind: str, workspace: Workspace) -> None:
+    budget = training(epochs=60, patience=12, batch_size=128)
+    method = build(kind, workspace, budget, least_steps=400)
+    assert isinstance(method, ImaginingMethod)
+    few = method.budget(100)
+    assert (few.epochs, few.patience) == (400, 80)
+    assert (method.budget(300).epochs, method.budget(300).patience) == (134, 27)
+    assert method.budget(897) == budget
+    assert method.budget(50_000) == budget
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_activations_and_dropout_are_the_published_ones(kind: str, workspace: Workspace) -> None:
+    method, course = course_of(kind, workspace, teacher_dropout=0.3, least_steps=1)
+    teacher, student = method.train_teacher(course), method.new_network()
+
+    def names(module: nn.Module) -> list[str]:
+        return [type(part).__name__ for part in module.modules() if not list(part.children())]
+
+    for encoder, decoder in zip(student.cascade.encoders, student.cascade.decoders, strict=True):
+        assert names(encoder) == ["Linear", "LeakyReLU", "Linear"]
+        assert names(decoder) == ["Linear", "ReLU", "Linear"]
+    if student.invariant is not None:
+        assert names(student.invariant) == ["Linear", "LeakyReLU", "Linear", "LeakyReLU"]
+    drops = {part.p for part in teacher.modules() if isinstance(part, nn.Dropout)}
+    assert drops == {0.3}
+    assert {part.p for part in student.modules() if isinstance(part, nn.Dropout)} == {method.training.dropout}
+
+
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 

@@ -27,7 +27,11 @@ NETWORKS: list[tuple[str, dict[str, Any]]] = [
     ("if_mmin", {}),
     ("momke", {}),
     ("distil", {}),
+    ("simmlm", {}),
+    ("primd", {}),
+    ("icl_ca", {}),
 ]
+OF_STATES = ("distil", "icl_ca")
 
 
 @pytest.mark.parametrize(("kind", "options"), NETWORKS)
@@ -67,7 +71,7 @@ def without_video(workspace_root: Path, tmp_path_factory: pytest.TempPathFactory
     return PreparedCorpus.open(folder)
 
 
-@pytest.mark.parametrize(("kind", "options"), [n for n in NETWORKS if n[0] != "distil"])
+@pytest.mark.parametrize(("kind", "options"), [n for n in NETWORKS if n[0] not in OF_STATES])
 def test_a_corpus_may_lack_a_modality(
     kind: str, options: dict[str, Any], without_video: PreparedCorpus, tmp_path: Path
 ) -> None:

@@ -109,7 +109,7 @@ def with_pure_lists(batch: Batch, labels: np.ndarray) -> Batch:
     return replace(batch, neighbours=Neighbours(Lists(rows, scores), batch.database))
 
 
-@pytest.mark.parametrize("kind", ["ramer", "label_knn"])
+@pytest.mark.parametrize("kind", ["ramer", "label_knn", "icl_ca"])
 def test_a_shuffled_database_is_label_blind(kind: str, workspace: Workspace) -> None:
     """Where every neighbour has the right label, what a shuffled database hands out is as pure as chance."""
     purity = {}

@@ -19,6 +19,9 @@ SMALL: dict[str, dict[str, Any]] = {
     "momke": {"width": 16, "depth": 1, "dropout": 0.1},
     "modality_dropout": {"input_dropouts": [0.0], "width": 16, "heads": 2, "layers": 1},
     "distil": {"input_dropouts": [0.0]},
+    "simmlm": {"width": 16},
+    "primd": {"width": 16, "capacity": 12, "most": 4, "size": 8},
+    "icl_ca": {"width": 16, "heads": 2, "layers": 1, "dropout": 0.1},
 }
 
 

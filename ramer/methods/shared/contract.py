@@ -45,6 +45,11 @@ class MethodOptions(Section):
         """What these options make a method read beside what it always reads."""
         return frozenset()
 
+    @property
+    def is_control(self) -> bool:
+        """Whether these options spoil what the method remembers, to show what is owed to it."""
+        return SHUFFLED in self.extra_inputs
+
     def check_k(self, name: str, width: int, findable_rows: int = sys.maxsize) -> None:
         """Options without a k ask nothing of lists; see ``RetrievalOptions.check_k``."""
 
@@ -151,7 +156,7 @@ class Method(ABC, Generic[OptionsT]):
     @classmethod
     def deployable_with(cls, options: MethodOptions) -> bool:
         """Whether a method with these options may be deployed: not one that uses what is missing, and no control."""
-        return cls.deployable and SHUFFLED not in cls.inputs_of(options)
+        return cls.deployable and not options.is_control
 
     def fit(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
         """Learn from the training rows; selection reads validation rows only.

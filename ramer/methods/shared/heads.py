@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from ramer.config import Training
 from ramer.modalities import CONDITIONS, FULL_CONDITION, MODALITIES
 from ramer.nn.attention import AttendingClassifier, Neighbourhood
+from ramer.nn.context import Context
 from ramer.nn.fusion import FusionClassifier
 from ramer.retrieval.aggregation import gather
 from ramer.retrieval.structures import Database, Selected
@@ -24,7 +25,7 @@ from ramer.training.labelled_rows import LabelledRows, TrainingBatch
 from ramer.training.loop import Fitted, History, fit_epochs, selection
 from ramer.training.workspace import ModelShape
 
-Fed = Tensor | Neighbourhood
+Fed = Tensor | Neighbourhood | Context
 Scores = dict[str, np.ndarray]
 ATTENTION_SIZE = 32  # of the space in which queries meet neighbours
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
+from dataclasses import replace
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -11,7 +13,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from typing_extensions import TypeVar
 
-from ramer.config import Count
+from ramer.config import Count, Dropout, Training
 from ramer.methods.shared.contract import MethodOptions
 from ramer.methods.shared.masked_network import MaskedTraining, NeuralMethod
 from ramer.nn.imagination import ImaginationSize, Imagined, Student, Taught, Teacher
@@ -30,12 +32,17 @@ class ImaginingOptions(MethodOptions):
         embedding: length per modality.
         layers, blocks: of the cascade, bottleneck last.
         classifier: hidden widths.
+        teacher_dropout: of embedders and classifier of the teacher; the student's is that of ``train``.
+        least_steps: of the optimizer that teacher and student may take each, whatever ``train.epochs`` says: with few
+            rows an epoch is one step, and 60 do not train a cascade. Epochs and patience grow alike.
     """
 
     embedding: Count = 128
     layers: Widths = (256, 128, 64)
     blocks: Count = 5
     classifier: Widths = (128, 128)
+    teacher_dropout: Dropout = 0.3
+    least_steps: Count = 400
 
 
 ImaginingT = TypeVar("ImaginingT", bound=ImaginingOptions, default=ImaginingOptions, covariant=True)
@@ -50,9 +57,17 @@ class ImaginingMethod(NeuralMethod[ImaginingT]):
 
     invariant: ClassVar[bool] = False
 
+    def budget(self, rows: int) -> Training:
+        training = self.training
+        epochs = math.ceil(self.options.least_steps / math.ceil(rows / training.batch_size))
+        if epochs <= training.epochs:
+            return training
+        patience = math.ceil(training.patience * epochs / training.epochs)
+        return training.model_copy(update={"epochs": epochs, "patience": patience})
+
     @property
     def size(self) -> ImaginationSize:
-        """Widths of teacher and student."""
+        """Widths of teacher and student, dropout of the student."""
         options = self.options
         return ImaginationSize(
             self.shape.feature_dims,
@@ -82,7 +97,8 @@ class ImaginingMethod(NeuralMethod[ImaginingT]):
     def train_teacher(self, course: MaskedTraining) -> Teacher:
         """The full-modality network, trained on the rows that hold every modality of the corpus (all, if none does)."""
         course.seed("teacher")
-        teacher = Teacher(self.size, self.invariant).to(self.device)
+        size = replace(self.size, dropout=self.options.teacher_dropout)
+        teacher = Teacher(size, self.invariant).to(self.device)
         held = course.complete.available
         whole = held[:, held.any(dim=0)].all(dim=1)
         if not whole.any():

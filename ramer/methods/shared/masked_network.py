@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ramer.config import Training
 from ramer.inputs import FEATURES, STATES
 from ramer.methods.shared.contract import Method, OptionsT
 from ramer.methods.shared.imputing import normalised
@@ -57,6 +58,10 @@ class NeuralMethod(Method[OptionsT]):
     @abstractmethod
     def new_network(self) -> nn.Module:
         """The untrained network, as the options describe it."""
+
+    def budget(self, rows: int) -> Training:
+        """How long a network trains on so many rows: as ``train`` says, for a method that has no reason of its own."""
+        return self.training
 
     def scores(self, network: nn.Module, inputs: Masked) -> Tensor:
         """Class scores [n, classes] of the network; what else it returns is for training."""
@@ -128,7 +133,7 @@ class MaskedTraining:
         def masked_loss(positions: Tensor, drawn: Tensor) -> Tensor:
             return loss(positions, self.masks[drawn])
 
-        budget = self._train, self.method.training, self._rng
+        budget = self._train, self.method.budget(len(self._train)), self._rng
         return fit_epochs(module, masked_loss, validate, *budget, log, generators=generators)
 
     def draw_masks(self, rows: Masked, generator: torch.Generator) -> Tensor:
@@ -147,6 +152,27 @@ class MaskedTraining:
         """Of the method's scores of masked rows."""
         scores = self.method.scores(network, self.complete.take(positions).under(keep))
         return nn.functional.cross_entropy(scores, self.labels[positions])
+
+
+def train_experts(course: MaskedTraining, experts: nn.Module, unimodal: Callable[[Masked], Tensor]) -> None:
+    """Train each modality's expert on the rows that hold it; the epoch is that of the experts' best mean posterior.
+
+    Args:
+        experts: all that trains.
+        unimodal: scores of each modality by its own expert, [n, 3, classes].
+    """
+
+    def loss(positions: Tensor, _: Tensor) -> Tensor:
+        complete = course.complete.take(positions)
+        labels = course.labels[positions, None].expand(-1, len(MODALITIES))
+        errors = nn.functional.cross_entropy(unimodal(complete).transpose(1, 2), labels, reduction="none")
+        return torch.where(complete.available, errors, 0.0).sum() / len(positions)
+
+    def mean_of_experts(inputs: Masked) -> Tensor:
+        proba = unimodal(inputs).softmax(dim=2)
+        return (proba * inputs.available[:, :, None]).sum(dim=1)
+
+    course.run(experts, loss, mean_of_experts, History())
 
 
 def choose(
