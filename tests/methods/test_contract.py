@@ -56,6 +56,8 @@ ENTRIES: dict[str, dict[str, Any]] = {kind: {"type": kind} for kind in available
         "aggregate": "attention",
         "database": "shuffled",
     },
+    "mmin": {"type": "mmin", "least_steps": 1},
+    "if_mmin": {"type": "if_mmin", "least_steps": 1},
     "primd, shuffled": {"type": "primd", "memory": "shuffled"},
     "primd, empty": {"type": "primd", "memory": "empty"},
     "icl_ca, shuffled, no labels": {"type": "icl_ca", "database": "shuffled", "labels": False},

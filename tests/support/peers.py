@@ -14,8 +14,8 @@ from ramer.training.workspace import Workspace
 from tests.support.tiny_workspace import tiny_config
 
 SMALL: dict[str, dict[str, Any]] = {
-    "mmin": {"embedding": 8, "layers": [12, 6], "blocks": 2, "classifier": [16]},
-    "if_mmin": {"embedding": 8, "layers": [12, 6], "blocks": 2, "classifier": [16]},
+    "mmin": {"embedding": 8, "layers": [12, 6], "blocks": 2, "classifier": [16], "least_steps": 1},
+    "if_mmin": {"embedding": 8, "layers": [12, 6], "blocks": 2, "classifier": [16], "least_steps": 1},
     "momke": {"width": 16, "depth": 1, "dropout": 0.1},
     "modality_dropout": {"input_dropouts": [0.0], "width": 16, "heads": 2, "layers": 1},
     "distil": {"input_dropouts": [0.0]},
