@@ -19,8 +19,8 @@ from benchmarks._run import parser, report
 from ramer.data.prepared import Scaler
 from ramer.nn.encoder import UnimodalEncoder
 from ramer.seeding import set_threads
+from ramer.training.encoder_training import CLIP_NORM, make_optimizer, take_step
 from ramer.training.encoding import encode
-from ramer.training.pretraining import CLIP_NORM, make_optimizer, train_step
 
 LAYERS, HEADS, FF_DIM, HIDDEN, CLASSES, DROPOUT = 2, 8, 2048, 256, 6, 0.5
 DUMP_BATCH = 1024
@@ -91,7 +91,10 @@ def bench_training(width: int, batch: int, steps: int) -> dict[str, float]:
         nn.utils.clip_grad_norm_(stock.parameters(), CLIP_NORM)
         adam.step()
 
-    return alternate(lambda: train_step(ours, x, labels, fused), stock_step, steps)
+    def our_step() -> None:
+        take_step(ours, nn.functional.cross_entropy(ours(x).logits, labels), fused)
+
+    return alternate(our_step, stock_step, steps)
 
 
 def bench_dump(width: int, rows: int, repeats: int) -> dict[str, float]:

@@ -27,6 +27,32 @@ class Encoded(NamedTuple):
     logits: Float[Tensor, "n classes"]
 
 
+class LinearMap(NamedTuple):
+    """x @ weight + bias.
+
+    Attributes:
+        weight: [in, out].
+        bias: [out].
+    """
+
+    weight: Float[Tensor, "in out"]
+    bias: Float[Tensor, " out"]
+
+
+class FrozenPart(NamedTuple):
+    """What a residual encoder stands on.
+
+    Attributes:
+        line: from an input to logits.
+        line_to_state: [classes, width], from logits to the first entries of the state.
+        components: from an input to the next entries of the state.
+    """
+
+    line: LinearMap
+    line_to_state: Float[Tensor, "classes width"]
+    components: LinearMap
+
+
 class UnimodalEncoder(nn.Module):
     """Transformer encoder over [CLS, feature], a linear map to the hidden state, and the modality's own classifier.
 
@@ -40,6 +66,9 @@ class UnimodalEncoder(nn.Module):
         layers, heads, ff_dim, dropout: as in ``nn.TransformerEncoderLayer``.
         classifier_dims: hidden widths of the classifier.
         input_dropout: share of the input's features that are dropped in training.
+
+    Attributes:
+        linear_width: how many of the state's first entries are a frozen linear map of the input; none here.
 
     Raises:
         ConfigError: heads do not divide the width.
@@ -73,6 +102,7 @@ class UnimodalEncoder(nn.Module):
             origin = "the input's width (model_dim is null)" if model_dim is None else "model_dim"
             raise ConfigError(f"heads: expected a divisor of {width}, {origin}, got {heads}")
         self.input_dim = input_dim
+        self.linear_width = 0
         self.input_dropout = nn.Dropout(input_dropout)
         self.project = nn.Identity() if model_dim is None else nn.Linear(input_dim, model_dim)
         self.cls = nn.Parameter(torch.randn(1, width) * TOKEN_STD)
@@ -88,14 +118,28 @@ class UnimodalEncoder(nn.Module):
         Args:
             x: float [n, input_dim], finite.
         """
+        hidden = self.transform(x)
+        return Encoded(hidden, self.classifier(hidden))
+
+    def transform(self, x: Float[Tensor, "n dim"]) -> Float[Tensor, "n learnt"]:
+        """What the transformer makes of the vectors: the state, or the part of it that is learnt."""
         if x.ndim != 2 or x.shape[1] != self.input_dim:
             raise ValueError(f"x: expected shape [n, {self.input_dim}], got {list(x.shape)}")
         feature = self.project(self.input_dropout(x)) + self.position[1]
         cls = self.cls + self.position[0]
         for layer in self.body:
             cls, feature = layer(cls, feature)
-        hidden = self.to_hidden(self.last.read_cls(cls, feature))
-        return Encoded(hidden, self.classifier(hidden))
+        hidden: Tensor = self.to_hidden(self.last.read_cls(cls, feature))
+        return hidden
+
+    @property
+    def frozen(self) -> FrozenPart | None:
+        """What the encoder stands on; None where all of it is learnt."""
+        return None
+
+    def linear_state(self) -> LinearMap | None:
+        """The frozen map from an input to the state's first ``linear_width`` entries; None where there are none."""
+        return None
 
 
 def _classifier(input_dim: int, dims: Sequence[int], classes: int, dropout: float) -> nn.Sequential:

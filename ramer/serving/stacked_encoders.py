@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from ramer.data.prepared import CLIP, Scaler
 from ramer.errors import ModelError
-from ramer.nn.encoder import UnimodalEncoder
-from ramer.nn.stacked import stack_linear
+from ramer.nn.encoder import LinearMap, UnimodalEncoder
+from ramer.nn.stacked import StackedLinear, stack_linear
 from ramer.nn.transformer import TwoTokenLayer
 
 
@@ -32,7 +32,7 @@ class StackedEncoders:
         encoders = [encoder for encoder, _ in members]
         self._mean = np.stack([scaler.mean for _, scaler in members])[:, None]
         self._std = np.stack([scaler.std for _, scaler in members])[:, None]
-        shapes = {tuple((n, p.shape) for n, p in e.named_parameters()) for e in encoders}
+        shapes = {tuple((n, p.shape) for n, p in e.state_dict().items()) for e in encoders}
         if len(shapes) != 1 or len({e.last.heads for e in encoders}) != 1:
             raise ModelError("encoders: expected one architecture in all replicates, got several")
         with torch.inference_mode():
@@ -43,6 +43,7 @@ class StackedEncoders:
             layers = [[*e.body, e.last] for e in encoders]
             self._layers = [_StackedLayer(same) for same in zip(*layers, strict=True)]
             self._to_hidden = stack_linear([e.to_hidden for e in encoders])
+            self._line = _stack_lines([line for e in encoders if (line := e.linear_state()) is not None])
 
     def encode(self, raw: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, "replicates n hidden"]:
         """Hidden states, not normalised, of raw vectors that all are finite."""
@@ -56,7 +57,16 @@ class StackedEncoders:
         cls = self._cls.expand(-1, x.shape[1], -1)
         for layer in self._layers[:-1]:
             cls, feature = layer(cls, feature)
-        return self._to_hidden(self._layers[-1].read_cls(cls, feature))
+        learnt = self._to_hidden(self._layers[-1].read_cls(cls, feature))
+        return learnt if self._line is None else torch.cat([self._line(x), learnt], dim=2)
+
+
+def _stack_lines(lines: Sequence[LinearMap]) -> StackedLinear | None:
+    if not lines:
+        return None
+    return StackedLinear(
+        torch.stack([line.weight for line in lines]), torch.stack([line.bias for line in lines])[:, None]
+    )
 
 
 class _Norm(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from ramer.data.prepared import Scaler
 from ramer.errors import StaleError
 from ramer.files import read_tensors, write_tensors
 from ramer.nn.encoder import UnimodalEncoder
+from ramer.nn.residual import ResidualEncoder
 from ramer.records import Record
 
 ENCODER_FILE = "encoder.json"
@@ -25,13 +26,15 @@ class EncoderDescription(Section):
 
     Attributes:
         modality: that it encodes.
+        kind: ``transformer`` (``ramer.nn.encoder``) or ``residual`` (``ramer.nn.residual``).
         input_dim: length of a raw vector.
         label_names: classes of its own classifier.
         hidden_dim, model_dim, layers, heads, ff_dim, dropout, input_dropout, classifier_dims: as in
-            ``ramer.nn.encoder.UnimodalEncoder``.
+            ``ramer.nn.encoder.UnimodalEncoder``; a residual encoder has no classifier_dims.
     """
 
     modality: str
+    kind: Literal["residual", "transformer"] = "transformer"  # the one that there was before there were kinds
     input_dim: int
     label_names: tuple[str, ...]
     hidden_dim: int
@@ -50,17 +53,34 @@ class EncoderDescription(Section):
         return cls(modality=modality, input_dim=input_dim, label_names=tuple(label_names), **own)
 
 
+class RegressionScores(Section):
+    """What the logistic regression on the same vectors scores on validation rows.
+
+    Attributes:
+        inverse_penalty: scikit-learn's C, as chosen.
+        val_log_loss, val_weighted_f1: on validation rows.
+    """
+
+    inverse_penalty: float
+    val_log_loss: float
+    val_weighted_f1: float
+
+
 class EncoderReplicate(Section):
     """One replicate's encoder.
 
     Attributes:
-        epoch: that was kept.
+        epoch: that was kept; 0 of a residual encoder is the regression itself.
         val_weighted_f1: on validation rows, there.
+        val_log_loss: there; None in a file from before it was written.
+        regression: what it is held against; None in a file from before it was fitted.
         digest: of the checkpoint.
     """
 
     epoch: int
     val_weighted_f1: float
+    val_log_loss: float | None = None
+    regression: RegressionScores | None = None
     digest: str
 
 
@@ -73,6 +93,8 @@ class EncoderRecord(Record, EncoderDescription):
         parameters: of one encoder, how many numbers it learns.
     """
 
+    later: ClassVar[frozenset[str]] = frozenset({"format", "kind"})
+
     absent: bool
     replicates: dict[str, EncoderReplicate]
     parameters: int
@@ -84,17 +106,29 @@ def build_encoder(description: EncoderDescription) -> UnimodalEncoder:
     Raises:
         ConfigError: heads do not divide the width.
     """
+    about = description
+    sizes = about.input_dim, len(about.label_names)
+    if about.kind == "residual":
+        return ResidualEncoder(
+            *sizes,
+            hidden_dim=about.hidden_dim,
+            model_dim=about.model_dim,
+            layers=about.layers,
+            heads=about.heads,
+            ff_dim=about.ff_dim,
+            dropout=about.dropout,
+            input_dropout=about.input_dropout,
+        )
     return UnimodalEncoder(
-        description.input_dim,
-        len(description.label_names),
-        hidden_dim=description.hidden_dim,
-        model_dim=description.model_dim,
-        layers=description.layers,
-        heads=description.heads,
-        ff_dim=description.ff_dim,
-        dropout=description.dropout,
-        classifier_dims=description.classifier_dims,
-        input_dropout=description.input_dropout,
+        *sizes,
+        hidden_dim=about.hidden_dim,
+        model_dim=about.model_dim,
+        layers=about.layers,
+        heads=about.heads,
+        ff_dim=about.ff_dim,
+        dropout=about.dropout,
+        classifier_dims=about.classifier_dims,
+        input_dropout=about.input_dropout,
     )
 
 

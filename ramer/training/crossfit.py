@@ -5,6 +5,8 @@ purer in label than a new clip's. As in stacking (Wolpert, "Stacked generalizati
 without one fold of speakers, and each encodes the fold that it has not seen. Their spaces differ, so each is brought
 into the main encoder's by least squares with a ridge, fitted on validation and pool rows: neither of the two encoders
 was trained on those, and test rows are not touched. (A rotation with shift and scale, as in Procrustes, leaves more.)
+What a residual encoder's state holds of the frozen part needs no map: logits are logits, and the principal components,
+which know no label, are the main encoder's in all of them.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ from ramer.errors import CorpusError
 from ramer.modalities import MODALITIES
 from ramer.nn.encoder import UnimodalEncoder
 from ramer.seeding import generator, seed_torch
-from ramer.training.pretraining import train_encoder
+from ramer.training.encoder_training import regress, train_encoder
+from ramer.training.frozen_part import as_map
 from ramer.training.savepoints import NOTHING_KEPT, Savepoints
 from ramer.training.split_rows import SplitRows
 
@@ -124,13 +127,18 @@ def crossfit_fold(
     encoder = new_encoder()
     kept = SplitRows(corpus, modality, replicate, "train", device, keep=train[fold_of != fold])
     order = generator(replicate.seed, "crossfit", modality, replicate.fold, fold)
-    train_encoder(encoder, kept, val, options, order, savepoints.at(f"{replicate.name}.crossfit{fold}"))
+    frozen = main.frozen
+    if frozen is not None:
+        frozen = frozen._replace(line=as_map(regress(kept, val, corpus.classes, options.inverse_penalties)))
+    train_encoder(encoder, kept, val, frozen, options, order, savepoints.at(f"{replicate.name}.crossfit{fold}"))
     encoder.eval()
     own, proba = encode(encoder, unseen)
     sha = hashlib.sha256(f"{folds} folds, ridge".encode())
     for name, weights in sorted(encoder.state_dict().items()):
         sha.update(name.encode() + weights.cpu().numpy().tobytes())
-    return CrossFitted(unseen, align(own, encode(encoder, anchors)[0], target), proba, sha.hexdigest())
+    same, source = main.linear_width, encode(encoder, anchors)[0]
+    aligned = align(own[:, same:], source[:, same:], target[:, same:])
+    return CrossFitted(unseen, np.concatenate([own[:, :same], aligned], axis=1), proba, sha.hexdigest())
 
 
 def joined(parts: Sequence[CrossFitted]) -> CrossFitted:

@@ -3,45 +3,37 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
-import torch
-from torch import Tensor, nn
 
 from ramer import engine
 from ramer.config import Encoder
 from ramer.data.prepared import PreparedCorpus, Replicate
 from ramer.digests import sealed_directory
 from ramer.errors import ConfigError
-from ramer.evaluation.metrics import weighted_f1
 from ramer.files import digest_file
 from ramer.nn.encoder import UnimodalEncoder
-from ramer.nn.linear import reuse_gradients
 from ramer.seeding import generator, seed_torch
-from ramer.training.adamw import AdamW
 from ramer.training.checkpoints import (
     ENCODER_FILE,
     EncoderDescription,
     EncoderRecord,
     EncoderReplicate,
+    RegressionScores,
     build_encoder,
     save_encoder,
 )
-from ramer.training.early_stopping import EarlyStopping
-from ramer.training.epochs import EpochLoop
-from ramer.training.savepoints import NOTHING_KEPT, Savepoint, Savepoints
+from ramer.training.encoder_training import regress, score_regression, train_encoder
+from ramer.training.frozen_part import frozen_part
+from ramer.training.savepoints import NOTHING_KEPT, Savepoints
 from ramer.training.split_rows import SplitRows
 
 logger = logging.getLogger(__name__)
 
 HISTORY_COLUMNS = ["replicate", "epoch", "train_loss", "val_loss", "val_weighted_f1"]
-CLIP_NORM = 1.0
-SCORING_BATCH = 1024
 
 
 def pretrain_encoders(
@@ -56,8 +48,8 @@ def pretrain_encoders(
 ) -> None:
     """Train a modality's encoders and write one checkpoint per replicate, ``encoder.json`` and ``history.csv``.
 
-    The best epoch by validation weighted F1 is kept, the lower validation loss among equals. Test and pool rows are
-    never read. A modality that the corpus lacks yields an ``encoder.json`` that says so, and no checkpoint.
+    Which epoch is kept says ``ramer.training.recipes``. Test and pool rows are never read. A modality that the corpus
+    lacks yields an ``encoder.json`` that says so, and no checkpoint.
 
     Args:
         options: of the encoder and its training.
@@ -79,12 +71,10 @@ def pretrain_encoders(
             description=f"pretrain {modality}",
         )
         kept: dict[str, EncoderReplicate] = {}
-        history: list[dict[str, Any]] = []
+        history: list[dict[str, str | float]] = []
         for replicate, trained in zip(replicates, done, strict=True):
             history += [{"replicate": replicate.name, **epoch} for epoch in trained.history]
-            kept[replicate.name] = EncoderReplicate(
-                epoch=trained.best.best_epoch, val_weighted_f1=trained.best.best_score, digest=trained.digest
-            )
+            kept[replicate.name] = trained.about
         parameters = max((trained.parameters for trained in done), default=0)
         summary = EncoderRecord(**dict(description), absent=absent, replicates=kept, parameters=parameters)
         summary.write(directory / ENCODER_FILE)
@@ -96,13 +86,14 @@ class _Trained(NamedTuple):
     """One replicate's encoder.
 
     Attributes:
-        digest: of its checkpoint.
+        about: its entry in ``encoder.json``.
+        history: one line per epoch.
+        parameters: how many numbers it learns.
     """
 
-    best: EarlyStopping
+    about: EncoderReplicate
     history: list[dict[str, float]]
     parameters: int
-    digest: str
 
 
 def _pretrain_one(
@@ -120,10 +111,31 @@ def _pretrain_one(
     encoder = _build(modality, description).to(device)
     rng = generator(replicate.seed, "pretrain", modality, replicate.fold)
     train, val = (SplitRows(corpus, modality, replicate, split, device) for split in ("train", "val"))
-    best, history = train_encoder(encoder, train, val, options, rng, savepoints.at(replicate.name))
+    regression = regress(train, val, corpus.classes, options.inverse_penalties)
+    frozen = frozen_part(train.vectors(), regression, encoder.linear_width) if encoder.linear_width else None
+    trained = train_encoder(encoder, train, val, frozen, options, rng, savepoints.at(replicate.name))
     save_encoder(path, encoder.state_dict(), corpus.scaler(modality, replicate), description)
-    logger.info("%s %s: epoch %d, %.3f", modality, replicate.name, best.best_epoch, best.best_score)
-    return _Trained(best, history, sum(p.numel() for p in encoder.parameters()), digest_file(path))
+    line = score_regression(regression, val)
+    logger.info(
+        "%s %s: epoch %d, %.3f (regression: %.3f)",
+        modality,
+        replicate.name,
+        trained.epoch,
+        trained.scores.weighted_f1,
+        line.weighted_f1,
+    )
+    about = EncoderReplicate(
+        epoch=trained.epoch,
+        val_weighted_f1=trained.scores.weighted_f1,
+        val_log_loss=trained.scores.log_loss,
+        regression=RegressionScores(
+            inverse_penalty=regression.inverse_penalty,
+            val_log_loss=line.log_loss,
+            val_weighted_f1=line.weighted_f1,
+        ),
+        digest=digest_file(path),
+    )
+    return _Trained(about, trained.history, sum(p.numel() for p in encoder.parameters()))
 
 
 def _build(modality: str, description: EncoderDescription) -> UnimodalEncoder:
@@ -131,77 +143,3 @@ def _build(modality: str, description: EncoderDescription) -> UnimodalEncoder:
         return build_encoder(description)
     except ConfigError as error:
         raise ConfigError([f"params.yaml: pretrain.{modality}.{fault}" for fault in error.faults]) from None
-
-
-def train_encoder(
-    encoder: UnimodalEncoder,
-    train: SplitRows,
-    val: SplitRows,
-    options: Encoder,
-    rng: np.random.Generator,
-    savepoint: Savepoint,
-) -> tuple[EarlyStopping, list[dict[str, float]]]:
-    """Train in place and leave the best epoch's weights in the encoder.
-
-    Args:
-        rng: order of the rows.
-        savepoint: of the training.
-
-    Returns:
-        The best epoch and its scores, and one line of history per epoch.
-    """
-    optimizer = make_optimizer(encoder, options.lr, options.weight_decay)
-    epochs = range(1, options.epochs + 1)
-    loop = EpochLoop(encoder, [optimizer], rng, epochs, options.patience, savepoint)
-    for _ in loop:
-        train_loss = _train_epoch(encoder, train, optimizer, _batches(len(train), options.batch_size, rng))
-        val_loss, score = _score(encoder, val)
-        loop.end({"train_loss": train_loss, "val_loss": val_loss, "val_weighted_f1": score}, score, val_loss)
-    return loop.stopping, loop.history
-
-
-def _batches(rows: int, size: int, rng: np.random.Generator) -> Iterator[Tensor]:
-    # Sorted within a batch: the same mini-batch, but a memory map is read forwards.
-    order = torch.from_numpy(rng.permutation(rows))
-    return (batch.sort().values for batch in order.split(size))
-
-
-def _train_epoch(encoder: UnimodalEncoder, train: SplitRows, optimizer: AdamW, batches: Iterator[Tensor]) -> float:
-    encoder.train()
-    total = torch.zeros(())
-    for batch in batches:
-        loss = train_step(encoder, train.gather(batch), train.labels[batch], optimizer)
-        total += loss.cpu() * len(batch)
-    return float(total) / len(train)
-
-
-def make_optimizer(encoder: UnimodalEncoder, lr: float, weight_decay: float) -> AdamW:
-    """Fused AdamW over an encoder whose wide layers keep the memory of their gradients between steps."""
-    reuse_gradients(encoder)
-    return AdamW(encoder.parameters(), lr, weight_decay=weight_decay)
-
-
-def train_step(encoder: UnimodalEncoder, x: Tensor, labels: Tensor, optimizer: AdamW) -> Tensor:
-    """One optimiser step on a mini-batch [n, dim] with its labels [n]; returns the detached loss."""
-    loss = nn.functional.cross_entropy(encoder(x).logits, labels)
-    optimizer.zero_grad()
-    loss.backward()
-    _clip_gradients(list(encoder.parameters()))
-    optimizer.step()
-    return loss.detach()
-
-
-def _clip_gradients(parameters: list[nn.Parameter]) -> None:
-    # As clip_grad_norm_, but a wide encoder's gradients are rewritten only when they do exceed the norm.
-    norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None], foreach=True)
-    if norm > CLIP_NORM:
-        nn.utils.clip_grads_with_norm_(parameters, CLIP_NORM, norm, foreach=True)
-
-
-@torch.inference_mode()
-def _score(encoder: UnimodalEncoder, val: SplitRows) -> tuple[float, float]:
-    """Mean cross-entropy and weighted F1 of the validation rows."""
-    encoder.eval()
-    logits = torch.cat([encoder(val.gather(batch)).logits for batch in torch.arange(len(val)).split(SCORING_BATCH)])
-    loss = nn.functional.cross_entropy(logits, val.labels)
-    return float(loss), weighted_f1(val.labels.cpu().numpy(), logits.argmax(dim=1).cpu().numpy())

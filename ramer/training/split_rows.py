@@ -59,3 +59,7 @@ class SplitRows:
 
     def _read(self, rows: np.ndarray) -> Tensor:
         return torch.from_numpy(self._scaler.apply(self._features[rows]))
+
+    def vectors(self) -> np.ndarray:
+        """All standardised vectors, float32 [rows, dim]."""
+        return self.gather(torch.arange(len(self))).cpu().numpy()

@@ -26,11 +26,12 @@ def files(directory: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(directory.iterdir())}
 
 
-def test_two_runs_give_the_same_bytes(tmp_path: Path, make_config: Make, write_corpus: Write) -> None:
+@pytest.mark.parametrize("kind", ["residual", "transformer"])
+def test_two_runs_give_the_same_bytes(tmp_path: Path, make_config: Make, write_corpus: Write, kind: str) -> None:
     corpus = write_corpus(tmp_path / "prepared")
-    pretrain(make_config(), "audio", corpus, tmp_path / "one")
+    pretrain(make_config(kind=kind), "audio", corpus, tmp_path / "one")
     torch.rand(7)  # the state of the global generator is not an input
-    pretrain(make_config(), "audio", corpus, tmp_path / "two")
+    pretrain(make_config(kind=kind), "audio", corpus, tmp_path / "two")
     one = files(tmp_path / "one")
     assert set(one) == {
         "digests.json",
@@ -43,9 +44,10 @@ def test_two_runs_give_the_same_bytes(tmp_path: Path, make_config: Make, write_c
     assert one["fold0_seed0.safetensors"] != one["fold0_seed1.safetensors"]
 
 
-def test_test_and_pool_rows_change_nothing(tmp_path: Path, make_config: Make, write_corpus: Write) -> None:
-    pretrain(make_config(), "audio", write_corpus(tmp_path / "clean"), tmp_path / "one")
-    pretrain(make_config(), "audio", write_corpus(tmp_path / "garbage", poison=True), tmp_path / "two")
+@pytest.mark.parametrize("kind", ["residual", "transformer"])
+def test_test_and_pool_rows_change_nothing(tmp_path: Path, make_config: Make, write_corpus: Write, kind: str) -> None:
+    pretrain(make_config(kind=kind), "audio", write_corpus(tmp_path / "clean"), tmp_path / "one")
+    pretrain(make_config(kind=kind), "audio", write_corpus(tmp_path / "garbage", poison=True), tmp_path / "two")
     assert files(tmp_path / "one") == files(tmp_path / "two")
 
 
@@ -75,7 +77,7 @@ def test_reusing_gradient_memory_changes_nothing_but_rounding(
 def test_the_saved_epoch_is_the_best_one(tmp_path: Path, make_config: Make, write_corpus: Write) -> None:
     """A learning rate too high to settle: the checkpoint scores what the history's best epoch scored."""
     corpus = PreparedCorpus.open(write_corpus(tmp_path / "prepared"))
-    pretrain(make_config(lr=0.05, epochs=12, patience=12), "audio", corpus.path, tmp_path / "out")
+    pretrain(make_config(kind="transformer", lr=0.05, epochs=12, patience=12), "audio", corpus.path, tmp_path / "out")
     with (tmp_path / "out" / "history.csv").open() as file:
         history = list(csv.DictReader(file))
     summary = read_json(tmp_path / "out" / "encoder.json")
@@ -101,9 +103,10 @@ def test_the_saved_epoch_is_the_best_one(tmp_path: Path, make_config: Make, writ
         assert score == pytest.approx(float(best["val_weighted_f1"]), abs=1e-6)
 
 
-def test_patience_ends_training(tmp_path: Path, make_config: Make, write_corpus: Write) -> None:
+@pytest.mark.parametrize("kind", ["residual", "transformer"])
+def test_patience_ends_training(tmp_path: Path, make_config: Make, write_corpus: Write, kind: str) -> None:
     corpus = write_corpus(tmp_path / "prepared")
-    pretrain(make_config(lr=0.05, epochs=40, patience=2), "audio", corpus, tmp_path / "out")
+    pretrain(make_config(kind=kind, lr=0.05, epochs=40, patience=2), "audio", corpus, tmp_path / "out")
     summary = read_json(tmp_path / "out" / "encoder.json")
     with (tmp_path / "out" / "history.csv").open() as file:
         history = [(line["replicate"], int(line["epoch"])) for line in csv.DictReader(file)]
@@ -111,8 +114,11 @@ def test_patience_ends_training(tmp_path: Path, make_config: Make, write_corpus:
         assert max(epoch for replicate, epoch in history if replicate == name) == entry["epoch"] + 2
 
 
-def test_it_learns(tmp_path: Path, make_config: Make, write_corpus: Write) -> None:
-    pretrain(make_config(epochs=15, patience=15), "audio", write_corpus(tmp_path / "prepared"), tmp_path / "out")
+@pytest.mark.parametrize("kind", ["residual", "transformer"])
+def test_it_learns(tmp_path: Path, make_config: Make, write_corpus: Write, kind: str) -> None:
+    pretrain(
+        make_config(kind=kind, epochs=15, patience=15), "audio", write_corpus(tmp_path / "prepared"), tmp_path / "out"
+    )
     summary = read_json(tmp_path / "out" / "encoder.json")
     assert all(entry["val_weighted_f1"] > 0.8 for entry in summary["replicates"].values())
 
@@ -121,7 +127,7 @@ def test_cls_and_positions_train_and_are_saved(tmp_path: Path, make_config: Make
     corpus = write_corpus(tmp_path / "prepared")
     saved = {}
     for name, epochs in (("short", 1), ("long", 2)):
-        pretrain(make_config(epochs=epochs, dropout=0.0), "audio", corpus, tmp_path / name)
+        pretrain(make_config(kind="transformer", epochs=epochs, dropout=0.0), "audio", corpus, tmp_path / name)
         saved[name], _ = read_tensors(tmp_path / name / "fold0_seed0.safetensors")
         encoder, _ = load_encoder(tmp_path / name / "fold0_seed0.safetensors")
         for parameter in ("cls", "position"):
@@ -130,9 +136,12 @@ def test_cls_and_positions_train_and_are_saved(tmp_path: Path, make_config: Make
         assert (np.abs(saved["short"][parameter] - saved["long"][parameter]).max(axis=1) > 1e-4).all()
 
 
-def test_input_dropout_acts_in_training_alone(tmp_path: Path, make_config: Make, write_corpus: Write) -> None:
+@pytest.mark.parametrize("kind", ["residual", "transformer"])
+def test_input_dropout_acts_in_training_alone(
+    tmp_path: Path, make_config: Make, write_corpus: Write, kind: str
+) -> None:
     corpus = write_corpus(tmp_path / "prepared")
-    pretrain(make_config(epochs=1, dropout=0.0, input_dropout=0.5), "audio", corpus, tmp_path / "out")
+    pretrain(make_config(kind=kind, epochs=1, dropout=0.0, input_dropout=0.5), "audio", corpus, tmp_path / "out")
     encoder, _ = load_encoder(tmp_path / "out" / "fold0_seed0.safetensors")
     rows = torch.ones(400, 12)
     assert len(encoder(rows).hidden.unique(dim=0)) == 1
