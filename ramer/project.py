@@ -160,6 +160,11 @@ class Project:
         return self.results / "report.html"
 
     @property
+    def explorer(self) -> Path:
+        """The clips behind the report's figures."""
+        return self.results / "explorer.html"
+
+    @property
     def plots(self) -> Path:
         return self.results / "plots"
 

@@ -1,4 +1,4 @@
-"""The comparison of methods: from their results to summary, headline, figures and page."""
+"""The comparison of methods: from their results to summary, headline, figures and pages."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ramer.evaluation.reference import choose_reference
 from ramer.evaluation.scenarios import scenarios
 from ramer.files import atomic_directory, atomic_file, write_json
 from ramer.project import Project
+from ramer.reporting.explorer.page import Explored, render_explorer
 from ramer.reporting.figures.drawing import draw_figures
 from ramer.reporting.figures.style import method_colors
 from ramer.reporting.findings import BAYES, find
@@ -35,7 +36,7 @@ def compare_methods(
         project: with the results of the methods and all that they came from.
         methods: names, in the order of their colours.
         settings: the sections of the parameters that a report follows.
-        out: the project that receives summary, headline, plots and page; the same one if None.
+        out: the project that receives summary, headline, plots, page and explorer; the same one if None.
 
     Raises:
         StaleError: a file is absent, torn or does not fit the others; one line per fault.
@@ -66,14 +67,16 @@ def compare_methods(
     figures = draw_figures(settings, found, summary, findings, colors)
     images = {name: drawn.png for name, drawn in figures.items()}
     page = render_page(Inputs(settings, found, summary, findings, bootstrap.clusters, images, colors))
+    explorer = render_explorer(Explored(project, found, findings, bootstrap, colors))
     write_json(out.summary, summary)
     write_json(out.headline, build_headline(found))
     with atomic_directory(out.plots) as folder:
         for name, drawn in figures.items():
             (folder / f"{name}.png").write_bytes(drawn.png)
             (folder / f"{name}.pdf").write_bytes(drawn.pdf)
-    with atomic_file(out.report) as temporary:
-        temporary.write_text(page, "utf-8")
+    for path, text in ((out.report, page), (out.explorer, explorer)):
+        with atomic_file(path) as temporary:
+            temporary.write_text(text, "utf-8")
 
 
 def bounds_of(results: Results, ece_bins: int) -> dict[str, dict[str, float]]:

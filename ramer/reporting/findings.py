@@ -66,7 +66,7 @@ def find(results: Results, bootstrap: Bootstrap) -> Findings:
         families = [(SCORE, c) for c in COLUMNS]
         gain = {c.condition: c for c in bootstrap.compare(baseline, families) if c.method == retrieval}
     against_best = [c for c in bootstrap.compare(best, [(SCORE, AVERAGE)]) if c.method in deployable]
-    product, control = _of_type(about, PRODUCT), _control(about, retrieval)
+    product, control = _of_type(about, PRODUCT), control_of(about, retrieval)
     return Findings(
         best=best,
         baseline=baseline,
@@ -125,7 +125,7 @@ def _label_chance(corpus: Mapping[str, Any]) -> float | None:
     return float(np.mean(chances)) if chances else None
 
 
-def _control(about: Mapping[str, ScoredMethod], retrieval: str | None) -> str | None:
+def control_of(about: Mapping[str, ScoredMethod], retrieval: str | None) -> str | None:
     """The entry that differs from a retrieval method in its shuffled database alone, else random neighbours."""
     if retrieval is not None:
         twin = about[retrieval].options | {"database": "shuffled"}

@@ -143,7 +143,7 @@ def _experiment_files(experiment: Experiment) -> dict[str, Path]:
     """By their names in the run, which are their paths in the project."""
     project = experiment.project
     needed = [project.params, project.summary, project.headline, project.report, project.corpus]
-    optional = [project.lock, *(project.neighbours(m) / "diagnostics.json" for m in MODALITIES)]
+    optional = [project.lock, project.explorer, *(project.neighbours(m) / "diagnostics.json" for m in MODALITIES)]
     # Each of these directories is one stage's whole output, so listing it finds nothing stale.
     folders = [project.plots, *(kind(m) for kind in (project.encoders, project.indexes) for m in MODALITIES)]
     folders += [project.method(name) for name in experiment.methods]

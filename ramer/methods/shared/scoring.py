@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,10 +13,12 @@ from ramer import engine
 from ramer.config import Evaluate
 from ramer.data.prepared import Replicate
 from ramer.errors import ModelError, StaleError
+from ramer.evaluation.lent import LENT_FILE
 from ramer.evaluation.predictions import confusion_by_condition, score_predictions
 from ramer.evaluation.scenarios import scenarios
 from ramer.files import atomic_directory, digest_file, write_json, write_table
 from ramer.methods import Method, load_method
+from ramer.methods.shared.lending import lent_rows
 from ramer.modalities import CONDITIONS
 from ramer.training.labelled_rows import LabelledRows
 from ramer.training.method_record import METHOD_FILE, TrainedMethod
@@ -26,7 +29,7 @@ from ramer.training.workspace import Workspace
 def score_method(
     workspace: Workspace, trained: Path, settings: Evaluate, device: str, out: Path, *, threads: int = 1
 ) -> None:
-    """Predict every replicate's test rows under all conditions; write predictions, metrics and confusion.
+    """Predict every replicate's test rows under all conditions; write predictions, metrics, confusion and who lent.
 
     Args:
         workspace: what the method reads.
@@ -45,15 +48,16 @@ def score_method(
         path = _checkpoint(trained, replicate)
         if not path.exists() or digest_file(path) != about.digest(replicate.name):
             raise StaleError(f"{path}: not the checkpoint that {METHOD_FILE} describes", trained)
+    first = min(replicate.seed for replicate in replicates)
     scored = engine.map(
-        partial(_score_one, workspace, trained),
+        partial(_score_one, workspace, trained, first),
         placed,
         resources=engine.Resources.on(device, threads),
         description=f"evaluate {about.name}",
     )
-    tables = [table for table, _ in scored]
-    diagnostics = [line for _, lines in scored for line in lines]
-    predictions = pd.concat(tables, ignore_index=True)
+    diagnostics = [line for one in scored for line in one.diagnostics]
+    lent = [one.lent for one in scored if one.lent is not None]
+    predictions = pd.concat([one.predictions for one in scored], ignore_index=True)
     labels = list(workspace.corpus.label_names)
     with atomic_directory(out) as temporary:
         write_table(temporary / "predictions.parquet", predictions)
@@ -61,15 +65,26 @@ def score_method(
         write_json(temporary / "metrics.json", scores)
         write_json(temporary / "confusion.json", confusion_by_condition(predictions, labels))
         write_json(temporary / "retrieval.json", {"by_condition": _mean_diagnostics(diagnostics)})
+        if lent:
+            write_table(temporary / LENT_FILE, pd.concat(lent, ignore_index=True))
         about.scored.write(temporary / METHOD_FILE)
 
 
-def _score_one(workspace: Workspace, trained: Path, placed: tuple[Replicate, str]) -> tuple[pd.DataFrame, list[dict]]:
+class _Scored(NamedTuple):
+    """What one replicate's test rows gave; ``lent`` only for a method that lends, and the first seed."""
+
+    predictions: pd.DataFrame
+    diagnostics: list[dict]
+    lent: pd.DataFrame | None
+
+
+def _score_one(workspace: Workspace, trained: Path, first_seed: int, placed: tuple[Replicate, str]) -> _Scored:
     """Predictions of one replicate and what it retrieved."""
     replicate, device = placed
     method = load_method(_checkpoint(trained, replicate), device)
     test = held_out_rows(method, workspace.replicate(replicate, method.reads))
-    return predict_rows(method, test), retrieval_diagnostics(method, test)
+    lent = lent_rows(method, test) if method.lends and replicate.seed == first_seed else None
+    return _Scored(predict_rows(method, test), retrieval_diagnostics(method, test), lent)
 
 
 def _checkpoint(trained: Path, replicate: Replicate) -> Path:

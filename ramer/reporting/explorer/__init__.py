@@ -1,0 +1,1 @@
+"""``explorer.html``: the clips behind the figures, in one file that opens offline."""
