@@ -21,7 +21,7 @@ from ramer.commands.predict import predict
 from ramer.commands.promote import promote
 from ramer.commands.report import report
 from ramer.credentials import without_credentials
-from ramer.errors import RamerError, StaleError, in_one_line
+from ramer.errors import RamerError, in_one_line
 
 app = typer.Typer(
     name="ramer",
@@ -74,7 +74,7 @@ def plain_errors(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _advised(error: RamerError) -> list[str]:
     """The lines of an error, with what to do where an output of a project's pipeline is at fault."""
-    if not isinstance(error, StaleError):
+    if not error.artifacts:
         return error.faults
     from ramer.pipeline.origin import is_output
 

@@ -16,7 +16,11 @@ _ADVICE = {
 
 
 class RamerError(Exception):
-    """A fault in what the user gave. ``faults`` holds one line per fault.
+    """A fault in what the user gave.
+
+    Attributes:
+        faults: one line per fault.
+        artifacts: by line, what must be made again; empty but for a ``StaleError``.
 
     Example:
         >>> RamerError(["a.csv: row 3: no label", "a.csv: row 9: no label"]).faults[1]
@@ -25,6 +29,7 @@ class RamerError(Exception):
 
     def __init__(self, faults: str | Iterable[str]) -> None:
         self.faults = [faults] if isinstance(faults, str) else list(faults)
+        self.artifacts: dict[str, Path] = {}
         super().__init__("\n".join(self.faults))
 
     def __reduce__(self) -> tuple[type[RamerError], tuple[object, ...]]:
@@ -37,9 +42,6 @@ class StaleError(RamerError):
     Args:
         faults: one line per fault.
         artifact: the file or folder that must be made again, of all lines or by line. Who makes it is not known here.
-
-    Attributes:
-        artifacts: the same by line; a line that is not in it is a fault of another kind.
     """
 
     def __init__(self, faults: str | Iterable[str], artifact: Path | Mapping[str, Path]) -> None:
@@ -53,7 +55,7 @@ class StaleError(RamerError):
     def of(cls, errors: Iterable[RamerError]) -> StaleError:
         """The faults of several errors as one."""
         held = list(errors)
-        by_line = {line: path for e in held if isinstance(e, StaleError) for line, path in e.artifacts.items()}
+        by_line = {line: path for error in held for line, path in error.artifacts.items()}
         return cls([line for error in held for line in error.faults], by_line)
 
 

@@ -11,8 +11,9 @@ import re
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import singledispatch
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def json_text(value: Any) -> str:
+def json_text(value: object) -> str:
     """Sorted, indented JSON; non-finite numbers become null (JSON has none)."""
     return json.dumps(_plain(value), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
@@ -121,7 +122,7 @@ def _runs(process: int) -> bool:
     return True
 
 
-def write_json(path: str | Path, value: Any) -> None:
+def write_json(path: str | Path, value: object) -> None:
     """Write ``json_text``."""
     with atomic_file(path) as temporary:
         temporary.write_text(json_text(value), "utf-8")
@@ -217,15 +218,38 @@ def digest_strings(strings: Iterator[str] | list[str] | np.ndarray) -> str:
     return sha.hexdigest()
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return str(value) if isinstance(value, Path) else value
+@singledispatch
+def _plain(value: object) -> object:
+    """A value as JSON has it."""
+    return value
+
+
+@_plain.register(Mapping)
+def _of_mapping(value: Mapping[object, object]) -> object:
+    return {str(k): _plain(v) for k, v in value.items()}
+
+
+@_plain.register(list)
+@_plain.register(tuple)
+def _of_sequence(value: Sequence[object]) -> object:
+    return [_plain(v) for v in value]
+
+
+@_plain.register
+def _of_array(value: np.ndarray) -> object:
+    return _plain(value.tolist())
+
+
+@_plain.register
+def _of_number(value: np.generic) -> object:
+    return _plain(value.item())
+
+
+@_plain.register
+def _of_float(value: float) -> object:
+    return value if math.isfinite(value) else None
+
+
+@_plain.register
+def _of_path(value: Path) -> object:
+    return str(value)

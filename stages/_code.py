@@ -67,25 +67,37 @@ def _parse(path: Path) -> ast.Module:
 
 
 def _imported_files(path: Path, root: Path) -> set[str]:
-    package = path.relative_to(root).parent.parts
-    names: set[str] = set()
-    for node in _runtime_nodes(_parse(path)):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            above = package[: len(package) - node.level + 1] if node.level else ()
-            base = ".".join([*above, *([node.module] if node.module else [])])
-            names |= {base} | {f"{base}.{alias.name}" for alias in node.names}
-    return {file for name in names if name.split(".")[0] in PACKAGES for file in _files_of(name, root)}
+    found = _Imports(path.relative_to(root).parent.parts)
+    found.visit(_parse(path))
+    return {file for name in found.names if name.split(".")[0] in PACKAGES for file in _files_of(name, root)}
 
 
-def _runtime_nodes(tree: ast.AST) -> list[ast.AST]:
-    nodes: list[ast.AST] = []
-    for child in ast.iter_child_nodes(tree):
-        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
-            continue
-        nodes += [child, *_runtime_nodes(child)]
-    return nodes
+class _Imports(ast.NodeVisitor):
+    """Names that a module imports when it runs.
+
+    Args:
+        package: parts of the name of the package that holds it.
+    """
+
+    def __init__(self, package: tuple[str, ...]) -> None:
+        self.package = package
+        self.names: set[str] = set()
+
+    def visit_If(self, node: ast.If) -> None:
+        if not _checks_types(node):
+            self.generic_visit(node)
+
+    def visit_Import(self, node: ast.Import) -> None:
+        self.names |= {alias.name for alias in node.names}
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        above = self.package[: len(self.package) - node.level + 1] if node.level else ()
+        base = ".".join([*above, *([node.module] if node.module else [])])
+        self.names |= {base} | {f"{base}.{alias.name}" for alias in node.names}
+
+
+def _checks_types(node: ast.If) -> bool:
+    return "TYPE_CHECKING" in ast.dump(node.test)
 
 
 def _files_of(name: str, root: Path) -> set[str]:
@@ -103,12 +115,15 @@ def _is_marker(path: Path) -> bool:
 
 def _says_nothing(node: ast.stmt) -> bool:
     """A docstring, a constant, or a name that is imported only when somebody asks the package for it."""
-    if isinstance(node, ast.Expr | ast.Assign):
-        return isinstance(node.value, ast.Constant | ast.List)
-    if isinstance(node, ast.ImportFrom | ast.Import):
-        names = [node.module] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
-        relative = isinstance(node, ast.ImportFrom) and node.level > 0
-        return not relative and not {str(name).split(".")[0] for name in names} & set(PACKAGES)
-    if isinstance(node, ast.FunctionDef):
-        return node.name == "__getattr__"
-    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+    match node:
+        case ast.Expr(value=value) | ast.Assign(value=value):
+            return isinstance(value, ast.Constant | ast.List)
+        case ast.Import(names=names):
+            return not {alias.name.split(".")[0] for alias in names} & set(PACKAGES)
+        case ast.ImportFrom(module=module, level=0):
+            return str(module).split(".")[0] not in PACKAGES
+        case ast.FunctionDef(name=name):
+            return name == "__getattr__"
+        case ast.If():
+            return _checks_types(node)
+    return False

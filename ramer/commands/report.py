@@ -36,13 +36,14 @@ def report(
     console = Console(width=None if Console().is_terminal else TABLE_WIDTH)
     try:
         held = read_json(summary)
-        table = markdown_table(held) if markdown else comparison_tables(held, console.width)
+        text = markdown_table(held) if markdown else ""
+        tables = [] if markdown else comparison_tables(held, console.width)
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise StaleError(f"{summary}: torn, or of another version ({type(error).__name__})", summary) from None
-    if isinstance(table, str):
-        typer.echo(table, nl=False)
+    if markdown:
+        typer.echo(text, nl=False)
         return
-    console.print(*table)
+    console.print(*tables)
     typer.echo(f"report: {page}")
     if open_page:
         typer.launch(str(page.resolve()))

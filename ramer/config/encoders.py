@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from ramer.config.section import Count, Dropout, Positive, Rate, Section, Whole
+from ramer.config.section import Count, Dropout, PerModality, Positive, Rate, Section, Whole
 
 INVERSE_PENALTIES = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 
@@ -55,13 +55,10 @@ class Encoder(Section):
         return self
 
 
-class Pretrain(Section):
+class Pretrain(PerModality[Encoder]):
     audio: Encoder = Encoder()
     video: Encoder = Encoder()
     text: Encoder = Encoder()
-
-    def of(self, modality: str) -> Encoder:
-        return {"audio": self.audio, "video": self.video, "text": self.text}[modality]
 
 
 class Dump(Section):

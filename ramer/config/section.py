@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,6 +13,8 @@ Positive = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=1)]
 Whole = Annotated[int, Field(ge=0)]
 
+ValueT = TypeVar("ValueT")
+
 
 class Section(BaseModel):
     """A frozen section that refuses unknown keys and lax types."""
@@ -20,21 +22,24 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class PerModalityInt(Section):
-    audio: Count
-    video: Count
-    text: Count
+class PerModality(Section, Generic[ValueT]):
+    """One value for each modality."""
+
+    audio: ValueT
+    video: ValueT
+    text: ValueT
+
+    def of(self, modality: str) -> ValueT:
+        return {"audio": self.audio, "video": self.video, "text": self.text}[modality]
 
 
-class PerModalityFloat(Section):
-    audio: float
-    video: float
-    text: float
-
-
-class PerModalityPath(Section):
+class PerModalityPath(PerModality[str | None]):
     """A path per modality, relative to the corpus' root; null where the corpus has none."""
 
     audio: str | None = None
     video: str | None = None
     text: str | None = None
+
+
+PerModalityInt = PerModality[Count]
+PerModalityFloat = PerModality[float]

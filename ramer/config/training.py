@@ -6,15 +6,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ramer.config.section import Count, Dropout, Positive, Rate, Section
+from ramer.config.section import Count, Dropout, PerModality, Positive, Rate, Section
 
 
-class MissingRates(Section):
+class MissingRates(PerModality[Rate]):
     """Probability of each modality to be missing; at least one modality is kept."""
-
-    audio: Rate
-    video: Rate
-    text: Rate
 
     @property
     def values(self) -> tuple[float, float, float]:

@@ -73,7 +73,7 @@ def _sources(root: Path, settings: Merbench, ids: np.ndarray, cache: Path) -> di
     sources: dict[str, FolderSource | None] = {}
     faults: list[str] = []
     for modality in MODALITIES:
-        folder = getattr(settings.features, modality)
+        folder = settings.features.of(modality)
         sources[modality] = None
         try:
             if folder is not None:

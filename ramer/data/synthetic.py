@@ -51,13 +51,15 @@ class SyntheticSource:
 
     def __init__(self, knobs: Synthetic, modality: str, rows: _Rows) -> None:
         self.origin = f"synthetic {modality}"
-        self.dim: int = getattr(knobs.dims, modality)
+        self.dim = knobs.dims.of(modality)
         self._knobs = knobs
         self._modality = modality
         self._rows = rows
         self._strength = {
-            name: getattr(getattr(knobs, name), modality)
-            for name in ("label_strength", "shared_strength", "speaker_strength", "noise")
+            "label_strength": knobs.label_strength.of(modality),
+            "shared_strength": knobs.shared_strength.of(modality),
+            "speaker_strength": knobs.speaker_strength.of(modality),
+            "noise": knobs.noise.of(modality),
         }
         self._draw_weights()
 

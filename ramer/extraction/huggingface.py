@@ -17,6 +17,7 @@ from ramer.extraction.settings import Dtype
 from ramer.extraction.silenced import without_user_warnings
 from ramer.files import digest_file
 
+_DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 _WEIGHTS = (".safetensors", ".bin", ".json", ".txt", ".model", ".py", ".jinja")
 
 
@@ -71,7 +72,7 @@ class Source:
 
     def load_model(self, loader: Any, dtype: Dtype, device: str) -> torch.nn.Module:
         """Load weights for inference in a precision, on a device."""
-        model: torch.nn.Module = self.load(loader.from_pretrained, dtype=getattr(torch, dtype))
+        model: torch.nn.Module = self.load(loader.from_pretrained, dtype=_DTYPES[dtype])
         return model.eval().requires_grad_(False).to(device)
 
 

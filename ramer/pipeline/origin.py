@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ramer.errors import RamerError, StaleError
+from ramer.errors import RamerError
 from ramer.project import Project
 
 
 def advise(error: RamerError, project: Project) -> list[str]:
     """The lines of an error, each with the stage to rerun where that helps."""
-    artifacts = error.artifacts if isinstance(error, StaleError) else {}
-    stages = {line: stage_that_writes(project, path) for line, path in artifacts.items()}
+    stages = {line: stage_that_writes(project, path) for line, path in error.artifacts.items()}
     return [f"{line}; rerun {stages[line]}" if stages.get(line) else line for line in error.faults]
 
 

@@ -49,7 +49,7 @@ class EncoderDescription(Section):
     @classmethod
     def of(cls, modality: str, input_dim: int, options: Encoder, label_names: Sequence[str]) -> EncoderDescription:
         """The description of an encoder with these options."""
-        own = {name: getattr(options, name) for name in cls.model_fields.keys() & Encoder.model_fields.keys()}
+        own = options.model_dump(include=cls.model_fields.keys() & Encoder.model_fields.keys())
         return cls(modality=modality, input_dim=input_dim, label_names=tuple(label_names), **own)
 
 

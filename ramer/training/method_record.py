@@ -66,4 +66,4 @@ class TrainedMethod(ScoredMethod):
     @property
     def scored(self) -> ScoredMethod:
         """What stands beside the results."""
-        return ScoredMethod(**{key: getattr(self, key) for key in ScoredMethod.model_fields})
+        return ScoredMethod.model_validate(self.model_dump(include=set(ScoredMethod.model_fields)))

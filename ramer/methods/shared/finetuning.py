@@ -22,7 +22,7 @@ from ramer.methods.shared.heads import neighbourhood, probabilities
 from ramer.methods.shared.live import LiveEncoders, encode_batch, live_lists, masked_again, rebuilt
 from ramer.methods.shared.weights import take_weights, weights_of
 from ramer.modalities import CONDITIONS, FULL_CONDITION, MODALITIES, condition_masks
-from ramer.nn.attention import AttendingClassifier, assemble
+from ramer.nn.attention import assemble
 from ramer.retrieval.structures import Database, Neighbours
 from ramer.seeding import seed_torch
 from ramer.training.adamw import AdamW
@@ -161,7 +161,7 @@ class TunedHead(RetrievalHead):
         """Class scores [n, classes] from own states and those of the neighbours in the batch's lists."""
         head, device = self.tuned.head, self.settings.device
         near = self.finder.find(batch)
-        if isinstance(head, AttendingClassifier):
+        if self.settings.attends:
             normalize = self.settings.rules.normalize_values
             attended: Tensor = head(neighbourhood(own, batch.available, near, batch.database, normalize, device))
             return attended
