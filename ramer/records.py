@@ -48,4 +48,4 @@ class Record(Section):
 
     def write(self, path: Path) -> None:
         """Write the record as sorted JSON, whole or not at all."""
-        write_json(path, self.model_dump(mode="json"))
+        write_json(path, self.model_dump())

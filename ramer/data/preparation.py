@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ramer.config import Prepare, Retrieval
 from ramer.data.corpus import RawCorpus
+from ramer.data.corpus_record import CORPUS_FILE, CorpusRecord, FoldAndSeed
 from ramer.data.feature_blocks import WrittenFeatures, write_features
 from ramer.data.prepared import SPLITS
 from ramer.data.replicates import POOL, ReplicatePlan, plan_replicates
 from ramer.data.scalers import write_scalers
 from ramer.data.validation import check_candidates, check_rows
 from ramer.digests import sealed_directory
-from ramer.files import digest_strings, write_json, write_table
+from ramer.files import digest_strings, write_table
 from ramer.modalities import MODALITIES
 
 logger = logging.getLogger(__name__)
@@ -46,9 +46,9 @@ def prepare_corpus(
         write_table(folder / "rows.parquet", rows)
         write_table(folder / "splits.parquet", splits)
         info = _describe(corpus, plan, features, rows, splits)
-        write_json(folder / "corpus.json", info)
+        info.write(folder / CORPUS_FILE)
     corpus.release()
-    for note in info["notes"]:
+    for note in info.notes:
         logger.warning("%s: %s", corpus.name, note)
 
 
@@ -70,28 +70,28 @@ def _text(values: np.ndarray) -> pd.Series:
 
 def _describe(
     corpus: RawCorpus, plan: ReplicatePlan, features: WrittenFeatures, rows: pd.DataFrame, splits: pd.DataFrame
-) -> dict[str, Any]:
+) -> CorpusRecord:
     notes = [*corpus.notes, *plan.notes, *features.notes]
     for fold, shared in plan.overlaps.items():
         for pair, count in shared.items():
             if count:
                 first, second = pair.split("-")
                 notes.append(f"{fold}: {first} and {second} share {count} groups ({corpus.group_name or 'speaker'})")
-    return {
-        "name": corpus.name,
-        "dims": features.dims,
-        "label_names": corpus.label_names,
-        "group_name": corpus.group_name,
-        "replicates": [{"fold": fold, "seed": seed} for fold, seed in plan.pairs],
-        "rows": corpus.rows,
-        "counts": _counts(corpus, plan),
-        "naturally_missing": _missing(plan, features),
-        "split_overlaps": plan.overlaps,
-        "label_budget": plan.budget,
-        "provenance": corpus.provenance,
-        "notes": notes,
-        "digest": _digest(rows, splits, features),
-    }
+    return CorpusRecord(
+        name=corpus.name,
+        dims=features.dims,
+        label_names=corpus.label_names,
+        group_name=corpus.group_name,
+        replicates=tuple(FoldAndSeed(fold=fold, seed=seed) for fold, seed in plan.pairs),
+        rows=corpus.rows,
+        counts=_counts(corpus, plan),
+        naturally_missing=_missing(plan, features),
+        split_overlaps=plan.overlaps,
+        label_budget=plan.budget,
+        provenance=corpus.provenance,
+        notes=tuple(notes),
+        digest=_digest(rows, splits, features),
+    )
 
 
 def _counts(corpus: RawCorpus, plan: ReplicatePlan) -> dict[str, dict[str, dict[str, int]]]:
@@ -106,7 +106,7 @@ def _counts(corpus: RawCorpus, plan: ReplicatePlan) -> dict[str, dict[str, dict[
     return counts
 
 
-def _missing(plan: ReplicatePlan, features: WrittenFeatures) -> dict[str, Any]:
+def _missing(plan: ReplicatePlan, features: WrittenFeatures) -> dict[str, dict[str, dict[str, int]]]:
     """Rows without a modality per replicate and split, and rows without any, which the training prior scores."""
     lacking = np.concatenate([~features.available, ~features.available.any(axis=1, keepdims=True)], axis=1)
     columns = [*MODALITIES, "all"]

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ramer.data.corpus_record import CORPUS_FILE, CorpusRecord
 from ramer.errors import StaleError
-from ramer.files import digest_strings, read_json, read_table
+from ramer.files import digest_strings, read_table
 from ramer.modalities import MODALITIES
 
 CLIP = 10.0  # standardised features are clipped to +-CLIP; a wild value must not own the encoder
@@ -63,6 +64,7 @@ class PreparedCorpus:
     """``data/prepared`` with features memory-mapped.
 
     Attributes:
+        info: ``corpus.json``.
         ids: str [rows].
         groups: int64 [rows], the speaker's number or -1 where unnamed.
         available: bool [rows, 3], naturally held modalities in the order of ``MODALITIES``.
@@ -76,11 +78,11 @@ class PreparedCorpus:
 
     def __init__(self, path: Path, rows: pd.DataFrame, splits: pd.DataFrame) -> None:
         self.path = path
-        self.info: dict = read_json(path / "corpus.json")
-        self.name: str = self.info["name"]
-        self.label_names: tuple[str, ...] = tuple(self.info["label_names"])
-        self.dims: dict[str, int] = {m: self.info["dims"][m] for m in MODALITIES}
-        self.replicates = tuple(Replicate(i, r["fold"], r["seed"]) for i, r in enumerate(self.info["replicates"]))
+        self.info = CorpusRecord.read(path / CORPUS_FILE)
+        self.name = self.info.name
+        self.label_names = self.info.label_names
+        self.dims = {m: self.info.dims[m] for m in MODALITIES}
+        self.replicates = tuple(Replicate(i, r.fold, r.seed) for i, r in enumerate(self.info.replicates))
         self.ids: np.ndarray = rows["id"].to_numpy(dtype=object)
         self.speakers: np.ndarray = rows["speaker"].to_numpy(dtype=object)
         codes, _ = pd.factorize(rows["speaker"])
@@ -102,7 +104,7 @@ class PreparedCorpus:
             StaleError: there is none.
         """
         path = Path(path)
-        if not (path / "corpus.json").exists():
+        if not (path / CORPUS_FILE).exists():
             raise StaleError(f"{path}: no prepared corpus here", path)
         return cls(path, read_table(path / "rows.parquet"), read_table(path / "splits.parquet"))
 

@@ -51,7 +51,7 @@ def compare_methods(
         {name: method.predictions for name, method in found.methods.items()},
         found.groups,
         found.label_names,
-        unit=found.corpus.get("group_name") or "speaker",
+        unit=found.corpus.group_name or "speaker",
         draws=options.draws,
         confidence=options.confidence,
         seed=options.seed,
@@ -85,7 +85,7 @@ def bounds_of(results: Results, ece_bins: int) -> dict[str, dict[str, float]]:
     Raises:
         RamerError: a row is not one of the generated corpus.
     """
-    knobs = results.corpus.get("provenance", {}).get("knobs")
+    knobs = results.corpus.provenance.get("knobs")
     if knobs is None:
         return {}
     table = next(iter(results.methods.values())).predictions

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from ramer.data.corpus_record import CorpusRecord
 from ramer.evaluation.bootstrap import COLUMNS, Bootstrap, Comparison
 from ramer.evaluation.reference import best_on_validation, choose_reference
 from ramer.modalities import AVERAGE
@@ -114,11 +114,11 @@ def neighbour_purity(results: Results) -> dict[str, dict[str, float]]:
     return rows
 
 
-def _label_chance(corpus: Mapping[str, Any]) -> float | None:
+def _label_chance(corpus: CorpusRecord) -> float | None:
     """Share of test rows whose label a training row drawn at random has, mean over replicates."""
     chances = []
-    for counts in corpus.get("counts", {}).values():
-        held = [[counts.get(s, {}).get(f"label/{n}", 0) for n in corpus["label_names"]] for s in ("train", "test")]
+    for counts in corpus.counts.values():
+        held = [[counts.get(s, {}).get(f"label/{n}", 0) for n in corpus.label_names] for s in ("train", "test")]
         train, test = (np.asarray(h, dtype=np.float64) for h in held)
         if train.sum() and test.sum():
             chances.append(float(train @ test / (train.sum() * test.sum())))

@@ -38,7 +38,7 @@ def render_page(page: Inputs) -> str:
         best_score=metrics[findings.best].metrics[f"{AVERAGE}/{SCORE}"],
         oracle=metrics[findings.oracle].metrics[f"{AVERAGE}/{SCORE}"] if findings.oracle else None,
         bound=page.summary.get("bounds", {}).get(BAYES),
-        synthetic=page.results.corpus.get("provenance", {}).get("kind") == "synthetic",
+        synthetic=page.results.corpus.provenance.get("kind") == "synthetic",
         sections=[(section, part) for (section, _), part in zip(held, parts, strict=True)],
     )
 

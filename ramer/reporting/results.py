@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ramer.config import Evaluate, Report, Retrieval
+from ramer.data.corpus_record import CorpusRecord
 from ramer.errors import RamerError, StaleError
 from ramer.evaluation.count_metrics import COUNT_METRICS
 from ramer.evaluation.metrics import METRICS
@@ -68,7 +69,7 @@ class Results:
         purity: ``diagnostics.json`` per modality that was searched.
     """
 
-    corpus: dict[str, Any]
+    corpus: CorpusRecord
     groups: dict[str, str | None]
     methods: dict[str, MethodResults]
     encoders: dict[str, pd.DataFrame]
@@ -76,7 +77,7 @@ class Results:
 
     @property
     def label_names(self) -> list[str]:
-        return list(self.corpus["label_names"])
+        return list(self.corpus.label_names)
 
     @property
     def seeds(self) -> list[int]:
@@ -119,7 +120,7 @@ def read_results(project: Project, names: Iterable[str], scenarios: Iterable[str
     methods = {}
     for name in names:
         try:
-            methods[name] = _read_method(project, name, list(corpus["label_names"]), keys)
+            methods[name] = _read_method(project, name, list(corpus.label_names), keys)
         except RamerError as error:
             faults.append(error)
     if faults:
@@ -135,11 +136,8 @@ def read_results(project: Project, names: Iterable[str], scenarios: Iterable[str
     )
 
 
-def _read_corpus(project: Project) -> tuple[dict[str, Any], dict[str, str | None]]:
-    corpus = _read_mapping(project.corpus)
-    absent = [key for key in ("name", "label_names") if key not in corpus]
-    if absent:
-        raise StaleError(f"{project.corpus}: expected the keys {', '.join(absent)}", project.corpus)
+def _read_corpus(project: Project) -> tuple[CorpusRecord, dict[str, str | None]]:
+    corpus = CorpusRecord.read(project.corpus)
     rows = _read_table(project.prepared / "rows.parquet")
     speakers = (None if pd.isna(s) else str(s) for s in rows["speaker"])
     return corpus, dict(zip(rows["id"].astype(str), speakers, strict=True))

@@ -212,7 +212,7 @@ def caveats(results: Results, clusters: Clusters, draws: int, alpha: float) -> l
     if len(seeds) < 3:
         spread = "± says little, and " if len(seeds) > 1 else "no spread is known, and "
         found.append(f"Only {len(seeds)} seed{'s' * (len(seeds) > 1)}: {spread}a lucky run cannot be told.")
-    if len(results.corpus.get("replicates", [])) == len(seeds):
+    if len(results.corpus.replicates) == len(seeds):
         found.append(
             "One fixed test split. An interval tells how the result would vary over other test rows of the same kind, "
             "not over another corpus. For a claim, use grouped folds (prepare.folds)."

@@ -117,7 +117,7 @@ class ProjectModel(ModelFiles):
             label_names=corpus.label_names,
             dims=corpus.dims,
             replicates=tuple(r.name for r in corpus.replicates),
-            corpus=TrainedOn(name=corpus.name, digest=corpus.info.get("digest")),
+            corpus=TrainedOn(name=corpus.name, digest=corpus.info.digest),
             retrieval=RetrievalSettings(
                 width=retrieval.width, scope=retrieval.scope, rerank=index.rerank, seed=index.seed
             ),

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from ramer.config import Serve, Tracking
+from ramer.data.corpus_record import CorpusRecord
 from ramer.files import digest_file
 from ramer.modalities import AVERAGE, FULL_CONDITION, MODALITIES
 from ramer.project import Project
-from ramer.tracking.result_files import Point, ResultsError, mean_history, numbers_of, read_mapping, read_method_record
+from ramer.tracking.result_files import Point, ResultsError, mean_history, numbers_of, read_mapping, read_record_of
 from ramer.training.method_record import METHOD_FILE, ScoredMethod
 from ramer.training.served import served_method
 
@@ -164,7 +165,7 @@ def _visible_files(folder: Path) -> Iterator[Path]:
 
 def _read_method(project: Project, method: str, files: Mapping[str, Path]) -> tuple[Part, dict[str, str]]:
     root, trained = project.root, project.method(method)
-    about = read_method_record(files[METHOD_FILE], root)
+    about = read_record_of(ScoredMethod, files[METHOD_FILE], root)
     numbers = numbers_of(read_mapping(files["metrics.json"], root), files["metrics.json"], root)
     metrics = {_charted(key): value for key, value in numbers.items()}
     metrics["validation/selection"] = about.validation_selection
@@ -187,10 +188,8 @@ def _charted(key: str) -> str:
 
 def _read_corpus(experiment: Experiment) -> Corpus:
     path, root = experiment.project.corpus, experiment.project.root
-    info = read_mapping(path, root)
-    try:
-        name, digest = str(info["name"]), str(info["digest"])
-    except KeyError as error:
-        raise ResultsError(f"{path.relative_to(root)}: {error.args[0]}: missing", path) from None
-    profile = {key: value for key, value in info.items() if key in ("digest", "counts", "dims", "label_names")}
-    return Corpus(name, digest, experiment.source, profile)
+    info = read_record_of(CorpusRecord, path, root)
+    if info.digest is None:
+        raise ResultsError(f"{path.relative_to(root)}: digest: missing", path)
+    profile = info.model_dump(mode="json", include={"digest", "counts", "dims", "label_names"})
+    return Corpus(info.name, info.digest, experiment.source, profile)

@@ -60,7 +60,7 @@ def register_run(store: Store, experiment: Experiment, run: Run, provenance: Pro
         store.client.log_artifacts(run.info.run_id, str(packed), _MODEL)
         _log_speakers(store, corpus, results, run, Path(folder))
     score = read_json(results / "metrics.json")[f"{AVERAGE}/weighted_f1"]
-    tags = {DIGEST_TAG: corpus.info["digest"], METHOD_TAG: served, SCORE_TAG: repr(score)}
+    tags = {DIGEST_TAG: corpus.info.digest or "", METHOD_TAG: served, SCORE_TAG: repr(score)}
     made = create_version(store.client, name, run.info.run_id, _MODEL, tags | provenance.tags())
     log.info("registered as models:/%s/%s (%s)", name, made.version, CANDIDATE)
 

@@ -6,13 +6,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
 from ramer.errors import StaleError
 from ramer.files import read_json
-from ramer.training.method_record import ScoredMethod
+from ramer.records import Record
+
+RecordT = TypeVar("RecordT", bound=Record)
 
 
 class ResultsError(StaleError):
@@ -28,9 +30,10 @@ class Point:
     value: float
 
 
-def read_method_record(path: Path, root: Path) -> ScoredMethod:
+def read_record_of(kind: type[RecordT], path: Path, root: Path) -> RecordT:
+    """A file of a kind."""
     try:
-        return ScoredMethod.read(path)
+        return kind.read(path)
     except StaleError as error:
         raise ResultsError([fault.replace(f"{root}/", "", 1) for fault in error.faults], path) from None
 

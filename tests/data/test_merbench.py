@@ -83,7 +83,7 @@ def test_rows_features_and_splits_arrive(merbench: Callable[..., Any]) -> None:
     assert _sizes(corpus) == [20, 6, 7, 0]
     assert corpus.dims == DIMS
     np.testing.assert_array_equal(corpus.features["text"][2], np.array([3, 4, 5, 6, 7], dtype=np.float32))
-    assert corpus.info["provenance"]["members"] == {"train_corpus": 20, "val_corpus": 6, "test_corpus": 7}
+    assert corpus.info.provenance["members"] == {"train_corpus": 20, "val_corpus": 6, "test_corpus": 7}
 
 
 def test_frames_are_averaged_and_what_is_absent_empty_or_zero_is_missing(
@@ -130,8 +130,8 @@ def test_several_test_sets_are_one_test_split(merbench: Callable[..., Any]) -> N
     members = {"train_corpus": MER["train_corpus"]} | {f"test{i}_corpus": _mer_clips(f"t{i}", 3 + i) for i in (1, 2, 3)}
     corpus = merbench(members)()
     assert _sizes(corpus) == [16, 4, 15, 0]  # a fifth of train stands in for the absent val
-    assert any("no val rows" in note for note in corpus.info["notes"])
-    assert corpus.info["provenance"]["label_file_form"] == "organisers"
+    assert any("no val rows" in note for note in corpus.info.notes)
+    assert corpus.info.provenance["label_file_form"] == "organisers"
 
 
 @pytest.mark.parametrize("placeholder", ["neutral", 0])
@@ -139,10 +139,10 @@ def test_the_participants_placeholder_is_a_pool_without_labels(placeholder: Any,
     pool = {f"samplenew_{i:08d}": {"emo": placeholder, "val": -10} for i in range(30)}
     corpus = merbench({"train_corpus": MER["train_corpus"], "test1_corpus": pool})()
     assert _sizes(corpus) == [12, 4, 4, 30]
-    assert corpus.info["provenance"]["label_file_form"] == "participants"
-    assert any("placeholder" in note for note in corpus.info["notes"])
+    assert corpus.info.provenance["label_file_form"] == "participants"
+    assert any("placeholder" in note for note in corpus.info.notes)
     assert (corpus._labels[20:] == -1).all()
-    counts = corpus.info["counts"]["fold0_seed0"]
+    counts = corpus.info.counts["fold0_seed0"]
     assert sum(counts[s]["label/neutral"] for s in ("train", "val", "test")) == 7
 
 
@@ -156,7 +156,7 @@ def test_the_pool_of_the_participants_file_is_in_no_fold(merbench: Callable[...,
 
 def test_real_labels_of_the_organisers_file_are_kept(merbench: Callable[..., Any]) -> None:
     corpus = merbench({"train_corpus": MER["train_corpus"], "test1_corpus": _mer_clips("t", 9)})()
-    assert corpus.info["provenance"]["label_file_form"] == "organisers"
+    assert corpus.info.provenance["label_file_form"] == "organisers"
     assert _sizes(corpus) == [16, 4, 9, 0]
     assert _labels(corpus)[-9:] == ["neutral", "angry", "happy"] * 3
 
@@ -170,7 +170,7 @@ def test_iemocap_splits_by_session(merbench: Callable[..., Any]) -> None:
     five = merbench({"whole_corpus": clips}, dataset="iemocap4", section={"folds": 5, "seeds": [0]})()
     for fold, replicate in enumerate(five.replicates):
         assert set(five.speakers[five.rows_in(replicate, "test")]) == {f"session{fold + 1}"}
-    assert five.info["group_name"] == "session"
+    assert five.info.group_name == "session"
 
 
 def test_meld_groups_are_dialogues_and_its_numbers_have_its_own_names(merbench: Callable[..., Any]) -> None:
@@ -181,7 +181,7 @@ def test_meld_groups_are_dialogues_and_its_numbers_have_its_own_names(merbench: 
     corpus = merbench(members, dataset="meld")()
     assert corpus.label_names == ("anger", "joy", "sadness")
     assert corpus.speakers[4] == "train_dia1"
-    assert corpus.info["group_name"] == "dialogue"
+    assert corpus.info.group_name == "dialogue"
 
 
 @pytest.mark.parametrize("dataset", ["sims", "simsv2"])
@@ -194,10 +194,10 @@ def test_clips_of_one_video_are_one_group_and_shared_ones_are_said(
     }
     corpus = merbench(members, dataset=dataset, task="sentiment")()
     assert corpus.speakers[1] == "video_0001"
-    assert corpus.info["group_name"] == "video"
-    shared = corpus.info["split_overlaps"]["fold0"]["train-test"]
+    assert corpus.info.group_name == "video"
+    shared = corpus.info.split_overlaps["fold0"]["train-test"]
     assert shared > 0
-    assert f"fold0: train and test share {shared} groups (video)" in corpus.info["notes"]
+    assert f"fold0: train and test share {shared} groups (video)" in corpus.info.notes
     folds = merbench(members, dataset=dataset, task="sentiment", section={"folds": 5, "seeds": [0]})()
     for replicate in folds.replicates:
         held = [set(folds.speakers[folds.rows_in(replicate, s)]) for s in ("train", "val", "test")]
@@ -208,7 +208,7 @@ def test_a_corpus_of_ones_own_keeps_its_names(merbench: Callable[..., Any]) -> N
     members = {m: {k: {"emo": ["calm", "bored"][i % 2]} for i, k in enumerate(c)} for m, c in MER.items()}
     corpus = merbench(members, dataset="other")()
     assert corpus.label_names == ("bored", "calm")
-    assert corpus.info["group_name"] is None
+    assert corpus.info.group_name is None
     assert _labels(corpus)[:2] == ["calm", "bored"]
 
 
@@ -233,7 +233,7 @@ def test_zero_sentiment_can_be_left_out(merbench: Callable[..., Any]) -> None:
     corpus = merbench(SENTIMENT, dataset="mosi", task="sentiment_nonzero")()
     assert corpus.label_names == ("negative", "positive")
     assert _labels(corpus)[:3] == ["negative", "positive", None]
-    assert corpus.info["provenance"]["rows_of_zero_sentiment_left_out"] == 9
+    assert corpus.info.provenance["rows_of_zero_sentiment_left_out"] == 9
 
 
 def _with(member: str, clip: Any, entry: Any) -> Labels:
@@ -391,7 +391,7 @@ def test_genuine_label_files(
     corpus = PreparedCorpus.open(tmp_path / "prepared")
     assert corpus.rows == len(ids)
     assert corpus.available[:, 0].sum() == len(range(0, len(ids), 50))
-    assert corpus.info["split_overlaps"]["fold0"]["train-test"] == 0
+    assert corpus.info.split_overlaps["fold0"]["train-test"] == 0
     if sizes:
         assert _sizes(corpus) == sizes
     else:
@@ -409,7 +409,7 @@ def test_a_label_table_stands_in_for_the_label_file(merbench: Callable[..., Any]
     assert corpus.label_names == ("angry", "happy", "neutral")
     assert _sizes(corpus) == [19, 6, 7, 1]
     assert corpus.speakers[:3].tolist() == ["s0", "s1", "s2"]
-    assert corpus.info["group_name"] == "speaker"
+    assert corpus.info.group_name == "speaker"
     (tmp_path / "merbench" / "labels.csv").write_text("clip,label\n../x,a\ny,b\ny,b\n")
     with pytest.raises(CorpusError) as caught:
         run()

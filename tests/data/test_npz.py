@@ -47,7 +47,7 @@ def test_a_missing_row_is_nan_or_zero_and_a_modality_may_be_absent(packed: Array
     assert np.isnan(corpus.features["audio"][[3, 4, 5]]).all()
     assert corpus.features["video"].shape == (120, 0)
     assert corpus.standardised("video", corpus.replicates[0], np.arange(3)).shape == (3, 0)
-    missing = corpus.info["naturally_missing"]["fold0_seed0"]["train"]
+    missing = corpus.info.naturally_missing["fold0_seed0"]["train"]
     assert missing == {"audio": 3, "video": 70, "text": 1, "all": 1}
 
 
@@ -55,7 +55,7 @@ def test_a_modality_that_is_nan_throughout_is_absent_with_a_note(packed: Arrays,
     packed["V"][:] = np.nan
     corpus = prepared(packed)
     assert corpus.dims["video"] == 0
-    assert any("video" in note and "absent" in note for note in corpus.info["notes"])
+    assert any("video" in note and "absent" in note for note in corpus.info.notes)
 
 
 def test_matrix_order_and_compression_do_not_matter(packed: Arrays, prepared: Prepare) -> None:
@@ -89,7 +89,7 @@ def test_a_row_without_a_label_goes_to_the_pool_with_a_note(packed: Arrays, prep
     packed["label"] = np.where(np.arange(120) == 119, -1, packed["label"])
     corpus = prepared(packed)
     assert corpus.rows_in(corpus.replicates[0], "pool").tolist() == [*range(70, 80), 119]
-    assert "1 test rows have no label: they are pool rows" in corpus.info["notes"]
+    assert "1 test rows have no label: they are pool rows" in corpus.info.notes
 
 
 def test_a_split_may_be_absent_where_speakers_are_named(packed: Arrays, prepared: Prepare) -> None:
@@ -99,15 +99,15 @@ def test_a_split_may_be_absent_where_speakers_are_named(packed: Arrays, prepared
     held = [set(corpus.groups[corpus.rows_in(replicate, s)].tolist()) for s in ("train", "val", "test")]
     assert all(held)
     assert not held[0] & held[1] | held[0] & held[2] | held[1] & held[2]
-    assert any("no split" in note for note in corpus.info["notes"])
+    assert any("no split" in note for note in corpus.info.notes)
 
 
 def test_shared_speakers_are_counted_and_kept(packed: Arrays, prepared: Prepare) -> None:
     packed["speaker"][-1] = "s00"
     corpus = prepared(packed)
-    assert corpus.info["split_overlaps"]["fold0"]["train-test"] == 1
+    assert corpus.info.split_overlaps["fold0"]["train-test"] == 1
     assert len(corpus.rows_in(corpus.replicates[0], "test")) == 20
-    assert any("train and test share 1" in note for note in corpus.info["notes"])
+    assert any("train and test share 1" in note for note in corpus.info.notes)
 
 
 def _set(key: str, index: Any, value: Any) -> Callable[[Arrays], None]:
@@ -260,7 +260,7 @@ def test_real_packed_corpora_are_read(name: str, configure: Callable[..., Any], 
     corpus = PreparedCorpus.open(tmp_path / "prepared")
     sizes = {"mosi": (1209, 238, 752), "ravdess_meld": (824, 208, 208)}[name]
     assert tuple(len(corpus.rows_in(corpus.replicates[0], s)) for s in ("train", "val", "test")) == sizes
-    assert not any(corpus.info["split_overlaps"]["fold0"].values())
+    assert not any(corpus.info.split_overlaps["fold0"].values())
 
 
 def test_columns_of_pandas_are_taken(packed: Arrays, prepared: Prepare) -> None:
@@ -316,7 +316,7 @@ def test_a_name_that_label_names_lacks_is_refused(packed: Arrays, prepared: Prep
 )
 def test_a_key_that_looks_meant_is_named(key: str, written: str, packed: Arrays, prepared: Prepare) -> None:
     packed[written] = packed.pop(key)
-    notes = prepared(packed).info["notes"]
+    notes = prepared(packed).info.notes
     assert any(note.startswith(f"the key {written} is not read: {key} is the key of ") for note in notes), notes
 
 
@@ -333,12 +333,12 @@ def test_a_speakers_name_that_is_none_or_another_is_said(
 ) -> None:
     packed["speaker"] = packed["speaker"].astype("U9")
     packed["speaker"][:20:2], packed["speaker"][1:20:2] = names
-    assert note in prepared(packed).info["notes"]
+    assert note in prepared(packed).info.notes
 
 
 def test_a_key_beside_the_one_that_is_read_is_not_named(packed: Arrays, prepared: Prepare) -> None:
     packed |= {"text": np.array(["what a day"] * 120), "audio": packed["A"], "labels": packed["label"]}
-    assert prepared(packed).info["notes"] == []
+    assert prepared(packed).info.notes == ()
 
 
 def test_missing_keys_name_what_looks_meant(packed: Arrays, save: Callable[[Arrays], Path]) -> None:

@@ -67,8 +67,8 @@ def test_two_runs_are_the_same_to_the_byte(configure: Callable[..., Config], tmp
 
 
 def test_the_digest_follows_ids_labels_splits_and_features(packed: Arrays, prepared: Prepare) -> None:
-    digests = [prepared(packed).info["digest"]]
-    assert prepared(packed).info["digest"] == digests[0]
+    digests = [prepared(packed).info.digest]
+    assert prepared(packed).info.digest == digests[0]
     changes: list[tuple[str, Any, Any]] = [
         ("ids", 3, "other"),
         ("label", 4, 0),
@@ -78,7 +78,7 @@ def test_the_digest_follows_ids_labels_splits_and_features(packed: Arrays, prepa
     for key, index, value in changes:
         before = packed[key][index]
         packed[key][index] = value
-        digests.append(prepared(packed).info["digest"])
+        digests.append(prepared(packed).info.digest)
         packed[key][index] = before
     assert len(set(digests)) == len(changes) + 1
 
@@ -132,7 +132,7 @@ def test_a_row_without_any_modality_is_kept_and_counted(packed: Arrays, prepared
         packed[key][[1, 110]] = np.nan
     corpus = prepared(packed)
     assert not corpus.available[[1, 110]].any()
-    missing = corpus.info["naturally_missing"]["fold0_seed0"]
+    missing = corpus.info.naturally_missing["fold0_seed0"]
     assert missing["train"] == {"audio": 1, "video": 1, "text": 1, "all": 1}
     assert missing["test"] == {"audio": 1, "video": 1, "text": 1, "all": 1}
 
@@ -198,11 +198,11 @@ def test_the_stage_refuses_a_malicious_label_file_without_running_it(
 
 
 def test_a_refused_corpus_leaves_the_last_good_one_in_place(packed: Arrays, prepared: Prepare, tmp_path: Path) -> None:
-    before = prepared(packed).info["digest"]
+    before = prepared(packed).info.digest
     packed["A"][0, 0] = np.inf
     with pytest.raises(CorpusError):
         prepared(packed)
-    assert PreparedCorpus.open(Project(tmp_path).prepared).info["digest"] == before
+    assert PreparedCorpus.open(Project(tmp_path).prepared).info.digest == before
     assert [p.name for p in (tmp_path / "data").iterdir()] == ["prepared"]
 
 

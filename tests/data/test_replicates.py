@@ -163,7 +163,7 @@ def test_a_budget_hides_labels_and_is_reported(packed: Arrays, prepared: Callabl
         assert (corpus.labels(replicate)[pool] == -1).all()
         always_pool &= corpus.split_codes[replicate.index] == POOL
     assert (corpus._labels[always_pool] == -1).all()  # not even in the file
-    assert corpus.info["label_budget"] == {
+    assert corpus.info.label_budget == {
         "label_budget": 30,
         "fold0_validation_labels_beyond_budget": 20,
         "fold0_train_labels_hidden": 40,

@@ -74,7 +74,8 @@ def _write_prepared(project: Project, seeds: int) -> None:
         "digest": CORPUS_DIGEST,
         "dims": dict.fromkeys(MODALITIES, 4),
         "label_names": LABELS,
-        "counts": {"rows": 12, "train": 6, "val": 3, "test": 3},
+        "rows": 12,
+        "counts": {"fold0_seed0": {"train": {"rows": 6}, "val": {"rows": 3}, "test": {"rows": 3}}},
         "replicates": [{"fold": 0, "seed": seed} for seed in range(seeds)],
     }
     project.prepared.mkdir(parents=True)

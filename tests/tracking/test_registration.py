@@ -32,7 +32,7 @@ def in_project(tracked: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_served_method_is_a_version_called_candidate(tracked: Path) -> None:
     (version,) = versions(tracked)
     assert client_of(tracked).get_model_version_by_alias("ramer", "candidate").version == version.version
-    assert version.tags["ramer.corpus_digest"] == corpus_of(tracked).info["digest"]
+    assert version.tags["ramer.corpus_digest"] == corpus_of(tracked).info.digest
     assert version.tags["ramer.method"] == "ramer"
     scores = json.loads((Project(tracked).method_results("ramer") / "metrics.json").read_text("utf-8"))
     assert float(version.tags["ramer.avg6_weighted_f1"]) == scores["avg6/weighted_f1"]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
+from ramer.data.corpus_record import CorpusRecord
 from ramer.modalities import MODALITIES
 from ramer.reporting.sections.section import Content, Inputs, Section
 
@@ -13,7 +13,7 @@ _SPLITS = ("train", "val", "test", "pool")
 
 def _content(page: Inputs) -> Content:
     corpus = page.results.corpus
-    counts = corpus.get("counts", {})
+    counts = corpus.counts
     splits = [s for s in _SPLITS if any(s in c for c in counts.values())]
     return {
         "corpus": corpus,
@@ -28,33 +28,32 @@ def _content(page: Inputs) -> Content:
 def _card(page: Inputs) -> list[tuple[str, str]]:
     """What the corpus says of itself: name and value of each fact that is known."""
     corpus, groups = page.results.corpus, {g for g in page.results.groups.values() if g is not None}
-    source = {k: v for k, v in corpus.get("provenance", {}).items() if isinstance(v, str | int | float) and v != ""}
-    facts: list[tuple[str, object]] = [("rows", f"{corpus['rows']:,}" if "rows" in corpus else None)]
-    facts.append(("classes", f"{len(corpus['label_names'])}: {', '.join(corpus['label_names'])}"))
+    source = {k: v for k, v in corpus.provenance.items() if isinstance(v, str | int | float) and v != ""}
+    facts: list[tuple[str, object]] = [("rows", f"{corpus.rows:,}" if corpus.rows is not None else None)]
+    facts.append(("classes", f"{len(corpus.label_names)}: {', '.join(corpus.label_names)}"))
     facts.append((f"named {page.group}s", f"{len(groups):,}" if groups else "none"))
-    if "dims" in corpus:
-        facts.append(("feature dimensions", ", ".join(f"{m} {corpus['dims'][m] or 'none'}" for m in MODALITIES)))
+    facts.append(("feature dimensions", ", ".join(f"{m} {corpus.dims[m] or 'none'}" for m in MODALITIES)))
     facts += [(key.replace("_", " "), value) for key, value in source.items()]
-    if corpus.get("label_budget"):
-        said = (f"{key.replace('_', ' ')} {value}" for key, value in corpus["label_budget"].items())
+    if corpus.label_budget:
+        said = (f"{key.replace('_', ' ')} {value}" for key, value in corpus.label_budget.items())
         facts.append(("few labels", ", ".join(said)))
-    facts.append(("digest", corpus.get("digest", "")[:16]))
+    facts.append(("digest", (corpus.digest or "")[:16]))
     return [(name, str(value)) for name, value in facts if value not in (None, "")]
 
 
-def _class_rows(corpus: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+def _class_rows(corpus: CorpusRecord) -> list[tuple[str, list[str]]]:
     """Per class its rows in train, val and test; a pool row's class is nobody's to read."""
-    counts = corpus.get("counts", {})
+    counts = corpus.counts
     return [
         (label, [_range(c.get(s, {}).get(f"label/{label}", 0) for c in counts.values()) for s in _SPLITS[:3]])
-        for label in corpus["label_names"]
+        for label in corpus.label_names
         if counts
     ]
 
 
-def _missing_rows(corpus: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+def _missing_rows(corpus: CorpusRecord) -> list[tuple[str, list[str]]]:
     """Rows that lack a modality by nature, per split."""
-    missing = corpus.get("naturally_missing", {})
+    missing = corpus.naturally_missing
     names = [(m, m) for m in MODALITIES] + [("all", "all three")]
     return [
         (shown, [_range(r.get(s, {}).get(key, 0) for r in missing.values()) for s in _SPLITS])

@@ -43,7 +43,7 @@ class Inputs:
     @property
     def group(self) -> str:
         """What the corpus calls those who belong together: speaker, video or dialogue."""
-        return str(self.results.corpus.get("group_name") or "speaker")
+        return self.results.corpus.group_name or "speaker"
 
     @cached_property
     def differences(self) -> dict[str, dict[str, Any]]:
