@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from pydantic import Field
+
 from ramer.config import Section
 from ramer.records import Record
 
@@ -46,10 +48,10 @@ class CorpusRecord(Record):
     replicates: tuple[FoldAndSeed, ...]
     group_name: str | None = None
     rows: int | None = None
-    counts: dict[str, dict[str, dict[str, int]]] = {}
-    naturally_missing: dict[str, dict[str, dict[str, int]]] = {}
-    split_overlaps: dict[str, dict[str, int]] = {}
+    counts: dict[str, dict[str, dict[str, int]]] = Field(default_factory=dict)
+    naturally_missing: dict[str, dict[str, dict[str, int]]] = Field(default_factory=dict)
+    split_overlaps: dict[str, dict[str, int]] = Field(default_factory=dict)
     label_budget: dict[str, int] | None = None
-    provenance: dict[str, Any] = {}
+    provenance: dict[str, Any] = Field(default_factory=dict)
     notes: tuple[str, ...] = ()
     digest: str | None = None

@@ -56,6 +56,10 @@ class StandardisedRows:
     raw: np.ndarray
     scaler: Scaler
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.raw.shape
+
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
         return self.scaler.apply(self.raw[rows])
 

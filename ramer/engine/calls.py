@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import logging.handlers
 import pickle
+import queue
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -38,7 +39,7 @@ class Done(Generic[Result]):
                 logger.handle(record)
         if self.error is not None:
             raise self.error
-        return self.value  # type: ignore[return-value]  # of a call that raised nothing
+        return cast(Result, self.value)  # of a call that raised nothing
 
 
 def in_call() -> bool:
@@ -107,7 +108,7 @@ class _Kept(logging.handlers.QueueHandler):
     """Keeps records in a form that can be pickled."""
 
     def __init__(self, level: int) -> None:
-        super().__init__(None)  # type: ignore[arg-type]
+        super().__init__(queue.SimpleQueue())  # which stays empty
         self.setLevel(level)
         self.records: list[logging.LogRecord] = []
 

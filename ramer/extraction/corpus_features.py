@@ -112,8 +112,8 @@ def _store(store: FeatureStore, task: _Task, outcomes: Mapping[str, Outcome]) ->
     """Keep what became of a clip, and say what a reader would not expect."""
     for modality, (source, sha256) in task.inputs.items():
         heard = source and modality == "text" and task.recognises
-        words = {"recognised": task.clip.transcript} if heard else {}
-        outcome = store.add(task.clip.name, modality, outcomes[modality], source, sha256, **words)
+        recognised = task.clip.transcript if heard else None
+        outcome = store.add(task.clip.name, modality, outcomes[modality], source, sha256, recognised)
         if isinstance(outcome, Missing) and outcome.reason not in _UNREMARKABLE:
             level = logging.WARNING if outcome.failed else logging.INFO
             log.log(level, "%s: %s: %s", task.clip.name, modality, outcome.reason)

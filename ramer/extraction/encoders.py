@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
-from typing import Any, TypedDict, TypeVar
+from typing import TypedDict, TypeVar
 
 from ramer.errors import ConfigError, ModelError
 from ramer.extraction import audio, recognition, text, video
 from ramer.extraction.audio import AudioEncoder
+from ramer.extraction.manifest_record import ModelRecord
 from ramer.extraction.recognition import SpeechRecogniser
 from ramer.extraction.settings import ExtractionSettings
 from ramer.extraction.text import LanguageModelEncoder
@@ -17,7 +18,6 @@ from ramer.extraction.video import VideoEncoder
 
 log = logging.getLogger(__name__)
 
-Record = dict[str, Any]  # what the manifest says of a model: name, revision or digest, version
 SectionT = TypeVar("SectionT")
 
 
@@ -47,7 +47,7 @@ class Encoders:
         ModelError: a model is not the one that is expected.
     """
 
-    def __init__(self, settings: ExtractionSettings, options: RunOptions, expected: Mapping[str, Record]) -> None:
+    def __init__(self, settings: ExtractionSettings, options: RunOptions, expected: Mapping[str, ModelRecord]) -> None:
         self.options = options
         self.records = _describe(settings)
         for name, record in self.records.items():
@@ -94,8 +94,8 @@ def _asked(name: str, section: SectionT | None) -> SectionT:
     return section
 
 
-def _describe(settings: ExtractionSettings) -> dict[str, Record]:
-    found: dict[str, Record] = {}
+def _describe(settings: ExtractionSettings) -> dict[str, ModelRecord]:
+    found: dict[str, ModelRecord] = {}
     if settings.audio is not None:
         found["audio"] = audio.describe(settings.audio)
     if settings.video is not None:
@@ -107,7 +107,7 @@ def _describe(settings: ExtractionSettings) -> dict[str, Record]:
     return found
 
 
-def _check(modality: str, record: Record, expected: Record) -> None:
+def _check(modality: str, record: ModelRecord, expected: ModelRecord) -> None:
     differing = sorted(k for k in expected.keys() | record.keys() if expected.get(k) != record.get(k))
     lines = [f"{k} {record.get(k)} here, {expected.get(k)} in the manifest" for k in differing]
     if differing == ["version"]:

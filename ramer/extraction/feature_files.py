@@ -8,14 +8,15 @@ import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 
 from ramer.data.npy import read_array
 from ramer.errors import CorpusError
 from ramer.extraction.journal import Journal, Line
-from ramer.extraction.manifest import FILE_NAME, Entry, Manifest, merged
+from ramer.extraction.manifest import FILE_NAME, Manifest, merged
+from ramer.extraction.manifest_record import Entry
 from ramer.extraction.outcomes import Encoded, Missing, Outcome, one_line
 
 log = logging.getLogger(__name__)
@@ -109,21 +110,35 @@ class FeatureStore:
         return entry["status"] == "missing" or all(self._file(modality, clip, s).is_file() for s in wanted)
 
     def add(
-        self, clip: str, modality: str, outcome: Outcome, source: str | None, sha256: str | None, **extra: Any
+        self,
+        clip: str,
+        modality: str,
+        outcome: Outcome,
+        source: str | None,
+        sha256: str | None,
+        recognised: str | None = None,
     ) -> Outcome:
         """Write a clip's outcome and note it; returns the outcome, a fault where it could not be written.
 
         Only after ``begin``.
+
+        Args:
+            source, sha256: what it was made from, and its digest.
+            recognised: the words that were heard, where they are what it was made from.
         """
         if isinstance(outcome, Encoded):
             outcome = self._write(clip, modality, outcome)
-        entry: Entry = {"source": source, "sha256": sha256} | extra
+        entry: Entry = {"status": "extracted", "source": source, "sha256": sha256}
+        if recognised is not None:
+            entry["recognised"] = recognised
+        if outcome.notes:
+            entry["notes"] = list(outcome.notes)
         if isinstance(outcome, Missing):
             self._remove(modality, clip)
-            entry |= {"status": "failed" if outcome.failed else "missing", "reason": outcome.reason}
+            entry["status"], entry["reason"] = "failed" if outcome.failed else "missing", outcome.reason
         else:
-            entry |= {"status": "extracted"} | ({"notes": list(outcome.notes)} if outcome.notes else {})
-            entry |= {"faces": outcome.faces._asdict()} if outcome.faces else {}
+            if outcome.faces:
+                entry["faces"] = outcome.faces._asdict()
             self.manifest.dims[modality] = len(outcome.vector)
         self.manifest.clips.setdefault(clip, {})[modality] = entry
         line: Line = {

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO, TypedDict
 
 from ramer.data.names import name_problem
-from ramer.extraction.manifest import STATUSES, Entry
+from ramer.extraction.manifest_record import STATUSES, Entry
 from ramer.files import atomic_file
 from ramer.modalities import MODALITIES
 

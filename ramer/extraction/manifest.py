@@ -8,23 +8,20 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 import ramer
-from ramer.config import fault_lines
+from ramer.config import Section, fault_lines
 from ramer.data.names import name_problem
 from ramer.errors import ConfigError, CorpusError
-from ramer.extraction.settings import HAAR, ExtractionSettings
-from ramer.files import read_json, write_json
+from ramer.extraction.manifest_record import STATUSES, Entry, MadeFeatures, ManifestRecord, ModelRecord
+from ramer.extraction.settings import ExtractionSettings
+from ramer.files import read_json
 from ramer.modalities import MODALITIES
 
 FILE_NAME = "manifest.json"
 FORMAT = 1
-STATUSES = ("extracted", "missing", "failed")
-
-Entry = dict[str, Any]
 
 
 @dataclass
@@ -39,7 +36,7 @@ class Manifest:
     """
 
     settings: ExtractionSettings
-    records: dict[str, dict[str, Any]]
+    records: dict[str, ModelRecord]
     dims: dict[str, int] = field(default_factory=dict)
     clips: dict[str, dict[str, Entry]] = field(default_factory=dict)
 
@@ -62,7 +59,7 @@ class Manifest:
         return cls.parse(raw, str(path))
 
     @classmethod
-    def parse(cls, raw: Any, path: str) -> Manifest:
+    def parse(cls, raw: object, path: str) -> Manifest:
         """A manifest from its JSON; ``path`` names it in messages.
 
         Raises:
@@ -72,46 +69,37 @@ class Manifest:
             found = raw.get("format") if isinstance(raw, dict) else type(raw).__name__
             raise CorpusError(f"{path}: format: expected {FORMAT}, got {found!r}")
         try:
-            settings = ExtractionSettings.model_validate(_completed(raw["settings"]))
-            sections = raw["modalities"]
-            records = {m: section["extractor"] for m, section in sections.items()}
-            if raw["recognition"] is not None:
-                records["recognition"] = raw["recognition"]
-            unsafe = [f"{path}: clip {name!r}: {fault}" for name in raw["clips"] if (fault := name_problem(name))]
-            if unsafe:
-                raise CorpusError(unsafe)
-            dims = {m: section["dim"] for m, section in sections.items() if section["dim"] is not None}
-            return cls(settings, records, dims, raw["clips"])
+            held = ManifestRecord.model_validate(raw, strict=False)
         except ValidationError as error:
-            raise CorpusError(fault_lines(error, path, "settings")) from None
-        except (AttributeError, KeyError, TypeError) as error:
+            raise CorpusError(fault_lines(error, path)) from None
+        except (AttributeError, TypeError) as error:
             raise CorpusError(f"{path}: not a manifest: {type(error).__name__}: {error}") from None
+        if unsafe := [f"{path}: clip {name!r}: {fault}" for name in held.clips if (fault := name_problem(name))]:
+            raise CorpusError(unsafe)
+        records = {m: made.extractor for m, made in held.modalities.items()}
+        records |= {"recognition": held.recognition} if held.recognition is not None else {}
+        dims = {m: made.dim for m, made in held.modalities.items() if made.dim is not None}
+        return cls(held.settings, records, dims, {clip: dict(entries) for clip, entries in held.clips.items()})
 
     def write(self, path: Path) -> None:
         """Write it; the same features always give the same bytes."""
         settings = self.settings
-        sections = {
-            m: {
-                "folder": f"{settings.of(m).name}-UTT",
-                "frames_folder": f"{settings.of(m).name}-FRA" if settings.per_frame else None,
-                "dim": self.dims.get(m),
-                "extractor": self.records[m],
-                "fingerprint": self.fingerprint(m),
-                "counts": {status: self.counts(m)[status] for status in STATUSES},
-            }
+        made = {
+            m: MadeFeatures(
+                folder=f"{settings.of(m).name}-UTT",
+                frames_folder=f"{settings.of(m).name}-FRA" if settings.per_frame else None,
+                dim=self.dims.get(m),
+                extractor=self.records[m],
+                fingerprint=self.fingerprint(m),
+                counts={status: self.counts(m)[status] for status in STATUSES},
+            )
             for m in settings.modalities
         }
-        write_json(
-            path,
-            {
-                "format": FORMAT,
-                "ramer": ramer.__version__,
-                "settings": settings.model_dump(mode="json"),
-                "modalities": sections,
-                "recognition": self.records.get("recognition"),
-                "clips": self.clips,
-            },
+        recognition = self.records.get("recognition")
+        record = ManifestRecord(
+            ramer=ramer.__version__, settings=settings, modalities=made, recognition=recognition, clips=self.clips
         )
+        record.write(path)
 
     def counts(self, modality: str) -> Counter[str]:
         """How many clips have each status in a modality."""
@@ -127,14 +115,7 @@ class Manifest:
         return digest_json(made_by)
 
 
-def _completed(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings of an older version, which knew one face detector, searched every frame, and named neither."""
-    video = settings.get("video")
-    before = {"detector": HAAR, "detections_per_second": None}
-    return settings if video is None else settings | {"video": before | video}
-
-
-def digest_json(value: Any) -> str:
+def digest_json(value: object) -> str:
     """SHA-256 of a value's sorted JSON."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
@@ -142,7 +123,7 @@ def digest_json(value: Any) -> str:
 def merged(new: Manifest, old: Manifest) -> Manifest:
     """``new`` with the modalities of ``old`` that it does not make, and the entries that are still valid."""
     kept = [m for m in old.settings.modalities if m not in new.settings.modalities]
-    sections: dict[str, Any] = {m: old.settings.of(m) for m in kept}
+    sections: dict[str, Section | None] = {m: old.settings.of(m) for m in kept}
     records = new.records | {m: old.records[m] for m in kept}
     if "text" in kept:
         sections["recognition"] = old.settings.recognition

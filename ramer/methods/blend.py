@@ -78,7 +78,7 @@ class Blend(Method[BlendOptions]):
         logs = {c: self._logs(val.under(c)) for c in CONDITIONS}
         best = -np.inf
         for weights in _simplex(len(self.members), self.options.steps):
-            score = selection(lambda c, w=weights: np.tensordot(w, logs[c], 1), val, self.prior_)  # type: ignore[misc]
+            score = selection({c: np.tensordot(weights, logs[c], 1) for c in CONDITIONS}.__getitem__, val, self.prior_)
             if score > best:
                 best, self.weights_ = score, weights
         return Fitted(max(fitted.best_epoch for fitted in fits), best)

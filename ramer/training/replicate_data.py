@@ -163,25 +163,14 @@ class ReplicateData:
         for i, m in enumerate(MODALITIES):
             held = available[:, i]
             if FEATURES in inputs:
-                features[m] = self._masked(
-                    lambda s, m=m: self._scalers[m].apply(self.corpus.features[m][s]), rows, held, self.corpus.dims[m]
-                )
+                features[m] = _masked(StandardisedRows(self.corpus.features[m], self._scalers[m]), rows, held)
             if STATES in inputs or NEIGHBOURS in inputs:
-                table = self._states[m].states
-                states[m] = self._masked(lambda s, t=table: t[r, s], rows, held, table.shape[-1])
+                states[m] = _masked(self._states[m].states[r], rows, held)
             if POSTERIORS in inputs:
-                table = self._states[m].posteriors
-                posteriors[m] = self._masked(lambda s, t=table: t[r, s], rows, held, table.shape[-1])
+                posteriors[m] = _masked(self._states[m].posteriors[r], rows, held)
         near = Neighbours(self._lists(rows, available), self.database_for(inputs)) if NEIGHBOURS in inputs else None
         whole = self.batch(rows, np.ones(3, dtype=bool), inputs) if complete else None
         return Batch(rows, available, features, states, posteriors, near, whole)
-
-    @staticmethod
-    def _masked(read, rows: np.ndarray, held: np.ndarray, width: int) -> np.ndarray:  # type: ignore[no-untyped-def]
-        out = np.full((len(rows), width), np.nan, dtype=np.float32)
-        if held.any():
-            out[held] = read(rows[held])
-        return out
 
     def _lists(self, rows: np.ndarray, available: np.ndarray) -> Lists:
         if self._neighbours is None:
@@ -197,3 +186,11 @@ class ReplicateData:
                 where = self._neighbours[m].path
                 raise StaleError(f"{where}: a list holds a row outside the scope", where)
         return Lists(found, scores)
+
+
+def _masked(table: np.ndarray | StandardisedRows, rows: np.ndarray, held: np.ndarray) -> np.ndarray:
+    """Rows of a table, NaN where they are not held; what is not held is not read."""
+    out = np.full((len(rows), table.shape[1]), np.nan, dtype=np.float32)
+    if held.any():
+        out[held] = table[rows[held]]
+    return out
