@@ -83,14 +83,14 @@ def _data(explored: Explored, clips: Clips, rows: pd.DataFrame, lent: Mapping[st
     ]
     tables = {name: results.methods[name].predictions for name in about}
     return {
-        "corpus": results.corpus["name"],
+        "corpus": results.corpus.name,
         "labels": results.label_names,
         "conditions": list(CONDITIONS),
         "columns": list(COLUMNS),
         "modalities": list(MODALITIES),
         "letters": [LETTERS[m] for m in MODALITIES],
         "reasons": list(REASONS),
-        "group": results.corpus.get("group_name") or "speaker",
+        "group": results.corpus.group_name or "speaker",
         "groups": clips.group_names,
         "seeds": len(results.seeds),
         "total": clips.total,
@@ -127,7 +127,7 @@ def _render(explored: Explored, data: Mapping[str, Any]) -> str:
     # A closing tag inside the data would end it: no angle bracket survives as itself.
     held = json.dumps(data, ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False)
     return environment.from_string(_source("explorer.html.j2")).render(
-        title=explored.results.corpus["name"],
+        title=explored.results.corpus.name,
         script=Markup(script),
         script_digest=_digest(script),
         style=Markup(style),

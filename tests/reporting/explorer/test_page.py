@@ -96,7 +96,7 @@ def test_only_its_own_script_may_run_and_nothing_is_asked_for(explored: Explored
 
 def test_names_cannot_end_the_data_or_inject_markup(explored: Explored) -> None:
     name = "</script><script>alert(1)</script>"
-    corpus = explored.results.corpus | {"name": name}
+    corpus = explored.results.corpus.model_copy(update={"name": name})
     changed = Explored(
         explored.project,
         type(explored.results)(
