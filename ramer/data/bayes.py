@@ -1,17 +1,18 @@
 """Bayes' rule on the generated corpus with the evidence known exactly: a bound that no method can beat there.
 
-For a clip of class y the generator (``ramer.data.synthetic``) draws the evidence t of every modality on its own, normal
-around the class's mean with unit variance. All else, the latent that modalities share, the speaker's voice, the noise and
-what is missing, is drawn without regard to y, and a feature vector is made of t and these by a fixed non-linear map. Given
-the evidence of the modalities that are there, y therefore depends on nothing else that a method sees: the shared latent,
-the voices and the noise integrate to one, and so does the evidence of a modality that is not there. What is left is
+For a clip of class y the generator (``ramer.data.synthetic``) draws the evidence t of every modality on its own,
+normal around the class's mean with unit variance. All else, the latent that modalities share, the speaker's voice,
+the noise and what is missing, is drawn without regard to y, and a feature vector is made of t and these by a fixed
+non-linear map. Given the evidence of the modalities that are there, y therefore depends on nothing else that a method
+sees: the shared latent, the voices and the noise integrate to one, and so does the evidence of a modality that is not
+there. What is left is
 
     p(y | t of what is there)  ~  p(y) * product over those modalities of N(t; mean of y, 1),
 
-with prior and means those of the generator, not estimates: exact under every condition, without a sample drawn. A method
-sees features, that is t through the map and the noise, so by the data processing inequality its expected accuracy is at
-most that of this rule. Two reservations: the rule maximises accuracy and is scored by weighted F1 too, which another rule
-could raise by little; and on a few hundred test rows a method may lie above it by luck.
+with prior and means those of the generator, not estimates: exact under every condition, without a sample drawn. A
+method sees features, that is t through the map and the noise, so by the data processing inequality its expected
+accuracy is at most that of this rule. Two reservations: the rule maximises accuracy and is scored by weighted F1 too,
+which another rule could raise by little; and on a few hundred test rows a method may lie above it by luck.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Names of classes that are none: numbers on a scale, several labels in a cell, spellings of one name, absent values."""
+"""Names of classes that are none: numbers, several labels in a cell, spellings of one name, absent values."""
 
 from __future__ import annotations
 
@@ -100,8 +100,7 @@ def several_spellings(names: Collection[str]) -> list[list[str]]:
 
 def _spellings(names: Collection[str], rows: Mapping[str, int] | None) -> list[str]:
     return [
-        f"{_listed(spelt, rows)}: one class in several spellings; write it in one"
-        for spelt in several_spellings(names)
+        f"{_listed(spelt, rows)}: one class in several spellings; write it in one" for spelt in several_spellings(names)
     ]
 
 

@@ -1,4 +1,4 @@
-"""Tables with a row per clip that somebody else wrote as CSV: what cannot be read is said with its row and its cause."""
+"""Tables with a row per clip that somebody else wrote as CSV: what cannot be read is said with row and cause."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from ramer.opening import read_regular
 _MOST_BYTES = 1 << 28
 _DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 _KEYS = {"clip": "ids", "speaker": "speaker", "split": "split", "label": "label"}  # as packed_keys calls the columns
-_SENTENCES = frozenset("sentences text texts transcript transcripts transcription utterance words chinese english".split())
+_SENTENCES = frozenset(
+    "sentences text texts transcript transcripts transcription utterance words chinese english".split()
+)
 
 
 @dataclass(frozen=True)
@@ -190,5 +192,3 @@ def _length_fault(cells: int, columns: int) -> str:
     if cells > columns:
         return "more fields than the header names; is a comma not quoted?"
     return f"{cells} of {columns} fields; expected a comma for each that is empty"
-
-

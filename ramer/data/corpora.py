@@ -94,9 +94,7 @@ CORPORA: dict[str, KnownCorpus] = {
         "on request, for research, not to be passed on",
         "MER2023: 3,373 / 411 / 412 / 834; MER2024: 5,030 and a pool of 115,595; MER2025: 7,369 and a pool of 124,802",
     ),
-    "mosei": KnownCorpus(
-        "CMU-MOSEI", "video", _VIDEO, _until("_"), _MMSDK, "for research", "16,326 / 1,871 / 4,659"
-    ),
+    "mosei": KnownCorpus("CMU-MOSEI", "video", _VIDEO, _until("_"), _MMSDK, "for research", "16,326 / 1,871 / 4,659"),
     "mosi": KnownCorpus("CMU-MOSI", "video", _VIDEO, _until("_"), _MMSDK, "for research", "1,284 / 229 / 686"),
     "ravdess": KnownCorpus(
         "RAVDESS (speech)",

@@ -24,7 +24,7 @@ def read_label_table(path: Path) -> ClipTable:
             keeps no label.
 
     Raises:
-        CorpusError: not such a table, no row, a split that is unknown or labels that are no classes; one line per fault.
+        CorpusError: not such a table, no row, an unknown split or labels that are no classes; one line per fault.
     """
     read = read_clip_table(path, required=COLUMNS[:2], optional=COLUMNS[2:])
     if not read.rows:

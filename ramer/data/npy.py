@@ -1,4 +1,4 @@
-"""Arrays that somebody else wrote, as ``.npy`` and ``.npz``: read within bounds, and everything that a damaged file raises.
+"""Arrays that somebody else wrote, as ``.npy`` and ``.npz``: read within bounds, and all that a damaged file raises.
 
 What an array says of itself is compared with the bytes that there are before anything is read: memory is that of the
 array itself, whatever a header or an archive claims.

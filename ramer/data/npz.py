@@ -9,7 +9,15 @@ import numpy as np
 
 from ramer.data.corpus import BLOCK_ROWS, UNLABELLED, RawCorpus, strings
 from ramer.data.npy import UNREADABLE, Archive, Header, Stream, damage, open_archive
-from ramer.data.packed_keys import COLUMNS, MATRICES, meant_notes, missing_faults, modalities_expected, read_column, shape_faults
+from ramer.data.packed_keys import (
+    COLUMNS,
+    MATRICES,
+    meant_notes,
+    missing_faults,
+    modalities_expected,
+    read_column,
+    shape_faults,
+)
 from ramer.data.speakers import speaker_notes
 from ramer.errors import CorpusError
 from ramer.files import digest_file

@@ -6,8 +6,8 @@ from collections.abc import Collection
 
 from ramer.data.npy import MOST_BYTES, Archive, Header
 from ramer.data.pickled_arrays import PickledArray
-from ramer.data.unpickle import read_pickle
 from ramer.data.pickled_objects import MOST_PICKLED_BYTES
+from ramer.data.unpickle import read_pickle
 from ramer.modalities import PACKED_KEYS
 
 COLUMNS = ("ids", "label", "label_names", "split", "speaker")
@@ -20,7 +20,9 @@ _MOST_FORTRAN_BYTES = 1 << 31
 # Other names of the same thing, in lower case: of other packed corpora, of pandas' columns, and slips.
 _ALIASES: dict[str, frozenset[str]] = {
     "A": frozenset("a audio audios acoustic acoustics sound speech voice audio_features feature_audio".split()),
-    "V": frozenset("v video videos vision visual visuals face faces image images f video_features feature_video".split()),
+    "V": frozenset(
+        "v video videos vision visual visuals face faces image images f video_features feature_video".split()
+    ),
     "L": frozenset("l t text texts language lexical transcript transcripts words text_features feature_text".split()),
     "ids": frozenset("id name names clip clips clip_id file files filename filenames utterance utterances".split()),
     "label": frozenset("labels y emotion emotions target targets class emo".split()),
@@ -83,8 +85,10 @@ def shape_faults(key: str, header: Header, rows: int) -> list[str]:
         good, expected = len(shape) == 1, "[classes]"
     else:
         good, expected = shape == (rows,) and rows > 0, f"[{rows}], one entry per row" if rows else "[rows]"
-    return [_too_large(key, header)] if good and _too_large(key, header) else (
-        [] if good else [f"expected shape {expected}, got {list(shape)}"]
+    return (
+        [_too_large(key, header)]
+        if good and _too_large(key, header)
+        else ([] if good else [f"expected shape {expected}, got {list(shape)}"])
     )
 
 
@@ -110,8 +114,10 @@ def _too_large(key: str, header: Header) -> str:
         if header.shape[0] > _MOST_ROWS:
             return f"{header.shape[0]:,} entries, expected at most {_MOST_ROWS:,}"
         wide = header.dtype.kind in "US" and header.dtype.itemsize > 4 * _MOST_CHARACTERS
-        return f"strings of {header.dtype}, expected at most {_MOST_CHARACTERS} characters" if wide else (
-            f"{header.bytes:,} bytes, expected at most {MOST_BYTES:,}" if header.bytes > MOST_BYTES else ""
+        return (
+            f"strings of {header.dtype}, expected at most {_MOST_CHARACTERS} characters"
+            if wide
+            else (f"{header.bytes:,} bytes, expected at most {MOST_BYTES:,}" if header.bytes > MOST_BYTES else "")
         )
     if header.shape[1] > _WIDEST:
         return f"vectors of {header.shape[1]:,} numbers, expected at most {_WIDEST:,}"

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 _HARDLY_ANY = 0.5  # of what could pair, where names are left on both sides
 _EXAMPLES = 3
 _COMPARED = 20_000  # names of each side that a cause is sought for
-_ENDING = re.compile(r"\.(npy|npz|mp4|m4v|avi|mkv|mov|webm|flv|wav|flac|mp3|m4a|ogg|opus|aac|ts|mpg|mpeg|wmv|csv)$", re.I)
+_ENDING = re.compile(
+    r"\.(npy|npz|mp4|m4v|avi|mkv|mov|webm|flv|wav|flac|mp3|m4a|ogg|opus|aac|ts|mpg|mpeg|wmv|csv)$", re.I
+)
 # What the same name may differ by, from the most to the least harmless.
 _CAUSES: dict[str, Callable[[str], str]] = {
     "back-slashes": lambda name: name.replace("\\", "/"),
@@ -58,7 +60,9 @@ class Pairing:
         """
         parts = []
         if self.unmatched:
-            parts.append(f"{len(self.unmatched)} of {self.wanted} {names} name none of the {files}{_such(self.unmatched)}")
+            parts.append(
+                f"{len(self.unmatched)} of {self.wanted} {names} name none of the {files}{_such(self.unmatched)}"
+            )
         if self.unused:
             parts.append(f"{len(self.unused)} of {self.held} {files} have none of the {names}{_such(self.unused)}")
         if self.offers:
@@ -98,7 +102,9 @@ def _offers(unmatched: Collection[str], unused: Collection[str], causes: list[st
         return name
 
     files, names = _unique(unused, key), _unique(unmatched, key)
-    return {name: files[short] for short, name in names.items() if short in files and _within(name, files[short], causes)}
+    return {
+        name: files[short] for short, name in names.items() if short in files and _within(name, files[short], causes)
+    }
 
 
 def _within(name: str, file: str, causes: list[str]) -> bool:

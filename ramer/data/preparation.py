@@ -23,9 +23,7 @@ from ramer.modalities import MODALITIES
 logger = logging.getLogger(__name__)
 
 
-def prepare_corpus(
-    corpus: RawCorpus, settings: Prepare, out: Path, retrieval: Retrieval | None = None
-) -> None:
+def prepare_corpus(corpus: RawCorpus, settings: Prepare, out: Path, retrieval: Retrieval | None = None) -> None:
     """Check and split a corpus and write it to ``out``, whole or not at all; its features are released.
 
     Args:

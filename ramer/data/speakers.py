@@ -10,7 +10,7 @@ _SHOWN = 3
 
 
 def speaker_notes(speakers: Iterable[str | None]) -> list[str]:
-    """One line per name that looks absent, and per names that are one but for their spelling; "" and None are no name."""
+    """One line per name that looks absent, and per names that are one but for their spelling; "" is no name."""
     names = {name for name in speakers if name}
     absent = sorted(name for name in names if is_absent(name))
     notes = [f"speaker: {name!r}: taken as a speaker's name; leave it empty where none is known" for name in absent]

@@ -2,7 +2,8 @@
 
 A pickle is a program. Here it is read instruction by instruction by this module alone: an instruction that no plain
 data needs, or a global outside the list, is refused, and what the listed globals would do is done by functions of this
-project: ``numpy.core.multiarray.scalar`` in a file means a function of ``ramer.data.pickled_arrays``. Python's own unpickler never sees the file.
+project: ``numpy.core.multiarray.scalar`` in a file means a function of ``ramer.data.pickled_arrays``. Python's own
+unpickler never sees the file.
 
 Memory and time are bounded by the number of values that a file may make, which the size of the file does not bound:
 one byte can repeat an array of any size.

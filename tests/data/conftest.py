@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ramer.project import Project
 from ramer.config import Config, parse_config
-from tests.support.sections import prepare
 from ramer.data.prepared import PreparedCorpus
+from ramer.project import Project
+from tests.support.sections import prepare
 
 ROOT = Path(__file__).resolve().parents[2]
 Arrays = dict[str, np.ndarray]

@@ -19,7 +19,10 @@ from ramer.evaluation.predictions import score_predictions
 from ramer.modalities import CONDITIONS, MODALITIES
 
 PRIOR = np.array([0.5, 0.3, 0.2])
-MEANS = {"one": np.array([[1.0, 0.2], [-0.5, 0.9], [0.1, -1.2]]), "two": np.array([[0.0, 1.1], [0.8, 0.0], [-1.0, 0.3]])}
+MEANS = {
+    "one": np.array([[1.0, 0.2], [-0.5, 0.9], [0.1, -1.2]]),
+    "two": np.array([[0.0, 1.1], [0.8, 0.0], [-1.0, 0.3]]),
+}
 AXIS = np.linspace(-7, 7, 281)
 GRID = np.stack(np.meshgrid(AXIS, AXIS, indexing="ij"), axis=-1).reshape(-1, 2)
 CELL = (AXIS[1] - AXIS[0]) ** 2

@@ -61,7 +61,10 @@ FAULTS: dict[str, tuple[str | bytes, str]] = {
     "no clip": ("clip,sentence\n\n,Hi\n", "row 3: clip: empty, expected a name"),
     "a column twice": ("clip,sentence,Clip\na,Hi,b\n", "two columns clip, expected each once"),
     "Excel's Unicode text": ("clip,sentence\na,Hi\n".encode("utf-16"), "it looks like UTF-16 (Excel's 'Unicode text')"),
-    "the same without its mark": ("clip,sentence\na,Hi\n".encode("utf-16-le"), "it looks like UTF-16; save it as UTF-8"),
+    "the same without its mark": (
+        "clip,sentence\na,Hi\n".encode("utf-16-le"),
+        "it looks like UTF-16; save it as UTF-8",
+    ),
     "the encoding of MELD's tables": (
         "clip,sentence\na,Hi\nb,It’s fine\n".encode("cp1252"),
         "not UTF-8 (row 3, byte 23): it looks like Windows-1252 or Latin-1; save it as UTF-8",

@@ -111,7 +111,7 @@ def test_only_the_compression_of_numpy_is_read(tmp_path: Path) -> None:
             read_npz(path)
 
 
-# Instructions of a pickle: ( mark, } { new dict, ] list, q/r/\x94 into the memo, h/j out of it, e append all, . the end.
+# Instructions of a pickle: ( mark, } { new dict, ] list, q/r/\x94 into the memo, h/j out of it, e append, . the end.
 _BIG = b"B" + (30 * _MIB).to_bytes(4, "little") + bytes(30 * _MIB)
 _TYPE = pickle.dumps(np.dtype("i1"), 2)[2:-1]
 LABELS: dict[str, tuple[bytes, str]] = {
@@ -135,7 +135,7 @@ LABELS: dict[str, tuple[bytes, str]] = {
     "a list in itself": (b"\x80\x02]q\x00h\x00a.", "containers nested deeper than 32"),
     "tuples in tuples": (b"\x80\x02K\x01" + b"\x85" * 2_000_000 + b".", "containers nested deeper than 32"),
     "a deep tuple as a key": (b"\x80\x02}K\x01" + b"\x85" * 2_000_000 + b"K\x01s.", "a key that is no string"),
-    "an endless integer": (b"\x80\x02\x8b" + (4096).to_bytes(4, "little") + b"\x01" * 4096 + b".", "an integer of more"),
+    "an endless integer": (b"\x80\x02\x8b" + (4096).to_bytes(4, "little") + b"\x01" * 4096 + b".", "an integer of mo"),
     "numbers as keys": (b"\x80\x02}K\x01K\x02s.", "a key that is no string"),
 }  # fmt: skip
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 import ramer
+from ramer.data.media_kinds import MEDIA_KINDS, MEDIA_SUFFIXES
 from ramer.errors import ConfigError
 from ramer.extraction import requirements
-from ramer.data.media_kinds import MEDIA_KINDS, MEDIA_SUFFIXES
 
 
 @pytest.mark.parametrize("module", ["ramer.data.media_kinds", "ramer.extraction.requirements", "ramer.modalities"])
@@ -30,5 +30,7 @@ def test_the_page_takes_the_kinds_of_files_that_are_read() -> None:
 
 def test_a_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(requirements, "find_spec", lambda name: None if name in ("av", "cv2") else object())
-    with pytest.raises(ConfigError, match=r"^raw clips: not installed: av, cv2; expected the extra extract \(make extraction\)$"):
+    with pytest.raises(
+        ConfigError, match=r"^raw clips: not installed: av, cv2; expected the extra extract \(make extraction\)$"
+    ):
         requirements.check_packages("raw clips")

@@ -185,9 +185,7 @@ def test_meld_groups_are_dialogues_and_its_numbers_have_its_own_names(merbench: 
 
 
 @pytest.mark.parametrize("dataset", ["sims", "simsv2"])
-def test_clips_of_one_video_are_one_group_and_shared_ones_are_said(
-    dataset: str, merbench: Callable[..., Any]
-) -> None:
+def test_clips_of_one_video_are_one_group_and_shared_ones_are_said(dataset: str, merbench: Callable[..., Any]) -> None:
     members = {
         f"{s}_corpus": {f"video_{i // 3:04}_{i:04}": {"emo": 0, "val": i // 4 % 2 - 0.5} for i in range(start, 60, 3)}
         for start, s in enumerate(("train", "val", "test"))

@@ -80,7 +80,10 @@ def test_frames_of_zeros_at_the_ends_are_no_part_of_the_mean(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("files", "line"),
     [
-        ({"0.npy": np.ones(3), "1.npy": np.ones(4)}, r"1\.npy: expected one frame like those before it, got shape \[4\]"),
+        (
+            {"0.npy": np.ones(3), "1.npy": np.ones(4)},
+            r"1\.npy: expected one frame like those before it, got shape \[4\]",
+        ),
         ({"0.npy": np.ones((2, 3))}, r"0\.npy: expected one frame like those before it, got shape \[2, 3\]"),
         ({"0.npy": np.ones(3), "1.csv": b"1,2,3"}, r"holds '1\.csv', expected one \.npy file per frame"),
         ({"0.npy": b"\x93NUMPY broken"}, r"0\.npy: not a whole \.npy file"),

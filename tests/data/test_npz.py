@@ -152,7 +152,11 @@ FAULTS: list[tuple[str, Callable[[Arrays], None], str]] = [
     ("half a character", _set("ids", 3, "\ud800"), "row 3: ids: not valid text: '\\ud800'"),
     ("half a speaker", _set("speaker", 4, "s\udfff"), "row 4: speaker: not valid text: 's\\udfff'"),
     ("half a class", _set("label_names", 1, "\udc00"), "label_names: not valid text: '\\udc00'"),
-    ("a hole in the ids", _replace("ids", _objects([f"c{i}" if i != 7 else None for i in range(120)])), "row 7: ids: empty"),
+    (
+        "a hole in the ids",
+        _replace("ids", _objects([f"c{i}" if i != 7 else None for i in range(120)])),
+        "row 7: ids: empty",
+    ),
     ("short label", _replace("label", [0, 1]), "label: expected shape [120], one entry per row, got [2]"),
     ("float label", _replace("label", np.zeros(120)), "label: expected integers, got float64"),
     ("short speaker", _replace("speaker", ["a"]), "speaker: expected shape [120], one entry per row, got [1]"),
@@ -312,7 +316,15 @@ def test_a_name_that_label_names_lacks_is_refused(packed: Arrays, prepared: Prep
 
 @pytest.mark.parametrize(
     ("key", "written"),
-    [("L", "T"), ("L", "text"), ("A", "audio"), ("V", "v"), ("V", "vision"), ("speaker", "speakers"), ("split", "Split")],
+    [
+        ("L", "T"),
+        ("L", "text"),
+        ("A", "audio"),
+        ("V", "v"),
+        ("V", "vision"),
+        ("speaker", "speakers"),
+        ("split", "Split"),
+    ],
 )
 def test_a_key_that_looks_meant_is_named(key: str, written: str, packed: Arrays, prepared: Prepare) -> None:
     packed[written] = packed.pop(key)

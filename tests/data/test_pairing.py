@@ -12,7 +12,7 @@ THIRTY = [f"{n:04d}" for n in range(30)]
     [
         ([str(n) for n in range(30)], THIRTY, ("leading zeros",)),
         ([f"video_1/{n}" for n in range(30)], [f"video_0001/{n}" for n in THIRTY], ("leading zeros",)),
-        ([f"{n}.0" for n in range(30)], THIRTY, ("a number written as 1.0", "leading zeros")),  # as pandas writes numbers with holes
+        ([f"{n}.0" for n in range(30)], THIRTY, ("a number written as 1.0", "leading zeros")),  # as pandas does
         ([f"video/{n}.0" for n in range(30)], [f"video/{n}" for n in range(30)], ("a number written as 1.0",)),
         ([f"dia0_utt{n}" for n in range(30)], [f"train_splits/dia0_utt{n}" for n in range(30)], ("sub-folders",)),
         ([f"A{n}" for n in THIRTY], [f"a{n}" for n in THIRTY], ("upper and lower case",)),

@@ -13,14 +13,14 @@ import pandas as pd
 import pytest
 from sklearn.preprocessing import StandardScaler
 
-from ramer.project import Project
 from ramer.config import Config
-from tests.support.sections import prepare
 from ramer.data.prepared import SPLITS, PreparedCorpus
 from ramer.data.scalers import fit_scaler
 from ramer.errors import CorpusError
 from ramer.files import digest_file
 from ramer.modalities import MODALITIES
+from ramer.project import Project
+from tests.support.sections import prepare
 
 Arrays = dict[str, np.ndarray]
 Prepare = Callable[..., PreparedCorpus]

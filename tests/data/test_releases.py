@@ -110,7 +110,10 @@ MELD = "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Seas
 def meld(tmp_path: Path) -> Path:
     folders = {"train": "train_splits", "dev": "dev_splits_complete", "test": "output_repeated_splits_test"}
     for split, folder in folders.items():
-        rows = [[n, f"It\x92s {n}", "Ross", "joy" if n % 2 else "neutral", "x", n // 2, n % 2, 1, 1, "0", "1"] for n in range(8)]
+        rows = [
+            [n, f"It\x92s {n}", "Ross", "joy" if n % 2 else "neutral", "x", n // 2, n % 2, 1, 1, "0", "1"]
+            for n in range(8)
+        ]
         _csv(tmp_path / f"{split}_sent_emo.csv", MELD, rows)
         _tree(tmp_path / "MELD.Raw" / folder, [f"dia{n // 2}_utt{n % 2}.mp4" for n in range(8)])
     _tree(tmp_path / "MELD.Raw" / folders["test"], ["final_videos_testdia1_utt0.mp4", "._dia1_utt0.mp4"])
@@ -136,13 +139,16 @@ def test_meld_in_windows_encoding_and_incomplete(meld: Path) -> None:
     path.write_bytes(path.read_text("utf-8").replace("\x92", "’").encode("cp1252"))
     assert _read("meld", meld).rows[8].sentence == "It’s 0"
     path.rename(meld / "other.csv")
-    with pytest.raises(CorpusError, match="no dev_sent_emo.csv in it or below, expected MELD's three tables"):
+    with pytest.raises(CorpusError, match=r"no dev_sent_emo\.csv in it or below, expected MELD's three tables"):
         _read("meld", meld)
 
 
 def test_sims_numbers_clips_in_two_ways(tmp_path: Path) -> None:
-    rows = [[f"video_{v:04}", n, "好", label, 0, 0, 0, "x", mode] for v, mode in enumerate(("train", "valid", "test"), 1)
-            for n, label in ((1, -0.4), (2, 0.0), (13, 1.0))]  # fmt: skip
+    rows = [
+        [f"video_{v:04}", n, "好", label, 0, 0, 0, "x", mode]
+        for v, mode in enumerate(("train", "valid", "test"), 1)
+        for n, label in ((1, -0.4), (2, 0.0), (13, 1.0))
+    ]
     _csv(tmp_path / "label.csv", "video_id,clip_id,text,label,label_T,label_A,label_V,annotation,mode", rows)
     _tree(tmp_path / "Raw", [f"video_{v:04}/{n:04}.mp4" for v in (1, 2, 3) for n in (1, 2, 13)])
     release = _read("sims", tmp_path)
@@ -158,8 +164,11 @@ def test_sims_numbers_clips_in_two_ways(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", ["{video}/{clip}", "Segmented/{video}_{clip}"])
 def test_mosi_in_both_forms(form: str, tmp_path: Path) -> None:
-    rows = [[v, n, "WORDS", label, "x", m] for v, m in (("03bSnISJMiM", "train"), ("-t217m3on-s", "test"), ("_dI--eQ6qVU", "valid"))
-            for n, label in ((1, -1.6), (12, 2.4))]  # fmt: skip
+    rows = [
+        [v, n, "WORDS", label, "x", m]
+        for v, m in (("03bSnISJMiM", "train"), ("-t217m3on-s", "test"), ("_dI--eQ6qVU", "valid"))
+        for n, label in ((1, -1.6), (12, 2.4))
+    ]
     _csv(tmp_path / "label.csv", "video_id,clip_id,text,label,annotation,mode", rows)
     _tree(tmp_path / "Raw", [form.format(video=row[0], clip=row[1]) + ".mp4" for row in rows])
     release = _read("mosi", tmp_path)
@@ -276,7 +285,7 @@ def test_mer_as_the_toolkit_processed_it(tmp_path: Path, save_labels: Any) -> No
     release = _read("mer", path.parent)
     assert [sum(row.split == split for row in release.rows) for split in ("train", "test", "pool")] == [12, 0, 9]
     assert any("participants' placeholder" in note for note in release.notes)
-    with pytest.raises(CorpusError, match="no table of MER2023 to MER2026, expected one of track1_train.csv"):
+    with pytest.raises(CorpusError, match=r"no table of MER2023 to MER2026, expected one of track1_train\.csv"):
         _read("mer", tmp_path / "merbench" / "video")
 
 

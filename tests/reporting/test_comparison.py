@@ -105,7 +105,7 @@ def test_first_line_says_what_to_use_what_retrieval_adds_and_what_seeing_all_giv
     found = next(
         c for c in comparisons if (c["method"], c["condition"], c["metric"]) == ("ramer", "avg6", "weighted_f1")
     )
-    low, high = (f"{100 * found[k]:+.1f}".replace("-", "−") for k in ("low", "high"))  # noqa: RUF001
+    low, high = (f"{100 * found[k]:+.1f}".replace("-", "−") for k in ("low", "high"))
     first = read_page(out).text[:480]
     assert first.startswith("Emotion recognition with missing modalities: synthetic Use late_product: of the methods")
     assert "it is the best on validation rows" in first

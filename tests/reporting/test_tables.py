@@ -105,5 +105,5 @@ def test_the_markdown_table_says_retained_share_and_equity_where_they_are_known(
 
 def test_figures_in_words() -> None:
     assert points(0.5066) == "50.7"
-    assert (signed(0.0123), signed(-0.0123), signed(-0.0004)) == ("+1.2", "−1.2", "0.0")  # noqa: RUF001
+    assert (signed(0.0123), signed(-0.0123), signed(-0.0004)) == ("+1.2", "−1.2", "0.0")
     assert (p_text(0.0004), p_text(0.0471), p_text(0.3)) == ("<0.001", "0.047", "0.30")

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ramer.data.folders import names_below
-from ramer.data.media_kinds import MEDIA_SUFFIXES
 from ramer.data.label_tables import COLUMNS
+from ramer.data.media_kinds import MEDIA_SUFFIXES
 from ramer.data.names import name_problem
 from ramer.data.pairing import pair_names
 from ramer.errors import CorpusError
@@ -121,9 +121,7 @@ def write_labels(release: Release, out: Path) -> None:
     held |= {"speaker"} if any(row.group for row in release.rows) else set()
     held |= {"split"} if any(row.split for row in release.rows) else set()
     columns = [column for column in COLUMNS if column in held]
-    cells = [
-        {"clip": row.clip, "label": row.label, "speaker": row.group, "split": row.split} for row in release.rows
-    ]
+    cells = [{"clip": row.clip, "label": row.label, "speaker": row.group, "split": row.split} for row in release.rows]
     _write(out, columns, cells)
 
 

@@ -33,7 +33,9 @@ def read(folder: Path, media: Path | None) -> Release:
     held = media_files(media)
     files = {_key(*PurePosixPath(name).parts[-2:]): name for name in held if "/" in name}
     # Files of the kind <video>_<clip>, as MERBench and CMU's own segments have them.
-    files |= {_key(*name.rpartition("_")[::2]): full for full in held if "_" in (name := PurePosixPath(full).name)} | files
+    files |= {
+        _key(*name.rpartition("_")[::2]): full for full in held if "_" in (name := PurePosixPath(full).name)
+    } | files
     faults: list[str] = []
     found: dict[str, Row] = {}
     for number, cells in read_official_table(table, _COLUMNS):

@@ -168,7 +168,7 @@ def test_two_methods_differ_as_counted(browser: Any, project: SimulatedProject) 
     for name, table in tables.items():
         rows = table[table["condition"] == "a"]
         share[name] = float((rows["label"] == rows["predicted"]).mean())
-    shown = cells.nth(1).inner_text().split()[0].replace("−", "-")  # noqa: RUF001
+    shown = cells.nth(1).inner_text().split()[0].replace("−", "-")
     assert float(shown) == pytest.approx(100 * (share["ramer"] - share["zero_fill"]), abs=0.06)
     cells.nth(1).get_by_role("link", name=f"A {only}").click()
     page.wait_for_selector("#count")
