@@ -75,13 +75,17 @@ class Blend(Method[BlendOptions]):
             history = History()
             fits.append(member.fit(train, val, rng, history))
             log.lines = max(log.lines, history.lines, key=len)
+        return Fitted(max(fitted.best_epoch for fitted in fits), self._weigh(val))
+
+    def _weigh(self, val: LabelledRows) -> float:
+        """Choose the weights on validation rows; returns the best score."""
         logs = {c: self._logs(val.under(c)) for c in CONDITIONS}
         best = -np.inf
         for weights in _simplex(len(self.members), self.options.steps):
             score = selection({c: np.tensordot(weights, logs[c], 1) for c in CONDITIONS}.__getitem__, val, self.prior_)
             if score > best:
                 best, self.weights_ = score, weights
-        return Fitted(max(fitted.best_epoch for fitted in fits), best)
+        return best
 
     def _logs(self, batch: Batch) -> Float[np.ndarray, "members n classes"]:
         return np.log(np.stack([np.maximum(member.predict_proba(batch), 1e-12) for member in self.members]))
@@ -101,6 +105,15 @@ class Blend(Method[BlendOptions]):
             prefix = f"member{i}."
             member.take_state({n.removeprefix(prefix): v for n, v in tensors.items() if n.startswith(prefix)})
         return self
+
+
+def fitted_blend(
+    method: Method, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History
+) -> Blend:
+    """A blend with default options as the teacher of another method, on the rows that the method learns from."""
+    blend = Blend(BlendOptions(type="blend"), method.shape, method.training, method.device)
+    blend.fit(train, val, rng, log)
+    return blend
 
 
 def _simplex(members: int, steps: int) -> Iterator[np.ndarray]:

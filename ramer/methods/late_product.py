@@ -11,12 +11,12 @@ from typing import Self
 
 import numpy as np
 from pydantic import Field
-from scipy.special import log_softmax, softmax
 
 from ramer.config import Positive
 from ramer.evaluation.metrics import weighted_f1
 from ramer.inputs import FEATURES
 from ramer.methods.shared.contract import Method, MethodOptions
+from ramer.methods.shared.product import UNSEEN, multiply
 from ramer.modalities import MODALITIES
 from ramer.progress import track
 from ramer.training.batches import Batch
@@ -44,7 +44,7 @@ class LateProduct(Method[LateProductOptions]):
         self.coefficients_: dict[str, np.ndarray] = {}
         for i, m in enumerate(MODALITIES):
             held = train.complete.available[:, i]
-            if len(np.unique(train.labels[held])) == self.shape.classes:
+            if len(np.unique(train.labels[held])) > 1:
                 self.coefficients_[m] = self._fit_one(m, i, held, train, val)
         return Fitted(0, selection(lambda c: self.predict_proba(val.under(c)), val, self.prior_))
 
@@ -57,7 +57,7 @@ class LateProduct(Method[LateProductOptions]):
         best, chosen = -1.0, np.empty(0)
         for c in track(self.options.inverse_penalties, f"{self.options.type} {m}"):
             model = LogisticRegression(C=c, max_iter=self.options.max_iter).fit(x, y)
-            matrix = _as_matrix(model.coef_, model.intercept_)
+            matrix = _as_matrix(model.coef_, model.intercept_, model.classes_, self.shape.classes)
             predicted = (under.features[m][seen] @ matrix[:-1] + matrix[-1]).argmax(axis=1)
             score = weighted_f1(val.labels[seen], predicted) if seen.any() else 0.0
             if score > best:
@@ -65,15 +65,7 @@ class LateProduct(Method[LateProductOptions]):
         return chosen
 
     def posterior(self, batch: Batch) -> np.ndarray:
-        log_prior = np.log(np.maximum(self.prior_, 1e-12))
-        total = np.tile(log_prior, (len(batch), 1))
-        for i, m in enumerate(MODALITIES):
-            held = batch.available[:, i]
-            if m in self.coefficients_ and held.any():
-                matrix = self.coefficients_[m]
-                scores = batch.features[m][held].astype(np.float64) @ matrix[:-1] + matrix[-1]
-                total[held] += log_softmax(scores, axis=1) - log_prior
-        return softmax(total, axis=1)
+        return multiply(self.coefficients_, self.prior_, batch)
 
     def tensors(self) -> dict[str, np.ndarray]:
         return {f"coefficients_.{m}": a for m, a in self.coefficients_.items()}
@@ -83,9 +75,12 @@ class LateProduct(Method[LateProductOptions]):
         return self
 
 
-def _as_matrix(coefficients: np.ndarray, intercept: np.ndarray) -> np.ndarray:
-    """[dim + 1, classes], the intercept last; scikit-learn keeps one row for two classes."""
+def _as_matrix(coefficients: np.ndarray, intercept: np.ndarray, seen: np.ndarray, classes: int) -> np.ndarray:
+    """[dim + 1, classes], the intercept last; scikit-learn keeps one row for two classes and none for unseen ones."""
     if len(intercept) == 1:
         coefficients = np.concatenate([-coefficients / 2, coefficients / 2])
         intercept = np.concatenate([-intercept / 2, intercept / 2])
-    return np.concatenate([coefficients.T, intercept[None]])
+    matrix = np.zeros((coefficients.shape[1] + 1, classes))
+    matrix[-1] = UNSEEN
+    matrix[:, seen] = np.concatenate([coefficients.T, intercept[None]])
+    return matrix

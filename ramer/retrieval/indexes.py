@@ -24,6 +24,7 @@ from ramer.retrieval.states import StatesTable
 log = logging.getLogger(__name__)
 
 SCOPES: dict[str, tuple[str, ...]] = {"train": ("train",), "pool": ("pool",), "all": ("train", "pool")}
+OWN_SCOPE = "all"  # of a method that searches by keys of its own, whatever retrieval.scope says of states
 
 
 class IndexKind(Section):

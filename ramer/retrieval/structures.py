@@ -52,7 +52,7 @@ class LiveSearch:
 
     Attributes:
         features: per modality, indexable by the database's rows: standardised float32 [n, dim].
-        indexes: per modality, of the encoder that made the states.
+        indexes: per modality, of the encoder that made the states; none for a method with keys of its own.
         codes: exclusion codes [rows], read for queries that are rows themselves.
     """
 

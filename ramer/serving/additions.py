@@ -57,8 +57,9 @@ def add_to_database(path: Path, ids: list[str], features: Features) -> Addition:
         with _folders_after(model) as folders:
             database, index = database_in(model.folder, folders), index_in(model.folder, folders)
             append_database(database, table, new)
-            grown = read_database(database, model.replicates, model.feature_dims)
-            _append_indexes(model, grown, len(table), index)
+            grown = read_database(database, model.replicates, model.feature_dims, model.indexed)
+            if model.indexed:
+                _append_indexes(model, grown, len(table), index)
             model.take(folders, addition)
     return addition
 
@@ -109,7 +110,10 @@ def _encode(model: ExportedModel, table: DatabaseTable, ids: list[str], features
     labels = np.full((len(table.replicates), len(ids)), None, dtype=object)
     vectors = predictor.vectors(features)
     held = {m: vectors[m][None] for m in table.features}
-    return DatabaseTable(table.replicates, rows, np.array(ids, dtype=object), labels, available, states, held)
+    searched = {m: states[m] for m in table.states}
+    members = np.ones((len(table.replicates), len(ids)), dtype=bool)
+    named = np.array(ids, dtype=object)
+    return DatabaseTable(table.replicates, rows, named, labels, members, available, searched, held)
 
 
 def _check_ids(ids: list[str], table: DatabaseTable) -> None:

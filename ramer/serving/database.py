@@ -32,8 +32,10 @@ class DatabaseTable:
         rows: int64 [n], corpus row numbers, ascending; indexes name rows by these.
         ids: [n].
         labels: class names or None, [replicates, n]: a label that one replicate's budget hides is not that replicate's.
+        members: which rows a replicate's database holds, bool [replicates, n].
         available: bool [n, 3].
-        states: per modality float32 [replicates, n, hidden], may be memory-mapped.
+        states: per modality float32 [replicates, n, hidden], may be memory-mapped; empty for a method that searches by
+            keys of its own.
         features: raw vectors of the modalities that the corpus has, float32 [1, n, dim], may be memory-mapped; empty
             for a method that encodes nothing itself.
     """
@@ -42,6 +44,7 @@ class DatabaseTable:
     rows: np.ndarray
     ids: np.ndarray
     labels: np.ndarray
+    members: np.ndarray
     available: np.ndarray
     states: dict[str, np.ndarray]
     features: dict[str, np.ndarray] = field(default_factory=dict)
@@ -53,6 +56,7 @@ class DatabaseTable:
         """What ``rows.parquet`` says of the rows at these positions."""
         columns: dict[str, Any] = {"row": self.rows[kept], "id": self.ids[kept]}
         columns |= {f"label_{r}": pd.array(self.labels[i, kept], dtype="str") for i, r in enumerate(self.replicates)}
+        columns |= {f"member_{r}": self.members[i, kept] for i, r in enumerate(self.replicates)}
         columns |= {f"available_{m}": self.available[kept, i] for i, m in enumerate(MODALITIES)}
         return pd.DataFrame(columns)
 
@@ -64,11 +68,14 @@ class DatabaseTable:
         }
 
 
-def read_database(folder: Path, replicates: Sequence[str], features: Mapping[str, int]) -> DatabaseTable:
+def read_database(
+    folder: Path, replicates: Sequence[str], features: Mapping[str, int], with_states: bool = True
+) -> DatabaseTable:
     """Read a database; its arrays stay on disk.
 
     Args:
         features: lengths of the raw vectors that are wanted, per modality.
+        with_states: whether hidden states are in it.
 
     Raises:
         ModelError: a file is not there, torn, or of other rows than the table names.
@@ -78,10 +85,13 @@ def read_database(folder: Path, replicates: Sequence[str], features: Mapping[str
         rows = table["row"].to_numpy(dtype=np.int64)
         ids = table["id"].to_numpy(dtype=object)
         labels = np.stack([_texts(table[f"label_{r}"]) for r in replicates])
+        # Databases of earlier versions do not say who is in them: their indexes do.
+        members = np.stack([table.get(f"member_{r}", pd.Series(True, table.index)).to_numpy(bool) for r in replicates])
         available = table[[f"available_{m}" for m in MODALITIES]].to_numpy(dtype=bool)
-    states = {m: read_array(folder / _states_file(m), "states", len(replicates), len(rows)) for m in MODALITIES}
+    searched = MODALITIES if with_states else ()
+    states = {m: read_array(folder / _states_file(m), "states", len(replicates), len(rows)) for m in searched}
     vectors = {m: read_array(folder / _features_file(m), "numbers", 1, len(rows), dim) for m, dim in features.items()}
-    return DatabaseTable(tuple(replicates), rows, ids, labels, available, states, vectors)
+    return DatabaseTable(tuple(replicates), rows, ids, labels, members, available, states, vectors)
 
 
 def write_database(out: Path, table: DatabaseTable, kept: np.ndarray) -> None:

@@ -11,7 +11,7 @@ from ramer.config import Section, fault_lines
 from ramer.digests import read_sealed, write_sealed
 from ramer.errors import ModelError
 from ramer.files import read_json
-from ramer.inputs import LIVE
+from ramer.inputs import LIVE, OWN_KEYS
 from ramer.serving.torn import refuse_torn
 
 FORMAT = 2
@@ -122,7 +122,12 @@ class ModelDescription(Section):
     @property
     def encodes(self) -> bool:
         """Whether the method encodes and searches for itself, and so needs the features of its database."""
-        return LIVE in self.inputs
+        return LIVE in self.inputs or OWN_KEYS in self.inputs
+
+    @property
+    def indexed(self) -> bool:
+        """Whether the method searches states, in indexes that lie beside its database."""
+        return self.retrieves and OWN_KEYS not in self.inputs
 
     @classmethod
     def read(cls, folder: Path, verify: bool = True) -> ModelDescription:

@@ -33,6 +33,11 @@ class ModelFiles(ABC):
         return self.description.retrieves
 
     @property
+    def indexed(self) -> bool:
+        """Whether the method searches states, in indexes that lie beside its database."""
+        return self.description.indexed
+
+    @property
     def encodes(self) -> bool:
         """Whether the method encodes and searches for itself, and so needs the features of its database."""
         return self.description.encodes

@@ -87,8 +87,9 @@ def export_model(project: Path, out: Path, method: str | None = None) -> None:
     with atomic_directory(out) as folder:
         _copy(files.encoders, encoders_in(folder))
         _copy(files.heads, heads_in(folder))
-        if files.retrieves:
+        if files.indexed:
             _copy(files.index, index_in(folder, Folders()))
+        if files.retrieves:
             table = files.read_database()
             write_database(database_in(folder, Folders()), table, np.flatnonzero(table.available.any(axis=1)))
         held = {"format": FORMAT, "folders": Folders(), "files": digest_files(folder, [folder])}

@@ -13,11 +13,11 @@ from ramer.data.prepared import PreparedCorpus
 from ramer.digests import check_folder
 from ramer.errors import ModelError
 from ramer.files import read_json
-from ramer.inputs import NEIGHBOURS, SHUFFLED
+from ramer.inputs import NEIGHBOURS, OWN_KEYS, SHUFFLED
 from ramer.modalities import MODALITIES
 from ramer.opening import links_out, told_links
 from ramer.project import Project
-from ramer.retrieval.indexes import database_rows
+from ramer.retrieval.indexes import OWN_SCOPE, database_rows
 from ramer.retrieval.states import StatesTable
 from ramer.serving.database import DatabaseTable, read_array
 from ramer.serving.description import ModelDescription, RetrievalSettings, TrainedOn
@@ -93,10 +93,11 @@ class ProjectModel(ModelFiles):
         weights = [f"{r}.safetensors" for r in described.replicates]
         files = {self.heads: weights} | {project.encoders(m): weights for m in present}
         if described.retrieves:
+            files[project.prepared] = [f"{m}.npy" for m in self.feature_dims]
+        if described.indexed:
             indexes = [f"{r}{ending}" for r in described.replicates for ending in (".faiss", ".json")]
             files |= {project.indexes(m): indexes for m in present}
             files |= {project.states(m): ["states.json", "states.npy", "posteriors.npy"] for m in MODALITIES}
-            files[project.prepared] = [f"{m}.npy" for m in self.feature_dims]
         return files
 
     def _describe(self, name: str) -> ModelDescription:
@@ -112,38 +113,42 @@ class ProjectModel(ModelFiles):
         return ModelDescription(
             method=name,
             type=trained.type,
-            retrieves=NEIGHBOURS in inputs,
+            retrieves=NEIGHBOURS in inputs or OWN_KEYS in inputs,
             inputs=inputs,
             label_names=corpus.label_names,
             dims=corpus.dims,
             replicates=tuple(r.name for r in corpus.replicates),
             corpus=TrainedOn(name=corpus.name, digest=corpus.info.digest),
             retrieval=RetrievalSettings(
-                width=retrieval.width, scope=retrieval.scope, rerank=index.rerank, seed=index.seed
+                width=retrieval.width,
+                scope=OWN_SCOPE if OWN_KEYS in inputs else retrieval.scope,
+                rerank=index.rerank,
+                seed=index.seed,
             ),
             feature_folders=folders,
             extraction=_read_extraction(self.project.root / self.config.corpus.path, folders),
         )
 
     def read_database(self) -> DatabaseTable:
-        """All rows of the project, of which each replicate's indexes hold some; arrays stay on disk."""
+        """All rows of the project, of which each replicate's database holds some; arrays stay on disk."""
         corpus = self.corpus
-        states = {m: StatesTable.open(self.project.states(m), corpus).states for m in MODALITIES}
-        # A row may be a test row of another replicate: labels and availability are given per index by its own rows.
-        held = np.zeros(corpus.rows, dtype=bool)
+        indexed = MODALITIES if self.indexed else ()
+        states = {m: StatesTable.open(self.project.states(m), corpus).states for m in indexed}
+        # A row may be a test row of another replicate: labels and members are given for each of them.
+        members = np.zeros((len(corpus.replicates), corpus.rows), dtype=bool)
         labels = np.full((len(corpus.replicates), corpus.rows), None, dtype=object)
         names = np.array([*corpus.label_names, None], dtype=object)
         for replicate in corpus.replicates:
             for m in MODALITIES:
-                held[database_rows(corpus, replicate, m, self.description.retrieval.scope)] = True
+                members[replicate.index, database_rows(corpus, replicate, m, self.description.retrieval.scope)] = True
             train = corpus.rows_in(replicate, "train")
             labels[replicate.index, train] = names[corpus.labels(replicate)[train]]
         features = {
             m: read_array(corpus.path / f"{m}.npy", "numbers", corpus.rows, dim)[None]
             for m, dim in self.feature_dims.items()
         }
-        rows, available = np.arange(corpus.rows), corpus.available & held[:, None]
-        return DatabaseTable(self.replicates, rows, corpus.ids, labels, available, states, features)
+        rows, available = np.arange(corpus.rows), corpus.available & np.asarray(members.any(axis=0))[:, None]
+        return DatabaseTable(self.replicates, rows, corpus.ids, labels, members, available, states, features)
 
 
 def _read_extraction(corpus: Path, folders: dict[str, str | None]) -> dict[str, Any] | None:

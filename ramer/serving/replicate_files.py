@@ -7,7 +7,7 @@ import numpy as np
 from ramer.data.prepared import Scaler, StandardisedRows
 from ramer.errors import ModelError, StaleError
 from ramer.files import digest_file
-from ramer.inputs import LIVE, SHUFFLED
+from ramer.inputs import LIVE, OWN_KEYS, SHUFFLED
 from ramer.methods import Method, load_method
 from ramer.modalities import MODALITIES
 from ramer.nn.encoder import UnimodalEncoder
@@ -52,7 +52,7 @@ def load_replicate(files: ModelFiles, position: int, table: DatabaseTable | None
     search = SearchSettings(description.retrieval.width, description.retrieval.rerank)
     if table is None:
         return ReplicateModel(encoders, {}, None, method, search)
-    indexes = {m: _load_index(files, m, name, table) for m in encoders}
+    indexes = {m: _load_index(files, m, name, table) for m in encoders} if files.indexed else {}
     database = _database(files, position, table, indexes, encoders, method)
     _ = database.norms  # computed once and kept: no clip waits for it
     method.prepare(database)
@@ -68,7 +68,9 @@ def _database(
     method: Method,
 ) -> Database:
     """The table as one replicate's method retrieves from it."""
-    available = np.zeros_like(table.available)
+    available = table.available & table.members[position, :, None]
+    if files.indexed:
+        available = np.zeros_like(table.available)
     for i, m in enumerate(MODALITIES):
         if m in indexes:
             available[indexes[m].rows, i] = True
@@ -77,7 +79,7 @@ def _database(
     name = files.replicates[position]
     shuffle = Shuffle.draw(name, available, codes >= 0) if SHUFFLED in method.reads else None
     live = None
-    if LIVE in method.reads:
+    if LIVE in method.reads or OWN_KEYS in method.reads:
         # Plain views of what is memory-mapped: taking rows of a memmap costs many times as much.
         features = {m: StandardisedRows(np.asarray(v[0]), encoders[m][1]) for m, v in table.features.items()}
         live = LiveSearch(features, indexes, np.arange(len(available)))

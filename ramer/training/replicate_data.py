@@ -16,10 +16,10 @@ import numpy as np
 from ramer.data.prepared import SPLITS, PreparedCorpus, Replicate, StandardisedRows
 from ramer.errors import ModelError, RetrievalError, StaleError
 from ramer.files import digest_file
-from ramer.inputs import FEATURES, LIVE, NEIGHBOURS, POSTERIORS, SHUFFLED, STATES
+from ramer.inputs import FEATURES, LIVE, NEIGHBOURS, OWN_KEYS, POSTERIORS, SHUFFLED, STATES
 from ramer.modalities import MODALITIES
 from ramer.project import Project
-from ramer.retrieval.indexes import SCOPES, load_index
+from ramer.retrieval.indexes import OWN_SCOPE, SCOPES, load_index
 from ramer.retrieval.neighbours import NeighbourTable
 from ramer.retrieval.search import exclusion_codes
 from ramer.retrieval.shuffle import Shuffle
@@ -70,13 +70,17 @@ class ReplicateData:
 
     def database_for(self, inputs: frozenset[str]) -> Database:
         """The database as a method with these inputs gets it, the same object every time."""
-        kind = inputs & {SHUFFLED, LIVE}
+        kind = inputs & {SHUFFLED, LIVE, OWN_KEYS}
         if kind not in self._databases:
             database = self.database
             if SHUFFLED in kind:
                 shuffle = Shuffle.draw(self.replicate.name, database.available, database.labels >= 0, self._codes())
                 database = replace(database, shuffle=shuffle)
-            self._databases[kind] = replace(database, live=self.live) if LIVE in kind else database
+            if LIVE in kind:
+                database = replace(database, live=self.live)
+            elif OWN_KEYS in kind:
+                database = replace(database, live=LiveSearch(self._standardised(), {}, self._codes()))
+            self._databases[kind] = database
         return self._databases[kind]
 
     @cached_property
@@ -87,8 +91,7 @@ class ReplicateData:
             StaleError: an index is absent, or of another encoder or scope.
         """
         project = self._encoding_project()
-        present = [m for m in MODALITIES if self.corpus.dims[m]]
-        features = {m: StandardisedRows(self.corpus.features[m], self._scalers[m]) for m in present}
+        features = self._standardised()
         indexes = {
             m: load_index(
                 project.index(m, self.replicate.name),
@@ -97,7 +100,7 @@ class ReplicateData:
                 expected_crossfit_digest=self._states[m].crossfit_digest(self.replicate),
                 ids=self.corpus.ids,
             )
-            for m in present
+            for m in features
         }
         other = {i.about.scope for i in indexes.values()} - {self._scope()}
         if other:
@@ -105,6 +108,10 @@ class ReplicateData:
             where = project.all_indexes
             raise StaleError(f"{where}: scope: expected {self._scope()}, got {found}", where)
         return LiveSearch(features, indexes, self._codes())
+
+    def _standardised(self) -> dict[str, StandardisedRows]:
+        present = [m for m in MODALITIES if self.corpus.dims[m]]
+        return {m: StandardisedRows(self.corpus.features[m], self._scalers[m]) for m in present}
 
     def encoder_file(self, modality: str) -> Path:
         """The checkpoint of the encoder that made the states.
@@ -128,7 +135,7 @@ class ReplicateData:
         )
 
     def _scope(self) -> str:
-        return self._one("scope", [table.info.scope for table in self._tables], "all")
+        return self._one("scope", [table.info.scope for table in self._tables], OWN_SCOPE)
 
     @property
     def _tables(self) -> list[NeighbourTable]:
@@ -168,7 +175,11 @@ class ReplicateData:
                 states[m] = _masked(self._states[m].states[r], rows, held)
             if POSTERIORS in inputs:
                 posteriors[m] = _masked(self._states[m].posteriors[r], rows, held)
-        near = Neighbours(self._lists(rows, available), self.database_for(inputs)) if NEIGHBOURS in inputs else None
+        near = None
+        if NEIGHBOURS in inputs:
+            near = Neighbours(self._lists(rows, available), self.database_for(inputs))
+        elif OWN_KEYS in inputs:
+            near = Neighbours(Lists.empty(len(rows), 0), self.database_for(inputs))
         whole = self.batch(rows, np.ones(3, dtype=bool), inputs) if complete else None
         return Batch(rows, available, features, states, posteriors, near, whole)
 

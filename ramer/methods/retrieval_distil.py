@@ -1,0 +1,146 @@
+"""``distil``'s student, which sees the mean features of a row's neighbours in the place of what the row lacks.
+
+Neighbours are rows of the labelled training rows and the pool that are near by keys of the method's own: by default
+learned across modalities (``ramer.training.contrastive``), so that a face finds transcripts like its own. What is
+filled counts as available: the student need not tell it from the row's own. The mean is of features, not of
+predictions: averaging predictions over neighbours' fillings equals feeding their mean, measured.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from ramer.config import Count, Dropout, Positive
+from ramer.inputs import FEATURES, OWN_KEYS, STATES
+from ramer.methods.blend import fitted_blend
+from ramer.methods.shared.contract import Method
+from ramer.methods.shared.filling import Filler, filled_in
+from ramer.methods.shared.finding import quality_of
+from ramer.methods.shared.masked_network import MaskedTraining, NeuralMethod, choose, masked_inputs, stacked
+from ramer.methods.shared.own_keys import NeighbourFill, OwnKeys, OwnKeysOptions
+from ramer.methods.shared.ridge_fill import RidgeFill
+from ramer.methods.shared.teaching import Lesson
+from ramer.methods.shared.weights import take_weights
+from ramer.nn.keys import KeyEncoders
+from ramer.nn.losses import soft_cross_entropy
+from ramer.nn.masked import Masked, MaskedClassifier
+from ramer.retrieval.keys import FeatureKeys, KeySpace, LearnedKeys
+from ramer.retrieval.structures import Database, Rules, Selected
+from ramer.training.batches import Batch
+from ramer.training.contrastive import train_keys
+from ramer.training.labelled_rows import LabelledRows, TrainingBatch
+from ramer.training.loop import Fitted, History
+
+
+class RetrievalDistilOptions(OwnKeysOptions):
+    """Options of ``retrieval_distil``.
+
+    Attributes:
+        keys: learned across the modalities of a clip, or the standardised features themselves.
+        fill: neighbours, or a ridge regression of the missing features from the available ones: the control that
+            needs no database.
+        tau: temperature of the neighbours' weights.
+        key_epochs: of the keys' training.
+        input_dropouts: of the student, chosen on validation.
+        pool_rows: drawn for each labelled row of a step.
+        most_pool_rows: that are learnt from; of a larger pool so many are drawn. All of it may be retrieved.
+    """
+
+    keys: Literal["learned", "features"] = "learned"
+    fill: Literal["neighbours", "ridge"] = "neighbours"
+    tau: Positive = 0.1
+    key_epochs: Count = 30
+    input_dropouts: Annotated[tuple[Dropout, ...], Field(min_length=1, strict=False)] = (0.0, 0.3)
+    pool_rows: Count = 2
+    most_pool_rows: Count = 20_000
+
+
+class RetrievalDistil(NeuralMethod[RetrievalDistilOptions]):
+    """A student of soft labels whose empty slots are filled from the database.
+
+    Attributes:
+        teacher: fitted; a blend of its own if None.
+        filler_: fills the slots.
+    """
+
+    inputs = frozenset({FEATURES, STATES, OWN_KEYS})
+    retrieval = True
+    lends = True
+    teacher: Method | None = None
+    filler_: Filler
+
+    def masked(self, batch: Batch) -> Masked:
+        filled = self.filler_.fill(batch)
+        values = {m: torch.from_numpy(v).to(self.device) for m, v in filled.states.items()}
+        own = masked_inputs(batch, device=self.device)
+        return filled_in(own, values, torch.from_numpy(filled.imputed).to(self.device))
+
+    def new_network(self, input_dropout: float = 0.0) -> nn.Module:
+        shape, training = self.shape, self.training
+        network = MaskedClassifier(shape.feature_dims, training.hidden, shape.classes, training.dropout, input_dropout)
+        return network.to(self.device)
+
+    def learn(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
+        teacher = self.teacher or fitted_blend(self, train, val, rng, History())
+        lesson = Lesson.give(teacher, train, rng, self.options.most_pool_rows)
+        rows = stacked([masked_inputs(batch, device=self.device) for batch in (train.complete, lesson.pool)])
+        self.filler_ = self._learn_filler(rows, val, rng)
+        views = self.filler_.views(rows, np.concatenate([train.rows, lesson.pool.rows]), train)
+        course = MaskedTraining(self, train, val, rng)
+        soft = torch.from_numpy(np.concatenate([lesson.train, lesson.soft])).float().to(self.device)
+
+        def fit(input_dropout: float, history: History) -> tuple[Fitted, nn.Module]:
+            course.seed("student")
+            network = self.new_network(input_dropout)
+            draw = torch.Generator().manual_seed(int(rng.integers(2**31)))
+
+            def loss(positions: Tensor, keep: Tensor) -> Tensor:
+                hard = nn.functional.cross_entropy(network(views.under(positions, keep)), course.labels[positions])
+                drawn = torch.randint(len(soft), (len(positions) * self.options.pool_rows,), generator=draw)
+                masks = course.draw_masks(rows.take(drawn), draw)
+                return hard + soft_cross_entropy(network(views.under(drawn, masks)), soft[drawn])
+
+            return course.run(network, loss, network, history), network
+
+        _, fitted, self.network_ = choose(self.options.input_dropouts, fit, log)
+        return fitted
+
+    def _learn_filler(self, rows: Masked, val: LabelledRows, rng: np.random.Generator) -> Filler:
+        if self.options.fill == "ridge":
+            return RidgeFill.fit(rows, val)
+        if self.options.keys == "features":
+            return self._neighbours(FeatureKeys(self.shape.feature_dims))
+        encoders = train_keys(self.shape.feature_dims, rows, self.options.key_epochs, rng, self.device)
+        return self._neighbours(LearnedKeys(encoders, self.device))
+
+    def _neighbours(self, space: KeySpace) -> NeighbourFill:
+        return NeighbourFill(OwnKeys(space, Rules(k=self.options.k, tau=self.options.tau)))
+
+    def neighbours_of(self, batch: Batch) -> Selected | None:
+        return self.filler_.find(batch)
+
+    def prepare(self, database: Database) -> None:
+        self.filler_.prepare(database)
+
+    def diagnose(self, batch: Batch, labels: np.ndarray) -> dict[str, float]:
+        near = self.filler_.find(batch)
+        return {} if near is None else quality_of(near, batch, labels)
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        return super().tensors() | self.filler_.tensors()
+
+    def restore(self, tensors: dict[str, np.ndarray]) -> Self:
+        if self.options.fill == "ridge":
+            maps = {n.removeprefix("maps_."): a for n, a in tensors.items() if n.startswith("maps_.")}
+            self.filler_ = RidgeFill(maps)
+        elif self.options.keys == "features":
+            self.filler_ = self._neighbours(FeatureKeys(self.shape.feature_dims))
+        else:
+            encoders = take_weights(KeyEncoders(self.shape.feature_dims).to(self.device), tensors, "keys_.")
+            self.filler_ = self._neighbours(LearnedKeys(encoders, self.device))
+        return super().restore(tensors)
