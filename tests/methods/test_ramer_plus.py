@@ -136,7 +136,7 @@ def test_training_views_are_what_prediction_fills_in(workspace: Workspace) -> No
     data = workspace.replicate(workspace.corpus.replicates[0], INPUTS)
     train = TrainingBatch(data, INPUTS)
     pool = train.pool()
-    pool = pool.take(pool.available.any(axis=1))
+    pool = pool.take(np.flatnonzero(pool.available.any(axis=1)))
     rows = stacked([masked_inputs(train.complete), masked_inputs(pool)])
     filler = NeighbourFill(OwnKeys(FeatureKeys(workspace.shape().feature_dims), Rules(k=4, tau=0.1)))
     views = filler.views(rows, np.concatenate([train.rows, pool.rows]), train)
@@ -176,7 +176,7 @@ def test_a_class_that_no_training_row_has_leaves_the_product_at_work(workspace: 
         val = LabelledRows(data, data.corpus.rows_in(data.replicate, "val"), method.reads)
         method.fit(train, val, np.random.default_rng(0), History())
     batch = LabelledRows(data, data.corpus.rows_in(data.replicate, "test"), plain.reads).under("av")
-    some = batch.take(batch.available.any(axis=1))
+    some = batch.take(np.flatnonzero(batch.available.any(axis=1)))
     known = wider.posterior(some)
     np.testing.assert_allclose(known[:, :-1], plain.posterior(some), atol=1e-6)
     assert known[:, -1].max() < 1e-6

@@ -25,6 +25,7 @@ def table(rows: int, seed: int = 0, hidden: int = 4) -> DatabaseTable:
         np.arange(rows) * 2,
         np.array([f"clip{i}" for i in range(rows)], dtype=object),
         labels,
+        rng.random((len(REPLICATES), rows)) < 0.8,
         rng.random((rows, len(MODALITIES))) < 0.5,
         {m: rng.normal(size=(len(REPLICATES), rows, hidden)).astype(np.float32) for m in MODALITIES},
         {m: rng.normal(size=(1, rows, dim)).astype(np.float32) for m, dim in DIMS.items()},
@@ -34,11 +35,12 @@ def table(rows: int, seed: int = 0, hidden: int = 4) -> DatabaseTable:
 def part(whole: DatabaseTable, kept: np.ndarray) -> DatabaseTable:
     states, features = ({m: a[:, kept] for m, a in kind.items()} for kind in (whole.states, whole.features))
     rows, ids, labels = whole.rows[kept], whole.ids[kept], whole.labels[:, kept]
-    return DatabaseTable(whole.replicates, rows, ids, labels, whole.available[kept], states, features)
+    members, available = whole.members[:, kept], whole.available[kept]
+    return DatabaseTable(whole.replicates, rows, ids, labels, members, available, states, features)
 
 
 def assert_same(one: DatabaseTable, two: DatabaseTable) -> None:
-    for name in ("rows", "ids", "labels", "available"):
+    for name in ("rows", "ids", "labels", "members", "available"):
         np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
     assert one.arrays.keys() == two.arrays.keys()
     for name, array in one.arrays.items():

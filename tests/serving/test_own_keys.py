@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from ramer.serving.modelfiles import export_model
 from tests.support.exported import reseal
 from tests.support.served_project import build_project, corpus_of, raw_features
 
-METHODS = {
+METHODS: dict[str, dict[str, Any]] = {
     "plus": {"type": "ramer_plus", "k": 5},
     "recall": {"type": "retrieval_distil", "k": 5, "keys": "features"},
     "shuffled": {"type": "ramer_plus", "k": 5, "database": "shuffled"},
@@ -100,7 +101,7 @@ def test_a_database_grows_without_training(project: Path, tmp_path: Path, name: 
     before, whole = Predictor.load(model), Predictor.load(tmp_path / "whole")
     heads = {p.name: p.read_bytes() for p in (model / "heads").iterdir()}
     ids = [str(i) for i in corpus.ids[new]]
-    made = add_to_database(model, ids, raw_features(project, new))
+    made = add_to_database(model, ids, {**raw_features(project, new)})
     assert made.clips == NEW
     grown, changed, named = Predictor.load(model), False, set()
     for condition in CONDITIONS:
