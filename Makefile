@@ -8,7 +8,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help install extraction repro test lint docs ui bench campaign audit sbom constraints clean
+.PHONY: help install extraction repro test lint docs ui bench campaign fuzz audit sbom constraints clean
 
 EXTRA ?= cpu
 TORCH_INDEX ?=
@@ -23,6 +23,7 @@ OTHER_FAISS := $(if $(filter gpu,$(EXTRA)),faiss-cpu,faiss-gpu)
 INSTALLED := $(VENV)/.installed-$(EXTRA)
 EXTRACTING := $(VENV)/.extracting-$(EXTRA)
 DEVELOPING := $(VENV)/.developing-$(EXTRA)
+FUZZING := $(VENV)/.fuzzing-$(EXTRA)
 AUDITING := $(VENV)/audit
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 
@@ -64,8 +65,11 @@ ui: $(INSTALLED) ## Open the tracked experiments in MLflow on 127.0.0.1
 bench: $(DEVELOPING) ## Measure speed and memory, and write docs/performance.md
 	python -m benchmarks.performance
 
-campaign: $(DEVELOPING) ## Attack everything for half an hour, and write docs/reliability.md
+campaign: $(FUZZING) ## Attack everything for half an hour, and write docs/reliability.md
 	python -m tests.campaign.table --runs $(RUNS) --share $(SHARE) $(if $(SEED),--seed $(SEED))
+
+fuzz: $(FUZZING) ## Let atheris look for input that no reader expects, for some minutes
+	RAMER_CAMPAIGN_SHARE=$(SHARE) RAMER_CAMPAIGN_SEED=$(or $(SEED),0) pytest -q -m fuzz tests/campaign
 
 audit: $(AUDITING) ## Ask for known vulnerabilities of every pinned package
 	@python .ci/supply_chain.py audit $(AUDITING)/bin/pip-audit
@@ -91,7 +95,7 @@ $(VENV)/bin/python:
 
 $(INSTALLED): pyproject.toml constraints.txt | $(VENV)/bin/python
 	@case "$(EXTRA)" in cpu|gpu) ;; *) echo "error: EXTRA is cpu or gpu, got $(EXTRA)" >&2; exit 2;; esac
-	@rm -f $(VENV)/.installed-* $(VENV)/.extracting-* $(VENV)/.developing-*
+	@rm -f $(VENV)/.installed-* $(VENV)/.extracting-* $(VENV)/.developing-* $(VENV)/.fuzzing-*
 	@# The two builds of FAISS share their files and must never be installed together.
 	@$(PIP) uninstall --yes $(OTHER_FAISS) 2>/dev/null
 	$(if $(TORCH_INDEX),$(PIP) install --no-deps --index-url $(TORCH_INDEX) -c constraints.txt torch)
@@ -112,4 +116,8 @@ $(AUDITING): constraints.txt | $(VENV)/bin/python
 
 $(DEVELOPING): $(EXTRACTING)
 	$(PIP) install -c constraints.txt -e '.[$(EXTRA),extract,dev]'
+	@touch $@
+
+$(FUZZING): $(DEVELOPING)
+	@$(PIP) install -c constraints.txt -e '.[$(EXTRA),extract,dev,fuzz]' || echo "no atheris for this Python: without its attacks"
 	@touch $@
