@@ -30,7 +30,7 @@ from ramer.retrieval.search import search
 from ramer.retrieval.states import l2_normalise
 from ramer.seeding import set_threads
 from ramer.training.checkpoints import load_encoder
-from ramer.training.encoding import encode
+from ramer.training.encoded_blocks import encode
 
 HIDDEN, WIDTH, EPOCHS, LABELLED = 256, 5, 12, 5030
 QUERIES = 1000

@@ -19,8 +19,8 @@ from benchmarks._run import parser, report
 from ramer.data.prepared import Scaler
 from ramer.nn.encoder import UnimodalEncoder
 from ramer.seeding import set_threads
+from ramer.training.encoded_blocks import encode
 from ramer.training.encoder_training import CLIP_NORM, make_optimizer, take_step
-from ramer.training.encoding import encode
 
 LAYERS, HEADS, FF_DIM, HIDDEN, CLASSES, DROPOUT = 2, 8, 2048, 256, 6, 0.5
 DUMP_BATCH = 1024

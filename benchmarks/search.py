@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from benchmarks._run import parser, report
-from ramer.retrieval.aggregation import retrieve_states
+from ramer.retrieval.aggregation import aggregate, find
 from ramer.retrieval.indexes import DatabaseIndex, IndexKind
 from ramer.retrieval.search import exclusion_codes, search
 from ramer.retrieval.states import l2_normalise
@@ -106,7 +106,7 @@ def aggregation(queries: int, states: np.ndarray, rng: np.random.Generator) -> C
     def run() -> None:
         for mask in masks:
             batch = Queries(dict.fromkeys(rows, states[:queries]), np.tile(mask.astype(bool), (queries, 1)))
-            retrieve_states(Lists(rows, scores), batch, database, Rules())
+            aggregate(find(Lists(rows, scores), batch, database, Rules()), database, Rules())
 
     return run
 

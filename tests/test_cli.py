@@ -166,12 +166,6 @@ def test_neighbours_refuses_what_it_cannot_show(served: Path, tmp_path: Path) ->
     assert "an exported model has no corpus" in refused("neighbours", "x", "--model", tmp_path / "model")
 
 
-def test_options_that_were_called_otherwise_are_still_understood(tmp_path: Path) -> None:
-    assert refused("report", "--workspace", tmp_path) == refused("report", "--project", tmp_path)
-    (older, newer) = (refused("promote", option, "mine", "--project", tmp_path) for option in ("--model", "--name"))
-    assert older == newer
-
-
 @pytest.mark.parametrize("command", ["predict", "neighbours", "export", "report", "promote", "demo", "database add"])
 def test_one_name_for_the_folder_that_a_command_works_on(command: str) -> None:
     said = call(*command.split(), "--help")[1]

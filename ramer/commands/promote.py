@@ -16,7 +16,6 @@ def promote(
     ] = None,
     name: Annotated[str | None, typer.Option(help="In the registry; serve.model of params.yaml by default.")] = None,
     project: options.Project = Path("."),
-    model: Annotated[str | None, typer.Option(hidden=True, help="As --name, which it was called before.")] = None,
 ) -> None:
     """Make the candidate champion, unless it is worse.
 
@@ -32,7 +31,7 @@ def promote(
     done = promote(
         project,
         os.environ,
-        name=name or model or config.serve.model,
+        name=name or config.serve.model,
         version=version,
         experiment=config.tracking.experiment,
         settings=config.report,

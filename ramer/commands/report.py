@@ -14,9 +14,6 @@ def report(
     project: options.Project = Path("."),
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the comparison as a Markdown table.")] = False,
     open_page: Annotated[bool, typer.Option("--open", help="Open the report in the browser.")] = False,
-    workspace: Annotated[
-        Path | None, typer.Option(hidden=True, help="As --project, which it was called before.")
-    ] = None,
 ) -> None:
     """Print the comparison of all methods, or open the report."""
     from rich.console import Console
@@ -27,7 +24,7 @@ def report(
     from ramer.reporting.markdown import markdown_table
     from ramer.reporting.tables import TABLE_WIDTH, comparison_tables
 
-    paths = Project(workspace or project)
+    paths = Project(project)
     summary, page = paths.summary, paths.report
     for path in (summary, page):
         if not path.is_file():

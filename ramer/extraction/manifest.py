@@ -69,7 +69,7 @@ class Manifest:
             found = raw.get("format") if isinstance(raw, dict) else type(raw).__name__
             raise CorpusError(f"{path}: format: expected {FORMAT}, got {found!r}")
         try:
-            held = ManifestRecord.model_validate(raw, strict=False)
+            held = ManifestRecord.parse(raw)
         except ValidationError as error:
             raise CorpusError(fault_lines(error, path)) from None
         except (AttributeError, TypeError) as error:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, NotRequired
+from typing import Any, ClassVar, Literal, NotRequired, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
 from ramer.config import Section
@@ -78,11 +78,16 @@ class ManifestRecord(Record):
     recognition: ModelRecord | None
     clips: dict[str, dict[str, Entry]]
 
-    @model_validator(mode="before")
     @classmethod
-    def _complete(cls, raw: dict[str, Any]) -> dict[str, Any]:
-        """Settings of an older version knew one face detector, searched every frame, and named neither."""
+    def parse(cls, raw: dict[str, Any]) -> Self:
+        """A record from JSON; settings of an older version knew one face detector, searched every frame, and named
+        neither.
+
+        Raises:
+            ValidationError: a key is missing or has no value that it may have.
+        """
         settings = raw.get("settings") or {}
         video = settings.get("video")
         before = {"detector": HAAR, "detections_per_second": None}
-        return raw if video is None else raw | {"settings": settings | {"video": before | video}}
+        whole = raw if video is None else raw | {"settings": settings | {"video": before | video}}
+        return cls.model_validate(whole, strict=False)

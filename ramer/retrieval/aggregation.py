@@ -116,10 +116,3 @@ def aggregate(selected: Selected, database: Database, rules: Rules) -> Retrieved
             out[part] = np.einsum("nk,nkh->nh", weights[part, target], values)
         states[modality] = l2_normalise(out)
     return Retrieved(states, retrieved, selected, weights)
-
-
-def retrieve_states(
-    lists: Lists, queries: Queries, database: Database, rules: Rules, calibration: ScoreCalibration | None = None
-) -> Retrieved:
-    """From lists to stand-ins for every missing modality: ``find`` and ``aggregate``."""
-    return aggregate(find(lists, queries, database, rules, calibration), database, rules)

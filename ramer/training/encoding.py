@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
-from jaxtyping import Float
 
 from ramer import engine
 from ramer.config import Dump, Encoder
@@ -30,6 +28,7 @@ from ramer.training.checkpoints import (
     load_described_encoder,
 )
 from ramer.training.crossfit import CrossFitted, crossfit_fold, joined
+from ramer.training.encoded_blocks import EncodedBlocks, encode
 from ramer.training.reuse import FILES, POSTERIORS, STATES, KeptStates, Noted, UnfinishedStates
 from ramer.training.savepoints import NOTHING_KEPT, Savepoints
 
@@ -166,7 +165,7 @@ def _encode_replicate(work: _Work, directory: Path, kept: KeptStates | None, pla
     encoder, scaler, digest = work.load(replicate, device)
     written, apart = _place(work, directory, replicate)
     unfinished = UnfinishedStates(work.savepoints.numbered(f"{replicate.name}.rows"), written)
-    encode_block = _Blocks(encoder, scaler, features, digest, kept)
+    encode_block = EncodedBlocks(encoder, scaler, features, digest, kept)
     size, rows_in_all = work.settings.batch_size, work.corpus.rows
     for start in track(range(0, rows_in_all, size), f"dump {work.modality} {replicate.name}"):
         rows = slice(start, min(start + size, rows_in_all))
@@ -192,25 +191,6 @@ def _place(work: _Work, directory: Path, replicate: Replicate) -> tuple[tuple[np
         map_new_array(path, np.float32, (work.corpus.rows, width)) for path, width in zip(apart, widths, strict=True)
     )
     return (states, posteriors), apart
-
-
-@dataclass(frozen=True)
-class _Blocks:
-    """States and posteriors of a block of rows: an earlier run's where they would be the same, else computed now."""
-
-    encoder: UnimodalEncoder
-    scaler: Scaler
-    features: np.ndarray
-    digest: str
-    kept: KeptStates | None
-
-    def __call__(self, rows: slice, computed: tuple[np.ndarray, np.ndarray] | None) -> tuple[np.ndarray, np.ndarray]:
-        raw = self.features[rows]
-        known = (self.kept.take(rows, raw, self.digest) if self.kept else None) or computed
-        encoded = encode(self.encoder, self.scaler, raw) if known is None else known
-        if self.kept:
-            self.kept.add(rows, encoded, self.digest)
-        return encoded
 
 
 def _crossfit(
@@ -247,35 +227,6 @@ def _crossfit_fold(work: _Work, placed: tuple[Replicate, str, int]) -> CrossFitt
         partial(work.encode_rows, scaler),
         work.savepoints,
     )
-
-
-@torch.inference_mode()
-def encode(
-    encoder: UnimodalEncoder, scaler: Scaler, raw: Float[np.ndarray, "n dim"]
-) -> tuple[Float[np.ndarray, "n hidden"], Float[np.ndarray, "n classes"]]:
-    """States and posteriors of raw vectors, at once: the caller chooses the batch.
-
-    Args:
-        encoder: in eval mode.
-        scaler: the one stored with the encoder.
-        raw: raw features [n, dim]; a row that holds a NaN or an infinity is missing.
-
-    Returns:
-        float32 states [n, hidden], not normalised, and posteriors [n, classes]; NaN rows where missing.
-
-    Raises:
-        ModelError: the vectors do not have the encoder's width.
-    """
-    if raw.ndim != 2 or raw.shape[1] != encoder.input_dim:
-        raise ModelError(f"features: expected shape [n, {encoder.input_dim}], got {list(raw.shape)}")
-    held = np.isfinite(raw).all(axis=1)
-    device = encoder.cls.device
-    hidden, logits = encoder(torch.from_numpy(scaler.apply(raw[held])).to(device))
-    states = np.full((len(raw), hidden.shape[1]), np.nan, dtype=np.float32)
-    posteriors = np.full((len(raw), logits.shape[1]), np.nan, dtype=np.float32)
-    states[held] = hidden.cpu().numpy()
-    posteriors[held] = logits.softmax(dim=1).cpu().numpy()
-    return states, posteriors
 
 
 def _create(path: Path, corpus: PreparedCorpus, width: int) -> np.memmap:

@@ -14,10 +14,16 @@ from hypothesis import strategies as st
 from ramer.errors import RetrievalError
 from ramer.modalities import MODALITIES
 from ramer.retrieval import candidates as candidates_module
-from ramer.retrieval.aggregation import find, retrieve_states
+from ramer.retrieval.aggregation import Retrieved, aggregate, find
 from ramer.retrieval.candidates import ScoreCalibration, combine, own_scores
 from ramer.retrieval.structures import Database, Lists, Queries, Rules
 from tests.support.neighbour_cases import HIDDEN, Case, cosine, make_case
+
+
+def stand_ins(
+    lists: Lists, queries: Queries, database: Database, rules: Rules, calibration: ScoreCalibration | None = None
+) -> Retrieved:
+    return aggregate(find(lists, queries, database, rules, calibration), database, rules)
 
 
 def one_row(case: Case, q: int, rules: Rules, calibration: ScoreCalibration) -> tuple[Any, ...]:
@@ -75,7 +81,7 @@ def one_row(case: Case, q: int, rules: Rules, calibration: ScoreCalibration) -> 
 def assert_equals_loop(case: Case, rules: Rules) -> None:
     scaled = own_scores(case.lists, case.queries, rules)
     calibration = ScoreCalibration.fit(scaled)
-    got = retrieve_states(*case, rules, calibration)
+    got = stand_ins(*case, rules, calibration)
     for q in range(len(case.queries.available)):
         for i, (rows, weights, state) in enumerate(one_row(case, q, rules, calibration)):
             assert [r for r in got.selected.rows[q, i] if r >= 0] == rows
@@ -120,9 +126,9 @@ def test_padding_and_natural_missingness_equal_a_plain_loop(
 
 def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     case = make_case(1, n=40)
-    whole = retrieve_states(*case, Rules())
+    whole = stand_ins(*case, Rules())
     monkeypatch.setattr(candidates_module, "CHUNK_FLOATS", 50)
-    again = retrieve_states(*case, Rules())
+    again = stand_ins(*case, Rules())
     assert np.array_equal(whole.selected.rows, again.selected.rows)
     for m in MODALITIES:
         np.testing.assert_allclose(whole.states[m], again.states[m], atol=1e-6)
@@ -132,7 +138,7 @@ def test_a_row_with_everything_or_nothing_retrieves_nothing() -> None:
     case = make_case(2)
     for filled in (True, False):
         queries = Queries(case.queries.states, np.full_like(case.queries.available, filled))
-        got = retrieve_states(case.lists, queries, case.database, Rules())
+        got = stand_ins(case.lists, queries, case.database, Rules())
         assert not got.retrieved.any()
         assert not any(state.any() for state in got.states.values())
 
@@ -162,8 +168,8 @@ def test_masked_query_states_and_lists_are_never_read() -> None:
         poisoned_lists["scores"][m] = np.where(masked, np.float32(1e9), case.lists.scores[m])
         poisoned_states[m] = np.where(masked, np.float32(1e9), case.queries.states[m])
     for rules in (Rules(), Rules(bimodal="kth_score", normalize_query=False)):
-        clean = retrieve_states(*case, rules)
-        poisoned = retrieve_states(
+        clean = stand_ins(*case, rules)
+        poisoned = stand_ins(
             Lists(**poisoned_lists), Queries(poisoned_states, case.queries.available), case.database, rules
         )
         assert np.array_equal(clean.selected.rows, poisoned.selected.rows)
@@ -190,10 +196,10 @@ def test_an_unnormalised_query_changes_which_space_the_published_rule_uses() -> 
 
 def test_a_small_temperature_takes_the_nearest_and_a_large_one_the_mean() -> None:
     case = make_case(5)
-    nearest = retrieve_states(*case, Rules(tau=1e-6))
-    single = retrieve_states(*case, Rules(k=1))
-    even = retrieve_states(*case, Rules(tau=1e6))
-    mean = retrieve_states(*case, Rules(aggregate="mean"))
+    nearest = stand_ins(*case, Rules(tau=1e-6))
+    single = stand_ins(*case, Rules(k=1))
+    even = stand_ins(*case, Rules(tau=1e6))
+    mean = stand_ins(*case, Rules(aggregate="mean"))
     for m in MODALITIES:
         np.testing.assert_allclose(nearest.states[m], single.states[m], atol=1e-4)
         np.testing.assert_allclose(even.states[m], mean.states[m], atol=1e-4)
@@ -217,7 +223,7 @@ def test_a_corpus_without_text_retrieves_no_text() -> None:
     held = case.database.available & [True, True, False]
     asked = case.queries.states | {"text": np.zeros((14, 0), dtype=np.float32)}
     queries = Queries(asked, case.queries.available & [True, True, False])
-    got = retrieve_states(case.lists, queries, Database(states, held, case.database.labels), Rules())
+    got = stand_ins(case.lists, queries, Database(states, held, case.database.labels), Rules())
     assert got.states["text"].shape == (14, 0)
     assert not got.retrieved[:, 2].any()
     assert got.retrieved[:, :2].any()

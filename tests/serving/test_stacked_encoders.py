@@ -11,7 +11,7 @@ from ramer.errors import ModelError
 from ramer.nn.encoder import UnimodalEncoder
 from ramer.nn.residual import ResidualEncoder
 from ramer.serving.stacked_encoders import StackedEncoders
-from ramer.training.encoding import encode
+from ramer.training.encoded_blocks import encode
 
 Member = tuple[UnimodalEncoder, Scaler]
 

@@ -15,7 +15,7 @@ from ramer.files import read_json
 from ramer.seeding import generator
 from ramer.training.checkpoints import EncoderDescription, build_encoder, load_encoder
 from ramer.training.crossfit import CrossFitted, align, crossfit_fold, joined, speaker_folds
-from ramer.training.encoding import encode
+from ramer.training.encoded_blocks import encode
 from tests.support.sections import dump, pretrain
 
 Make = Callable[..., Config]

@@ -14,7 +14,7 @@ from ramer.data.prepared import PreparedCorpus
 from ramer.errors import ModelError, StaleError
 from ramer.files import digest_file, read_json
 from ramer.training.checkpoints import load_encoder
-from ramer.training.encoding import encode
+from ramer.training.encoded_blocks import encode
 from tests.support.sections import dump, pretrain
 
 Make = Callable[..., Config]

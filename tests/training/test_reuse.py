@@ -13,7 +13,7 @@ import torch
 from ramer.config import Config
 from ramer.data.prepared import PreparedCorpus
 from ramer.files import digest_file, digest_strings, read_table, write_table
-from ramer.training import encoding as encoding_module
+from ramer.training import encoded_blocks as blocks_module
 from ramer.training.encoding import Reuse
 from tests.support.sections import dump, pretrain
 
@@ -54,13 +54,13 @@ def project(tmp_path: Path, make_config: Make, write_corpus: Write, monkeypatch:
     config = make_config(epochs=1)
     pretrain(config, "audio", write_corpus(tmp_path / "prepared"), tmp_path / "encoders")
     made = Encoded(tmp_path, config)
-    real = encoding_module.encode
+    real = blocks_module.encode
 
     def counting(*arguments: object) -> object:
         made.encoded += 1
         return real(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(encoding_module, "encode", counting)
+    monkeypatch.setattr(blocks_module, "encode", counting)
     return made
 
 
