@@ -1,33 +1,42 @@
-"""The comparisons of ``docs/results.md``: every method on every corpus, labelled and with few labels.
+"""The comparisons of ``docs/results.md``: every method in every regime, with all labels and with few.
 
-    python -m benchmarks.results run --corpora DIR --work DIR [name ...]    # hours; each experiment is a clone in DIR
-    python -m benchmarks.results tables                                     # docs/results/*.json into the pages
+    python -m benchmarks.results run --corpora DIR --work DIR             # the main regimes; hours
+    python -m benchmarks.results run --corpora DIR --work DIR mosi --methods ramer,zero_fill
+    python -m benchmarks.results tables                                   # docs/results/*.json into the pages
 
-``run`` clones the committed project once per experiment and keeps what the tables need in
-``docs/results/<name>.json``. It calls the functions of the stages in one process, which spares the start of fifty; the
-results are those of the experiment's `dvc exp run`, to the byte (``--dvc`` runs that instead).
-Corpora: ``ravdess_meld.npz`` and ``mosi.npz``.
+``run`` clones the committed project once per regime into ``--work`` and keeps what the tables need in
+``docs/results/<name>.json``. A regime that is kept with these parameters is not run again (``--again`` runs it), and
+one that was killed goes on: in its clone shared stages and methods that are done stay. ``--methods`` runs some of
+them; the table holds all that were run in that clone. It calls the functions of the stages in one process, which
+spares the start of fifty; the results are those of the regime's `dvc exp run`, to the byte (``--dvc`` runs that
+instead).
+Corpora: ``ravdess_meld.npz`` and ``mosi.npz``. Processor time of a regime on two cores: see ``seconds`` in what is
+kept.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
+import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+import tempfile
+import time
+from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
-from benchmarks._method import train_and_score
+from benchmarks._kept import bound_line, keep, planned_table, seeds_line, write_kept
+from benchmarks._method import SHARED, mark, marked, train_and_score_once
+from benchmarks._regimes import MAIN, REGIMES
 from ramer import engine
-from ramer.config import load_config
-from ramer.evaluation.scenarios import AREA
-from ramer.modalities import AVERAGE, CONDITIONS, FULL_CONDITION, MODALITIES
+from ramer.config import Config, load_config
+from ramer.modalities import AVERAGE, FULL_CONDITION, MODALITIES
 from ramer.pipeline.check import check
 from ramer.pipeline.dump import dump
 from ramer.pipeline.index import index
@@ -46,82 +55,60 @@ TABLES = ROOT / "docs" / "result_tables.md"
 BRIEF_PAGES = (ROOT / "docs" / "results.md", ROOT / "README.md")
 BRIEF_METHODS = ("oracle", "blend", "late_product", "distil", "zero_fill", "ramer_literal", "ramer", "ramer_shuffled")
 PRESET = ROOT / "presets" / "all_methods.txt"
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """corpus: file name, None for the synthetic one. settings: beside those of the preset."""
-
-    corpus: str | None
-    settings: tuple[str, ...] = ()
-
-
-def _few(corpus: str | None, labels: int) -> Experiment:
-    return Experiment(corpus, (f"prepare.label_budget={labels}", "retrieval.scope=all"))
-
-
-SLOW = ("mmin", "if_mmin", "distil", "blend", "momke", "modality_dropout", "per_condition")
-# Forms of RAMER that hold encoders of their own.
-ENCODERS = tuple(
-    f"+methods.ramer_{name}.{setting}"
-    for name, more in {
-        "features": ("retrieve=features",),
-        "finetune": ("encoder=finetune",),
-        "finetune_rebuilt": ("encoder=finetune", "rebuild_every=5"),
-    }.items()
-    for setting in ("type=ramer", *more)
-)
-RAVDESS, MOSI = "ravdess_meld.npz", "mosi.npz"
-EXPERIMENTS = {
-    "synthetic": Experiment(None),
-    "mosi": Experiment(MOSI),
-    # With the control of blend: is it two kinds of members that help, or two members?
-    "ravdess_meld": Experiment(
-        RAVDESS, ("+methods.blend_twice.type=blend", "+methods.blend_twice.members=[distil,distil]")
-    ),
-    "ravdess_meld_crossfit": Experiment(RAVDESS, ("dump.crossfit=4",)),
-    **{f"ravdess_meld_{n}_labels": _few(RAVDESS, n) for n in (100, 200, 400)},
-    **{f"mosi_{n}_labels": _few(MOSI, n) for n in (100, 200, 400)},
-    **{f"synthetic_{n}_labels": _few(None, n) for n in (100, 200, 400)},
-    "ravdess_meld_encoders": Experiment(RAVDESS, ENCODERS),
-    "ravdess_meld_six_folds": Experiment(RAVDESS, ("prepare.folds=6",)),
-}
-
-
-def settings(experiment: Experiment, corpora: str) -> list[str]:
-    """The arguments of ``dvc exp run``; ``corpora`` is the folder of the packed files."""
-    where = [] if experiment.corpus is None else ["corpus.kind=npz", f"corpus.path={corpora}/{experiment.corpus}"]
-    return [part for setting in (*where, *experiment.settings) for part in ("-S", setting)]
+SLOW = ("mmin", "if_mmin", "distil", "blend", "momke", "modality_dropout", "per_condition", "simmlm", "primd", "icl_ca")
 
 
 def command(name: str) -> str:
-    """The command of an experiment as a reader would type it."""
-    own = " ".join(settings(EXPERIMENTS[name], "CORPORA"))
+    """The command of a regime as a reader would type it."""
+    own = " ".join(part for change in REGIMES[name].changes("CORPORA") for part in ("-S", change))
     return " ".join(part for part in ("dvc exp run", own, f"$(cat presets/{PRESET.name})") if part)
 
 
-def run(name: str, corpora: Path, work: Path, through_dvc: bool) -> None:
-    """Run one experiment in a clone and keep what the tables need."""
-    clone = work / name
+def changes_of(name: str, corpora: str) -> list[str]:
+    """All that a regime changes in ``params.yaml``, the methods of the preset too."""
+    preset = PRESET.read_text("utf-8").split()[1::2]
+    return ["tracking.enabled=false", *REGIMES[name].changes(corpora), *preset]
+
+
+def recipe_of(name: str) -> str:
+    """Digest of all parameters of a regime, wherever its corpora lie."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(shutil.copy(Project(ROOT).params, folder))
+        write_params(path, changes_of(name, "CORPORA"))
+        params = YAML(typ="safe", pure=True).load(path.read_text("utf-8"))
+    return hashlib.sha256(json.dumps(params, sort_keys=True).encode()).hexdigest()
+
+
+def run(name: str, corpora: Path, work: Path, methods: Collection[str], *, again: bool, through_dvc: bool) -> None:
+    """Run one regime in a clone and keep what the tables need, unless that is kept already."""
+    path, recipe = KEPT / f"{name}.json", recipe_of(name)
+    before = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    if not again and before.get("recipe") == recipe and set(methods or before["wanted"]) <= set(before["methods"]):
+        print(f"{name}: kept, made with {before['commit'][:7]}; --again runs it anew")
+        return
+    commit = call("git", "rev-parse", "HEAD", read=True).strip()
+    clone = clone_at(commit, work / name, again)
+    changes = changes_of(name, str(corpora.resolve()))
+    if through_dvc:
+        call("dvc", "exp", "run", *(part for change in changes for part in ("-S", change)), cwd=clone)
+    else:
+        write_params(Project(clone).params, changes)
+    chosen = ("--methods", ",".join(methods)) if methods else ()
+    call(sys.executable, "-m", "benchmarks.results", "stages", *chosen, *(["--ran"] if through_dvc else []), cwd=clone)
+    kept = json.loads((clone / "kept.json").read_text("utf-8"))
+    write_kept(path, kept | {"commit": commit, "recipe": recipe})
+
+
+def clone_at(commit: str, clone: Path, again: bool) -> Path:
+    """The regime's clone of the committed project; one of another commit, or to be run again, is made anew."""
+    if clone.exists() and (again or call("git", "rev-parse", "HEAD", cwd=clone, read=True).strip() != commit):
+        shutil.rmtree(clone)
     if not clone.exists():
         call("git", "clone", "--quiet", str(ROOT), str(clone))
         call("git", "config", "user.name", "benchmark", cwd=clone)
         call("git", "config", "user.email", "benchmark@localhost", cwd=clone)
-    given = ["-S", "tracking.enabled=false", *settings(EXPERIMENTS[name], str(corpora.resolve()))]
-    given += PRESET.read_text("utf-8").split()
-    if through_dvc:
-        call("dvc", "exp", "run", *given, cwd=clone)
-    else:
-        write_params(Project(clone).params, given[1::2])
-        call(sys.executable, "-m", "benchmarks.results", "stages", cwd=clone)
-    kept = keep(json.loads(Project(clone).summary.read_text("utf-8")))
-    kept["commit"] = call("git", "rev-parse", "HEAD", cwd=clone, read=True).strip()
-    kept["purity"] = {
-        path.parent.name: json.loads(path.read_text("utf-8"))["mean"]["label_purity"]
-        for path in sorted(Project(clone).all_neighbours.glob("*/diagnostics.json"))
-    }
-    KEPT.mkdir(parents=True, exist_ok=True)
-    (KEPT / f"{name}.json").write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", "utf-8")
+    call("git", "checkout", "--quiet", "--", "params.yaml", cwd=clone)
+    return clone
 
 
 def write_params(path: Path, changes: Sequence[str]) -> None:
@@ -139,42 +126,51 @@ def write_params(path: Path, changes: Sequence[str]) -> None:
         editor.dump(params, file)
 
 
-def run_stages() -> None:
-    """Everything that ``dvc repro`` would run here but tracking; methods side by side, one process each."""
+def run_stages(methods: Collection[str], ran: bool) -> None:
+    """Everything that ``dvc repro`` would run here but tracking; methods side by side, one process each.
+
+    Args:
+        methods: to run; none: all.
+        ran: everything was run by DVC: only report what is there.
+    """
     project = Project()
     config = load_config(project.params)
+    unknown = [name for name in methods if name not in config.methods]
+    if unknown:
+        sys.exit(f"error: --methods: {', '.join(unknown)}: expected some of {', '.join(config.methods)}")
     set_threads(config.runtime.threads)
-    check(config, project)
-    prepare(config, project)
-    for modality in MODALITIES:
-        for stage in (pretrain, dump, index, retrieve):
-            stage(config, project, modality)
+    spent = {} if ran else run_methods(config, project, list(methods or config.methods))
+    done = [name for name in config.methods if ran or marked(config, project, name) is not None]
+    shown = config.model_copy(update={"methods": {name: config.methods[name] for name in done}})
+    report(shown, project)
+    write_kept(
+        project.root / "kept.json",
+        keep(project, shown) | {"seconds": spent, "wanted": list(methods or config.methods)},
+    )
 
-    names = sorted(config.methods, key=lambda n: str(config.methods[n]["type"]) not in SLOW)  # the slow ones first
+
+def run_methods(config: Config, project: Project, names: list[str]) -> dict[str, float]:
+    """Run what is not done yet; seconds of processor time per method and of the stages that all share."""
+    shared = marked(config, project, SHARED)
+    if shared is None:
+        begun = time.process_time()
+        check(config, project)
+        prepare(config, project)
+        for modality in MODALITIES:
+            for stage in (pretrain, dump, index, retrieve):
+                stage(config, project, modality)
+        shared = mark(config, project, SHARED, time.process_time() - begun)
+    names = sorted(names, key=lambda n: str(config.methods[n]["type"]) not in SLOW)  # the slow ones first
     resources = engine.Resources(config.runtime.threads)
-    spent = engine.map(partial(train_and_score, config, project), names, resources=resources, description="methods")
-    report(config, project)
-    for name, seconds in zip(names, spent, strict=True):
-        print(f"{name}: {seconds:.0f} s of processor time, training and evaluation of all replicates")
-
-
-def keep(summary: dict[str, Any]) -> dict[str, Any]:
-    """Weighted F1 alone, rounded: what ``markdown_table`` reads, and the imbalanced rates."""
-    scenarios = [s for s in summary["scenarios"] if s == AREA or s.startswith("imbalanced_")]
-    columns = (*CONDITIONS, AVERAGE, *scenarios)
-    methods = {}
-    for name, method in summary["methods"].items():
-        scores = {c: {"weighted_f1": {k: round(v, 5) for k, v in method[c]["weighted_f1"].items()}} for c in columns}
-        methods[name] = {"deployable": method["deployable"], **scores}
-    told = [c for c in summary["comparisons"] if c["metric"] == "weighted_f1" and c["condition"] in (AVERAGE, AREA)]
-    rounded = [{k: round(v, 5) if isinstance(v, float) else v for k, v in c.items()} for c in told]
-    return {"reference": summary["reference"], "scenarios": scenarios, "methods": methods, "comparisons": rounded}
+    work = partial(train_and_score_once, config, project)
+    spent = engine.map(work, names, resources=resources, description="methods")
+    return {SHARED: shared, **dict(zip(names, spent, strict=True))}
 
 
 def write_tables() -> None:
     """Put the kept figures between ``<!-- name -->`` and ``<!-- end -->`` of the pages."""
     text = TABLES.read_text("utf-8")
-    for name in EXPERIMENTS:
+    for name in REGIMES:
         text = _between(text, name, _section(name), TABLES)
     TABLES.write_text(text, "utf-8")
     for page in BRIEF_PAGES:
@@ -187,7 +183,8 @@ def _section(name: str) -> str:
     if not path.exists():
         return f"{text}*Not run yet.*\n\n"
     kept = json.loads(path.read_text("utf-8"))
-    return f"{text}{markdown_table(kept)}\n{purity_line(kept['purity'])}\n"
+    parts = [markdown_table(kept), seeds_line(kept), planned_table(kept.get("planned", ())), bound_line(kept)]
+    return text + "\n".join([*filter(None, parts), purity_line(kept["purity"])]) + "\n"
 
 
 def _between(text: str, name: str, put: str, page: Path) -> str:
@@ -246,26 +243,31 @@ def call(*parts: str, cwd: Path = ROOT, read: bool = False) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command")
-    runs = commands.add_parser("run")
+    runs = commands.add_parser("run", help="run regimes and keep their figures")
     runs.add_argument("--corpora", type=Path, required=True)
     runs.add_argument("--work", type=Path, required=True)
-    runs.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(EXPERIMENTS)}; none: all")
+    runs.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(REGIMES)}; none: {', '.join(MAIN)}")
+    runs.add_argument("--again", action="store_true", help="run also what is kept")
     runs.add_argument("--dvc", action="store_true", help="run every stage through DVC")
-    commands.add_parser("tables")
-    commands.add_parser("stages", help="the stages of this folder's params.yaml, in one process")
+    commands.add_parser("tables", help="put the kept figures into the pages")
+    stages = commands.add_parser("stages", help="the stages of this folder's params.yaml, in one process")
+    stages.add_argument("--ran", action="store_true", help="they were run by DVC: only report and keep")
+    for one in (runs, stages):
+        one.add_argument("--methods", default="", help="names, with commas between them; none: all")
     given = parser.parse_args()
     if given.command is None:  # as one of `make bench`, which takes minutes and not hours
         return parser.print_help()
     if given.command == "tables":
         return write_tables()
+    methods = [name for name in given.methods.split(",") if name]
     if given.command == "stages":
-        return run_stages()
-    unknown = [n for n in given.names if n not in EXPERIMENTS]
+        return run_stages(methods, given.ran)
+    unknown = [n for n in given.names if n not in REGIMES]
     if unknown:
-        sys.exit(f"error: {', '.join(unknown)}: expected one of {', '.join(EXPERIMENTS)}")
+        sys.exit(f"error: {', '.join(unknown)}: expected one of {', '.join(REGIMES)}")
     given.work.mkdir(parents=True, exist_ok=True)
-    for name in given.names or EXPERIMENTS:
-        run(name, given.corpora, given.work.resolve(), given.dvc)
+    for name in given.names or MAIN:
+        run(name, given.corpora, given.work.resolve(), methods, again=given.again, through_dvc=given.dvc)
     return None
 
 

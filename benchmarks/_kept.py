@@ -1,0 +1,117 @@
+"""What is kept of a regime that was run: small JSON in ``docs/results``, from which the tables are made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks._regimes import MANY_SEEDS, PLANNED
+from ramer.config import Config
+from ramer.evaluation.bootstrap import Bootstrap, Comparison, holm
+from ramer.evaluation.predictions import RATIOS
+from ramer.evaluation.scenarios import AREA
+from ramer.modalities import AVERAGE, CONDITIONS
+from ramer.project import Project
+from ramer.reporting.results import read_results
+from ramer.reporting.tables import p_text, signed
+
+METRIC = "weighted_f1"
+
+
+def keep(project: Project, config: Config) -> dict[str, Any]:
+    """Weighted F1 alone, rounded: what the tables read, and the planned comparisons."""
+    summary = json.loads(project.summary.read_text("utf-8"))
+    scenarios = [s for s in summary["scenarios"] if s == AREA or s.startswith("imbalanced_")]
+    columns = (*CONDITIONS, AVERAGE, *scenarios, *RATIOS)
+    told = [c for c in summary["comparisons"] if c["metric"] == METRIC and c["condition"] in (AVERAGE, AREA)]
+    kept = {
+        "reference": summary["reference"],
+        "scenarios": scenarios,
+        "methods": {
+            name: {"deployable": method["deployable"], **{c: {METRIC: method[c][METRIC]} for c in columns}}
+            for name, method in summary["methods"].items()
+        },
+        "comparisons": told,
+        "planned": [c.as_dict() for c in planned(project, config)],
+        "seeds": summary["seeds"],
+        "folds": summary["folds"],
+        "purity": {
+            path.parent.name: json.loads(path.read_text("utf-8"))["mean"]["label_purity"]
+            for path in sorted(project.all_neighbours.glob("*/diagnostics.json"))
+        },
+    }
+    if "bounds" in summary:
+        kept["bounds"] = {n: {c: b[c][METRIC] for c in (*CONDITIONS, AVERAGE)} for n, b in summary["bounds"].items()}
+    rounded: dict[str, Any] = _rounded(kept)
+    return rounded
+
+
+def planned(project: Project, config: Config, pairs: Iterable[tuple[str, str]] = PLANNED) -> list[Comparison]:
+    """The planned comparisons of avg6 whose two methods were run, corrected together by Holm."""
+    held = [(method, against) for method, against in pairs if {method, against} <= set(config.methods)]
+    if not held:
+        return []
+    found = read_results(project, dict.fromkeys(name for pair in held for name in pair))
+    bootstrap = Bootstrap(
+        {name: method.predictions for name, method in found.methods.items()},
+        found.groups,
+        found.label_names,
+        unit=found.corpus.get("group_name") or "speaker",
+        draws=config.report.draws,
+        confidence=config.report.confidence,
+        seed=config.report.seed,
+    )
+    compared = [bootstrap.compare(against, [(METRIC, AVERAGE)], [method])[0] for method, against in held]
+    together = holm([c.p for c in compared])
+    return [replace(c, p_holm=p) for c, p in zip(compared, together, strict=True)]
+
+
+def write_kept(path: Path, kept: Mapping[str, Any]) -> None:
+    """Write what is kept, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".part")
+    temporary.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", "utf-8")
+    temporary.replace(path)
+
+
+def seeds_line(kept: Mapping[str, Any]) -> str:
+    """How many seeds and folds stand behind a table, and what too few of them mean."""
+    seeds, folds = len(kept.get("seeds", range(3))), len(kept.get("folds", ())) or None
+    text = f"{seeds} seeds" + (f", {folds} folds" if folds and folds > 1 else "")
+    if seeds < MANY_SEEDS:
+        text += (
+            f". Fewer than {MANY_SEEDS} seeds can flatter or harm a peer that depends much on its start, such as `mmin`"
+        )
+    return f"{text}.\n"
+
+
+def planned_table(compared: Sequence[Mapping[str, Any]]) -> str:
+    """The planned comparisons as a Markdown table; empty where none was kept."""
+    if not compared:
+        return ""
+    lines = ["| planned before the run | avg6 [95 %] | p |", "| --- | ---: | ---: |"]
+    for c in compared:
+        difference, low, high = (signed(c[key]) for key in ("difference", "low", "high"))
+        pair = f"`{c['method']}` against `{c['reference']}`"
+        lines.append(f"| {pair} | {difference} [{low}, {high}] | {p_text(c['p_holm'])} |")
+    return "\n".join(lines) + "\n"
+
+
+def bound_line(kept: Mapping[str, Any]) -> str:
+    """Bayes' bound of a generated corpus in words; empty for any other."""
+    return "".join(
+        f"Bayes' bound on the test rows: avg6 {100 * bound[AVERAGE]:.1f}, avt {100 * bound['avt']:.1f}.\n"
+        for bound in kept.get("bounds", {}).values()
+    )
+
+
+def _rounded(value: Any) -> Any:
+    """Floats to five digits behind the point, in a copy."""
+    if isinstance(value, Mapping):
+        return {key: _rounded(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_rounded(part) for part in value]
+    return round(value, 5) if isinstance(value, float) else value
