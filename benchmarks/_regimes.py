@@ -42,9 +42,8 @@ ENCODERS = tuple(
     }.items()
     for setting in ("type=ramer", *more)
 )
-SIX_FOLDS = (
-    "prepare.folds=6"  # by actor; mosi keeps its own split by video, which its face features have been taught on
-)
+# By actor. mosi keeps its own split by video, since its face features were taught on the labels of its train rows.
+SIX_FOLDS = "prepare.folds=6"
 REGIMES = {
     "synthetic": Regime(None),
     "mosi": Regime(MOSI),

@@ -19,11 +19,11 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import resource
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
@@ -153,18 +153,24 @@ def run_methods(config: Config, project: Project, names: list[str]) -> dict[str,
     """Run what is not done yet; seconds of processor time per method and of the stages that all share."""
     shared = marked(config, project, SHARED)
     if shared is None:
-        begun = time.process_time()
+        begun = processor_seconds()
         check(config, project)
         prepare(config, project)
         for modality in MODALITIES:
             for stage in (pretrain, dump, index, retrieve):
                 stage(config, project, modality)
-        shared = mark(config, project, SHARED, time.process_time() - begun)
+        shared = mark(config, project, SHARED, processor_seconds() - begun)
     names = sorted(names, key=lambda n: str(config.methods[n]["type"]) not in SLOW)  # the slow ones first
     resources = engine.Resources(config.runtime.threads)
     work = partial(train_and_score_once, config, project)
     spent = engine.map(work, names, resources=resources, description="methods")
     return {SHARED: shared, **dict(zip(names, spent, strict=True))}
+
+
+def processor_seconds() -> float:
+    """Processor time of this process and of those that it has ended."""
+    spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in spent)
 
 
 def write_tables() -> None:
