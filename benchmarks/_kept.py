@@ -59,7 +59,7 @@ def planned(project: Project, config: Config, pairs: Iterable[tuple[str, str]] =
         {name: method.predictions for name, method in found.methods.items()},
         found.groups,
         found.label_names,
-        unit=found.corpus.get("group_name") or "speaker",
+        unit=found.corpus.group_name or "speaker",
         draws=config.report.draws,
         confidence=config.report.confidence,
         seed=config.report.seed,
