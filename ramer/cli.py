@@ -6,6 +6,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -22,6 +23,7 @@ from ramer.commands.promote import promote
 from ramer.commands.report import report
 from ramer.credentials import without_credentials
 from ramer.errors import RamerError, in_one_line
+from ramer.instructions import hold_instructions
 
 app = typer.Typer(
     name="ramer",
@@ -57,6 +59,7 @@ def plain_errors(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         try:
+            hold_instructions(_portable(kwargs))
             return command(*args, **kwargs)
         except RamerError as error:
             for line in _advised(error):
@@ -70,6 +73,18 @@ def plain_errors(command: Callable[..., Any]) -> Callable[..., Any]:
             raise typer.Exit(2) from None
 
     return wrapped
+
+
+def _portable(given: dict[str, Any]) -> bool:
+    """``runtime.portable`` of the project that a command works on; that of a new project where there is none."""
+    from ramer.config import load_config
+    from ramer.project import Project
+
+    params = Project(Path(given.get("project") or given.get("model") or ".")).params
+    try:
+        return load_config(params).runtime.portable if params.is_file() else True
+    except RamerError:  # the command says what it needs of it
+        return True
 
 
 def _advised(error: RamerError) -> list[str]:

@@ -11,21 +11,22 @@ from typing import Literal
 from ramer.config import load_config
 from ramer.credentials import PlainFormatter, without_credentials
 from ramer.errors import ConfigError, RamerError, in_one_line
-from ramer.files import sweep
-from ramer.modalities import MODALITIES
+from ramer.instructions import hold_instructions
 from ramer.pipeline.committed import with_way_back
 from ramer.pipeline.origin import advise
 from ramer.project import Project
-from ramer.seeding import set_threads
+
+Stage = Callable[..., None]
 
 
-def run(stage: Callable[..., None], *, per: Literal["modality", "method"] | None = None, computes: bool = True) -> None:
+def run(load: Callable[[], Stage], *, per: Literal["modality", "method"] | None = None, computes: bool = True) -> None:
     """Run a stage of the project in the current directory; exit 2 with one line per fault.
 
     Args:
-        stage: called with the parameters, the project and, where it works on one of several, its name.
+        load: imports the stage, which is called with the parameters, the project and, where it works on one of
+            several, its name. What it imports loads once threads and instructions are fixed.
         per: what the one argument of the command line names.
-        computes: a stage that computes nothing is spared the seconds that fixing its threads takes.
+        computes: a stage that computes nothing needs no threads fixed.
     """
     handler = logging.StreamHandler()
     handler.setFormatter(PlainFormatter())
@@ -33,13 +34,17 @@ def run(stage: Callable[..., None], *, per: Literal["modality", "method"] | None
     logging.getLogger("faiss").setLevel(logging.WARNING)  # it tells which build it tried, line by line
     project, arguments = Project(), sys.argv[1:]
     with plain_errors(project):
+        config = load_config(project.params)
+        hold_instructions(config.runtime.portable)
+        from ramer.files import sweep
+        from ramer.seeding import set_threads
+
+        if computes:
+            set_threads(config.runtime.threads)
         _check_arguments(arguments, per)
         for folder in project.holders:
             sweep(folder)
-        config = load_config(project.params)
-        if computes:
-            set_threads(config.runtime.threads)
-        stage(config, project, *arguments)
+        load()(config, project, *arguments)
 
 
 @contextmanager
@@ -60,5 +65,7 @@ def plain_errors(project: Project) -> Iterator[None]:
 def _check_arguments(arguments: list[str], per: str | None) -> None:
     if len(arguments) != (per is not None):
         raise ConfigError(f"expected {f'one {per}' if per else 'nothing'} as argument, got {len(arguments)}")
+    from ramer.modalities import MODALITIES
+
     if per == "modality" and arguments[0] not in MODALITIES:
         raise ConfigError(f"{arguments[0]}: no such modality, expected one of {', '.join(MODALITIES)}")

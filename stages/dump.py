@@ -1,7 +1,13 @@
 """Write one modality's hidden states and posteriors: ``python -m stages.dump <modality>``."""
 
-from ramer.pipeline.dump import dump
-from stages._harness import run
+from stages._harness import Stage, run
+
+
+def stage() -> Stage:
+    from ramer.pipeline.dump import dump
+
+    return dump
+
 
 if __name__ == "__main__":
-    run(dump, per="modality")
+    run(stage, per="modality")

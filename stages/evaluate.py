@@ -1,7 +1,13 @@
 """Score one method under all seven conditions: ``python -m stages.evaluate <method>``."""
 
-from ramer.pipeline.evaluate import evaluate
-from stages._harness import run
+from stages._harness import Stage, run
+
+
+def stage() -> Stage:
+    from ramer.pipeline.evaluate import evaluate
+
+    return evaluate
+
 
 if __name__ == "__main__":
-    run(evaluate, per="method")
+    run(stage, per="method")

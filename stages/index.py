@@ -1,7 +1,13 @@
 """Index one modality's database rows: ``python -m stages.index <modality>``."""
 
-from ramer.pipeline.index import index
-from stages._harness import run
+from stages._harness import Stage, run
+
+
+def stage() -> Stage:
+    from ramer.pipeline.index import index
+
+    return index
+
 
 if __name__ == "__main__":
-    run(index, per="modality")
+    run(stage, per="modality")

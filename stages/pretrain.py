@@ -1,7 +1,13 @@
 """Train one modality's encoders: ``python -m stages.pretrain <modality>``."""
 
-from ramer.pipeline.pretrain import pretrain
-from stages._harness import run
+from stages._harness import Stage, run
+
+
+def stage() -> Stage:
+    from ramer.pipeline.pretrain import pretrain
+
+    return pretrain
+
 
 if __name__ == "__main__":
-    run(pretrain, per="modality")
+    run(stage, per="modality")

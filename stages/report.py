@@ -1,7 +1,13 @@
 """Compare the methods: ``python -m stages.report``."""
 
-from ramer.pipeline.report import report
-from stages._harness import run
+from stages._harness import Stage, run
+
+
+def stage() -> Stage:
+    from ramer.pipeline.report import report
+
+    return report
+
 
 if __name__ == "__main__":
-    run(report)
+    run(stage)

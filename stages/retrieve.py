@@ -1,7 +1,13 @@
 """Find one modality's neighbours: ``python -m stages.retrieve <modality>``."""
 
-from ramer.pipeline.retrieve import retrieve
-from stages._harness import run
+from stages._harness import Stage, run
+
+
+def stage() -> Stage:
+    from ramer.pipeline.retrieve import retrieve
+
+    return retrieve
+
 
 if __name__ == "__main__":
-    run(retrieve, per="modality")
+    run(stage, per="modality")

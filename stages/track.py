@@ -1,7 +1,13 @@
 """Log one complete MLflow run: ``python -m stages.track``."""
 
-from ramer.pipeline.track import track
-from stages._harness import run
+from stages._harness import Stage, run
+
+
+def stage() -> Stage:
+    from ramer.pipeline.track import track
+
+    return track
+
 
 if __name__ == "__main__":
-    run(track, computes=False)
+    run(stage, computes=False)

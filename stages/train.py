@@ -1,7 +1,13 @@
 """Train one method on every replicate: ``python -m stages.train <method>``."""
 
-from ramer.pipeline.train import train
-from stages._harness import run
+from stages._harness import Stage, run
+
+
+def stage() -> Stage:
+    from ramer.pipeline.train import train
+
+    return train
+
 
 if __name__ == "__main__":
-    run(train, per="method")
+    run(stage, per="method")

@@ -17,10 +17,13 @@ class Runtime(Section):
     Attributes:
         threads: of torch, FAISS and BLAS, part of the result.
         device: auto, cpu, cuda or cuda:N.
+        portable: on x86-64 compute with AVX2 and nothing newer, the same on every processor that has it; false
+            computes with all that the processor has.
     """
 
     threads: Count = 1
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
+    portable: bool = True
 
 
 class Serve(Section):
