@@ -30,7 +30,7 @@ from ramer.modalities import FULL_CONDITION, MODALITIES
 from ramer.retrieval.candidates import ScoreCalibration
 from ramer.retrieval.structures import Database, Rules, Selected
 from ramer.training.batches import Batch
-from ramer.training.checkpoints import EncoderDescription
+from ramer.training.encoder_record import EncoderDescription
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
 from ramer.training.loop import Fitted, History
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from ramer.evaluation.predictions import check_predictions
 from ramer.files import read_json, read_table
 from ramer.modalities import AVERAGE, CONDITIONS, MODALITIES
 from ramer.project import Project
+from ramer.reporting.encoder_scores import EncoderScores, read_encoder_scores
 from ramer.training.method_record import METHOD_FILE, ScoredMethod
 
 
@@ -67,6 +68,7 @@ class Results:
         groups: speaker, video or dialogue per id, None where unnamed.
         encoders: ``history.csv`` per modality that was pretrained.
         purity: ``diagnostics.json`` per modality that was searched.
+        encoder_scores: of every modality's encoders, beside those of logistic regressions.
     """
 
     corpus: CorpusRecord
@@ -74,6 +76,7 @@ class Results:
     methods: dict[str, MethodResults]
     encoders: dict[str, pd.DataFrame]
     purity: dict[str, dict[str, Any]]
+    encoder_scores: list[EncoderScores] = field(default_factory=list)
 
     @property
     def label_names(self) -> list[str]:
@@ -133,6 +136,7 @@ def read_results(project: Project, names: Iterable[str], scenarios: Iterable[str
         methods,
         {m: history for m, history in histories.items() if len(history)},
         {m: _read_mapping(path) for m, path in diagnostics.items() if path.exists()},
+        read_encoder_scores(project),
     )
 
 

@@ -20,15 +20,10 @@ from ramer.nn.encoder import UnimodalEncoder
 from ramer.progress import track
 from ramer.retrieval.states import STATES_FILE, StatesRecord
 from ramer.seeding import machine
-from ramer.training.checkpoints import (
-    ENCODER_FILE,
-    EncoderDescription,
-    EncoderRecord,
-    build_encoder,
-    load_described_encoder,
-)
+from ramer.training.checkpoints import build_encoder, load_described_encoder
 from ramer.training.crossfit import CrossFitted, crossfit_fold, joined
 from ramer.training.encoded_blocks import EncodedBlocks, encode
+from ramer.training.encoder_record import ENCODER_FILE, EncoderDescription, EncoderRecord
 from ramer.training.reuse import FILES, POSTERIORS, STATES, KeptStates, Noted, UnfinishedStates
 from ramer.training.savepoints import NOTHING_KEPT, Savepoints
 

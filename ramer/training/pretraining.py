@@ -17,14 +17,13 @@ from ramer.errors import ConfigError
 from ramer.files import digest_file
 from ramer.nn.encoder import UnimodalEncoder
 from ramer.seeding import generator, seed_torch
-from ramer.training.checkpoints import (
+from ramer.training.checkpoints import build_encoder, save_encoder
+from ramer.training.encoder_record import (
     ENCODER_FILE,
     EncoderDescription,
     EncoderRecord,
     EncoderReplicate,
     RegressionScores,
-    build_encoder,
-    save_encoder,
 )
 from ramer.training.encoder_training import regress, score_regression, train_encoder
 from ramer.training.frozen_part import frozen_part

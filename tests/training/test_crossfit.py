@@ -13,9 +13,10 @@ from ramer.data.prepared import PreparedCorpus
 from ramer.errors import ConfigError, CorpusError
 from ramer.files import read_json
 from ramer.seeding import generator
-from ramer.training.checkpoints import EncoderDescription, build_encoder, load_encoder
+from ramer.training.checkpoints import build_encoder, load_encoder
 from ramer.training.crossfit import CrossFitted, align, crossfit_fold, joined, speaker_folds
 from ramer.training.encoded_blocks import encode
+from ramer.training.encoder_record import EncoderDescription
 from tests.support.sections import dump, pretrain
 
 Make = Callable[..., Config]

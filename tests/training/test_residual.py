@@ -16,7 +16,8 @@ from ramer.data.prepared import PreparedCorpus
 from ramer.errors import ConfigError
 from ramer.files import read_json, read_tensors, write_json, write_tensors
 from ramer.nn.residual import ResidualEncoder
-from ramer.training.checkpoints import EncoderRecord, load_described_encoder, load_encoder
+from ramer.training.checkpoints import load_described_encoder, load_encoder
+from ramer.training.encoder_record import EncoderRecord
 from ramer.training.frozen_part import frozen_part
 from ramer.training.regression import Regression, fit_regression
 from tests.support.sections import dump, pretrain

@@ -18,7 +18,8 @@ from ramer.retrieval.listing import search_lists
 from ramer.retrieval.states import l2_normalise
 from ramer.retrieval.structures import Database, Lists, Neighbours, Queries, Rules, Selected
 from ramer.training.batches import Batch
-from ramer.training.checkpoints import EncoderDescription, build_encoder, load_described_encoder
+from ramer.training.checkpoints import build_encoder, load_described_encoder
+from ramer.training.encoder_record import EncoderDescription
 from ramer.training.labelled_rows import TrainingBatch
 
 BLOCK = 4096  # rows encoded at a time

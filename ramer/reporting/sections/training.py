@@ -9,7 +9,10 @@ _PER_CONDITION = "per_condition"
 
 def _content(page: Inputs) -> Content:
     about = page.results.descriptions
-    return {"per_condition": [n for n in page.order if about[n].type == _PER_CONDITION]}
+    return {
+        "per_condition": [n for n in page.order if about[n].type == _PER_CONDITION],
+        "encoder_scores": page.results.encoder_scores,
+    }
 
 
 SECTION = Section("training", "Training", _content)
