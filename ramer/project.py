@@ -180,6 +180,15 @@ class Project:
         return self.tracking / "receipt.json"
 
     @property
+    def report_copy(self) -> Path:
+        """The report with what is known of its run, made when it is opened."""
+        return self.tracking / "report" / "report.html"
+
+    def costs(self, name: str) -> Path:
+        """What a method was measured to cost on this machine; nothing depends on it."""
+        return self.tracking / "costs" / name
+
+    @property
     def mlflow_store(self) -> Path:
         """MLflow's database, unless another store is set."""
         return self.root / "mlflow.db"

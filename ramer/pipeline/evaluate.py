@@ -6,6 +6,7 @@ from ramer.config import Config
 from ramer.methods.shared.scoring import score_method
 from ramer.project import Project
 from ramer.seeding import choose_device
+from ramer.training.costs import PREDICTING_FILE, write_cost
 from ramer.training.workspace import Workspace
 
 
@@ -17,4 +18,5 @@ def evaluate(config: Config, project: Project, method: str) -> None:
     """
     device = choose_device(config.runtime.device)
     trained, out = project.method(method), project.method_results(method)
-    score_method(Workspace(project), trained, config.evaluate, device, out, threads=config.runtime.threads)
+    cost = score_method(Workspace(project), trained, config.evaluate, device, out, threads=config.runtime.threads)
+    write_cost(cost, project.costs(method) / PREDICTING_FILE)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from ramer.config import Config
 from ramer.errors import ConfigError
 from ramer.methods import method_options
@@ -9,6 +11,8 @@ from ramer.methods.shared.fitting import fit_method
 from ramer.modalities import MODALITIES
 from ramer.pipeline.unfinished import savepoints_of
 from ramer.project import Project
+from ramer.seeding import choose_device
+from ramer.training.costs import TRAINING_FILE, TrainingCost, peak_mb, trained_digest, write_cost
 from ramer.training.workspace import Workspace
 
 
@@ -28,5 +32,13 @@ def train(config: Config, project: Project, method: str) -> None:
     read = [project.prepared, *(folder(modality) for folder in folders for modality in MODALITIES)]
     settings, code = [options, config.train], [f"methods/{options.type}"]
     kept = savepoints_of(project, "train", method, runtime=runtime, inputs=read, settings=settings, code=code)
+    start = time.perf_counter()
     with kept as savepoints:
         fit_method(method, options, workspace, config.train, runtime, project.method(method), savepoints)
+    cost = TrainingCost(
+        trained=trained_digest(project.method(method)),
+        seconds=round(time.perf_counter() - start, 2),
+        peak_mb=peak_mb(),
+        device=choose_device(runtime.device),
+    )
+    write_cost(cost, project.costs(method) / TRAINING_FILE)

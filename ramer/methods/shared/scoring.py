@@ -20,6 +20,7 @@ from ramer.files import atomic_directory, digest_file, write_json, write_table
 from ramer.methods import Method, load_method
 from ramer.methods.shared.lending import lent_rows
 from ramer.modalities import CONDITIONS
+from ramer.training.costs import BATCH_ROWS, PredictingCost, milliseconds, peak_mb, trained_digest
 from ramer.training.labelled_rows import LabelledRows
 from ramer.training.method_record import METHOD_FILE, TrainedMethod
 from ramer.training.replicate_data import ReplicateData
@@ -28,7 +29,7 @@ from ramer.training.workspace import Workspace
 
 def score_method(
     workspace: Workspace, trained: Path, settings: Evaluate, device: str, out: Path, *, threads: int = 1
-) -> None:
+) -> PredictingCost:
     """Predict every replicate's test rows under all conditions; write predictions, metrics, confusion and who lent.
 
     Args:
@@ -38,6 +39,9 @@ def score_method(
         device: as chosen.
         out: folder to write, whole or not at all.
         threads: ``runtime.threads``.
+
+    Returns:
+        What predicting cost, which is no part of what is written.
 
     Raises:
         StaleError: a checkpoint is absent or is not the one that its description names.
@@ -68,14 +72,28 @@ def score_method(
         if lent:
             write_table(temporary / LENT_FILE, pd.concat(lent, ignore_index=True))
         about.scored.write(temporary / METHOD_FILE)
+    clip_ms, batch_ms = scored[0].milliseconds
+    rows = int((predictions["replicate"] == replicates[0].name).sum()) // len(CONDITIONS)
+    return PredictingCost(
+        trained=trained_digest(trained),
+        clip_ms=clip_ms,
+        batch_ms=batch_ms,
+        batch_rows=min(BATCH_ROWS, rows),
+        peak_mb=peak_mb(),
+        device=device,
+    )
 
 
 class _Scored(NamedTuple):
-    """What one replicate's test rows gave; ``lent`` only for a method that lends, and the first seed."""
+    """What one replicate's test rows gave; ``lent`` only for a method that lends, and the first seed.
+
+    ``milliseconds``: for one clip and for a batch; zeros for all but the first replicate.
+    """
 
     predictions: pd.DataFrame
     diagnostics: list[dict]
     lent: pd.DataFrame | None
+    milliseconds: tuple[float, float]
 
 
 def _score_one(workspace: Workspace, trained: Path, first_seed: int, placed: tuple[Replicate, str]) -> _Scored:
@@ -84,7 +102,8 @@ def _score_one(workspace: Workspace, trained: Path, first_seed: int, placed: tup
     method = load_method(_checkpoint(trained, replicate), device)
     test = held_out_rows(method, workspace.replicate(replicate, method.reads))
     lent = lent_rows(method, test) if method.lends and replicate.seed == first_seed else None
-    return _Scored(predict_rows(method, test), retrieval_diagnostics(method, test), lent)
+    tables = predict_rows(method, test), retrieval_diagnostics(method, test), lent
+    return _Scored(*tables, _measured(method, test) if replicate.index == 0 else (0.0, 0.0))
 
 
 def _checkpoint(trained: Path, replicate: Replicate) -> Path:
@@ -139,3 +158,13 @@ def _mean_diagnostics(diagnostics: list[dict]) -> dict:
         return {}
     table = pd.DataFrame(diagnostics).drop(columns="replicate")
     return table.groupby("condition", sort=False).mean().to_dict(orient="index")
+
+
+def _measured(method: Method, test: LabelledRows) -> tuple[float, float]:
+    """Milliseconds for one clip and for a batch, mean over the seven conditions."""
+    batches = [test.under(c) for c in CONDITIONS]
+    one, many = (
+        milliseconds([partial(method.predict_proba, batch.take(np.arange(n))) for batch in batches])
+        for n in (1, min(BATCH_ROWS, len(test)))
+    )
+    return one, many
