@@ -235,14 +235,10 @@ def _of_sequence(value: Sequence[object]) -> object:
     return [_plain(v) for v in value]
 
 
-@_plain.register
-def _of_array(value: np.ndarray) -> object:
+@_plain.register(np.ndarray)
+@_plain.register(np.generic)
+def _of_numpy(value: np.ndarray | np.generic) -> object:
     return _plain(value.tolist())
-
-
-@_plain.register
-def _of_number(value: np.generic) -> object:
-    return _plain(value.item())
 
 
 @_plain.register
@@ -250,6 +246,4 @@ def _of_float(value: float) -> object:
     return value if math.isfinite(value) else None
 
 
-@_plain.register
-def _of_path(value: Path) -> object:
-    return str(value)
+_plain.register(Path, str)

@@ -11,7 +11,7 @@ from pathlib import Path
 from ramer.errors import ConfigError, CorpusError
 from ramer.extraction.clips import NO_FACES, find_clips
 from ramer.extraction.extractor import Extractor
-from ramer.extraction.feature_files import FeatureStore
+from ramer.extraction.feature_files import FeatureStore, Origin
 from ramer.extraction.manifest import Manifest, digest_json
 from ramer.extraction.media_files import Clip
 from ramer.extraction.outcomes import Missing, Outcome
@@ -110,10 +110,10 @@ def extract_corpus(
 
 def _store(store: FeatureStore, task: _Task, outcomes: Mapping[str, Outcome]) -> None:
     """Keep what became of a clip, and say what a reader would not expect."""
-    for modality, (source, sha256) in task.inputs.items():
-        heard = source and modality == "text" and task.recognises
+    for modality, made_from in task.inputs.items():
+        heard = made_from[0] and modality == "text" and task.recognises
         recognised = task.clip.transcript if heard else None
-        outcome = store.add(task.clip.name, modality, outcomes[modality], source, sha256, recognised)
+        outcome = store.add(task.clip.name, modality, outcomes[modality], made_from, recognised)
         if isinstance(outcome, Missing) and outcome.reason not in _UNREMARKABLE:
             level = logging.WARNING if outcome.failed else logging.INFO
             log.log(level, "%s: %s: %s", task.clip.name, modality, outcome.reason)
@@ -143,7 +143,7 @@ class _Task:
     """A clip and, per modality that is to be made, the name and the digest of what it is made from."""
 
     clip: Clip
-    inputs: dict[str, tuple[str | None, str | None]]
+    inputs: dict[str, Origin]
     recognises: bool
 
 
@@ -172,13 +172,11 @@ def _pending(
             progress(number, len(clips))
 
 
-def _inputs(
-    clip: Clip, extractor: Extractor, roots: tuple[Path, Path]
-) -> tuple[dict[str, tuple[str | None, str | None]], bool]:
+def _inputs(clip: Clip, extractor: Extractor, roots: tuple[Path, Path]) -> tuple[dict[str, Origin], bool]:
     digests: dict[Path, str | None] = {}
     media, pictures = roots
 
-    def of_file(path: Path | None, root: Path) -> tuple[str | None, str | None]:
+    def of_file(path: Path | None, root: Path) -> Origin:
         if path is None:
             return None, None
         if path not in digests:
@@ -189,7 +187,7 @@ def _inputs(
         return path.relative_to(root).as_posix(), digests[path]
 
     recognises = clip.transcript is None and extractor.settings.recognition is not None
-    inputs: dict[str, tuple[str | None, str | None]] = {}
+    inputs: dict[str, Origin] = {}
     for modality in extractor.settings.modalities:
         if modality != "text":
             inputs[modality] = of_file(clip.media(modality), media if modality == "audio" else pictures)

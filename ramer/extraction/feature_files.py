@@ -22,6 +22,7 @@ from ramer.extraction.outcomes import Encoded, Missing, Outcome, one_line
 log = logging.getLogger(__name__)
 
 _SUFFIXES = ("UTT", "FRA")
+Origin = tuple[str | None, str | None]  # name and SHA-256 of what features are made from, where there is anything
 
 
 class FeatureStore:
@@ -110,25 +111,19 @@ class FeatureStore:
         return entry["status"] == "missing" or all(self._file(modality, clip, s).is_file() for s in wanted)
 
     def add(
-        self,
-        clip: str,
-        modality: str,
-        outcome: Outcome,
-        source: str | None,
-        sha256: str | None,
-        recognised: str | None = None,
+        self, clip: str, modality: str, outcome: Outcome, made_from: Origin, recognised: str | None = None
     ) -> Outcome:
         """Write a clip's outcome and note it; returns the outcome, a fault where it could not be written.
 
         Only after ``begin``.
 
         Args:
-            source, sha256: what it was made from, and its digest.
+            made_from: name and digest of what it was made from.
             recognised: the words that were heard, where they are what it was made from.
         """
         if isinstance(outcome, Encoded):
             outcome = self._write(clip, modality, outcome)
-        entry: Entry = {"status": "extracted", "source": source, "sha256": sha256}
+        entry: Entry = {"status": "extracted", "source": made_from[0], "sha256": made_from[1]}
         if recognised is not None:
             entry["recognised"] = recognised
         if outcome.notes:

@@ -63,30 +63,30 @@ class Distil(NeuralMethod[DistilOptions]):
         )
 
     def learn(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
-        course = MaskedTraining(self, train, val, rng)
-        rows, soft = self._soft_labels(course, train)
+        masked_training = MaskedTraining(self, train, val, rng)
+        rows, soft = self._soft_labels(masked_training, train)
 
         def fit(input_dropout: float, history: History) -> tuple[Fitted, nn.Module]:
-            course.seed("student")
+            masked_training.seed("student")
             network = self.new_network(input_dropout)
             draw = torch.Generator().manual_seed(int(rng.integers(2**31)))
 
             def loss(positions: Tensor, keep: Tensor) -> Tensor:
-                hard = course.cross_entropy(network, positions, keep)
+                hard = masked_training.cross_entropy(network, positions, keep)
                 drawn = torch.randint(len(soft), (len(positions) * self.options.pool_rows,), generator=draw)
                 seen = rows.take(drawn)
-                masks = course.draw_masks(seen, draw)
+                masks = masked_training.draw_masks(seen, draw)
                 return hard + self.options.weight * soft_cross_entropy(network(seen.under(masks)), soft[drawn])
 
-            return course.run(network, loss, network, history, generators=[draw]), network
+            return masked_training.run(network, loss, network, history, generators=[draw]), network
 
         _, fitted, self.network_ = choose(self.options.input_dropouts, fit, log)
         return fitted
 
-    def _soft_labels(self, course: MaskedTraining, train: TrainingBatch) -> tuple[Masked, Tensor]:
+    def _soft_labels(self, masked_training: MaskedTraining, train: TrainingBatch) -> tuple[Masked, Tensor]:
         """All training and pool rows that hold anything, and the teacher's probabilities for them."""
-        teacher = self._teacher(course)
-        rows = course.complete
+        teacher = self._teacher(masked_training)
+        rows = masked_training.complete
         if len(train.pool_rows):
             pool = self.masked(train.pool())
             rows = stacked([rows, pool.take(pool.available.any(dim=1).nonzero().squeeze(1))])
@@ -94,16 +94,16 @@ class Distil(NeuralMethod[DistilOptions]):
             soft = (teacher(rows) / self.options.temperature).softmax(dim=1)
         return rows, soft.clone()
 
-    def _teacher(self, course: MaskedTraining) -> nn.Module:
+    def _teacher(self, masked_training: MaskedTraining) -> nn.Module:
         """Trained on rows with everything that they hold, chosen by its full rows."""
 
         def fit(input_dropout: float, history: History) -> tuple[Fitted, nn.Module]:
-            course.seed("teacher")
+            masked_training.seed("teacher")
             network = self.new_network(input_dropout)
 
             def loss(positions: Tensor, keep: Tensor) -> Tensor:
-                return course.cross_entropy(network, positions, torch.ones_like(keep))
+                return masked_training.cross_entropy(network, positions, torch.ones_like(keep))
 
-            return course.run(network, loss, network, history, full_only=True), network
+            return masked_training.run(network, loss, network, history, full_only=True), network
 
         return choose(self.options.input_dropouts, fit, History())[2]

@@ -49,9 +49,11 @@ class IfMmin(ImaginingMethod[IfMminOptions]):
         distances = [central_moment_discrepancy(x, y, self.options.moments) for x, y in combinations(of, 2)]
         return self.options.discrepancy_weight * torch.stack(distances).mean()
 
-    def train_student(self, course: MaskedTraining, teacher: Teacher, student: Student, log: History) -> Fitted:
+    def train_student(
+        self, masked_training: MaskedTraining, teacher: Teacher, student: Student, log: History
+    ) -> Fitted:
         def loss(positions: Tensor, keep: Tensor) -> Tensor:
-            complete = course.complete.take(positions)
+            complete = masked_training.complete.take(positions)
             imagined: Imagined = student(complete.under(keep))
             target = teacher_embeddings(teacher, complete, keep)
             with torch.no_grad():
@@ -60,9 +62,9 @@ class IfMmin(ImaginingMethod[IfMminOptions]):
             assert taught.invariant is not None
             known = complete.available
             return (
-                nn.functional.cross_entropy(imagined.scores, course.labels[positions])
+                nn.functional.cross_entropy(imagined.scores, masked_training.labels[positions])
                 + self.options.imagination_weight * masked_mse(imagined.imagined, target, known)
                 + self.options.invariant_weight * masked_mse(imagined.invariant, taught.invariant, known)
             )
 
-        return course.run(student, loss, lambda inputs: student(inputs).scores, log)
+        return masked_training.run(student, loss, lambda inputs: student(inputs).scores, log)

@@ -37,21 +37,23 @@ class MminOptions(ImaginingOptions):
 class Mmin(ImaginingMethod[MminOptions]):
     """Cascaded residual autoencoders with imagination and cycle losses."""
 
-    def train_student(self, course: MaskedTraining, teacher: Teacher, student: Student, log: History) -> Fitted:
+    def train_student(
+        self, masked_training: MaskedTraining, teacher: Teacher, student: Student, log: History
+    ) -> Fitted:
         size = self.size
         cycle = ResidualCascade(size.concatenated, size.layers, size.blocks).to(self.device)
 
         def loss(positions: Tensor, keep: Tensor) -> Tensor:
-            complete = course.complete.take(positions)
+            complete = masked_training.complete.take(positions)
             imagined: Imagined = student(complete.under(keep))
             target = teacher_embeddings(teacher, complete, keep)
             back = cycle(imagined.imagined.flatten(1)).output.view_as(imagined.embeddings)
             # A naturally missing modality has no target: it is neither imagined nor led back to.
             known = complete.available
             return (
-                nn.functional.cross_entropy(imagined.scores, course.labels[positions])
+                nn.functional.cross_entropy(imagined.scores, masked_training.labels[positions])
                 + self.options.imagination_weight * masked_mse(imagined.imagined, target, known)
                 + self.options.cycle_weight * masked_mse(back, imagined.embeddings.detach(), known)
             )
 
-        return course.run(nn.ModuleList([student, cycle]), loss, lambda inputs: student(inputs).scores, log)
+        return masked_training.run(nn.ModuleList([student, cycle]), loss, lambda inputs: student(inputs).scores, log)

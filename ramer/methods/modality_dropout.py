@@ -65,16 +65,16 @@ class ModalityDropout(NeuralMethod[ModalityDropoutOptions]):
         ).to(self.device)
 
     def learn(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
-        course = MaskedTraining(self, train, val, rng)
+        masked_training = MaskedTraining(self, train, val, rng)
 
         def fit(input_dropout: float, history: History) -> tuple[Fitted, nn.Module]:
-            course.seed("network")
+            masked_training.seed("network")
             network = self.new_network(input_dropout)
 
             def loss(positions: Tensor, keep: Tensor) -> Tensor:
-                return course.cross_entropy(network, positions, keep)
+                return masked_training.cross_entropy(network, positions, keep)
 
-            return course.run(network, loss, network, history), network
+            return masked_training.run(network, loss, network, history), network
 
         _, fitted, self.network_ = choose(self.options.input_dropouts, fit, log)
         return fitted

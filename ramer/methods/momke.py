@@ -52,12 +52,12 @@ class Momke(NeuralMethod[MomkeOptions]):
         return mixed.scores
 
     def learn(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
-        course = MaskedTraining(self, train, val, rng)
-        course.seed("network")
+        masked_training = MaskedTraining(self, train, val, rng)
+        masked_training.seed("network")
         self.network_ = network = self.new_network()
-        train_experts(course, network, network.unimodal)
+        train_experts(masked_training, network, network.unimodal)
 
         def loss(positions: Tensor, keep: Tensor) -> Tensor:
-            return course.cross_entropy(network, positions, keep)
+            return masked_training.cross_entropy(network, positions, keep)
 
-        return course.run(network, loss, lambda inputs: network(inputs).scores, log)
+        return masked_training.run(network, loss, lambda inputs: network(inputs).scores, log)

@@ -84,35 +84,37 @@ class Primd(NeuralMethod[PrimdOptions]):
         return parts.scores
 
     def learn(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
-        course = MaskedTraining(self, train, val, rng)
-        teacher = self._train_teacher(course)
-        course.seed("student")
+        masked_training = MaskedTraining(self, train, val, rng)
+        teacher = self._train_teacher(masked_training)
+        masked_training.seed("student")
         self.network_ = student = self.new_network()
         student.load_state_dict(student.state_dict() | teacher.state_dict())
         assert student.memory is not None
-        self._remember(student.memory, teacher, course.complete, np.random.default_rng(int(rng.integers(2**31))))
+        self._remember(
+            student.memory, teacher, masked_training.complete, np.random.default_rng(int(rng.integers(2**31)))
+        )
         heat = self.options.distillation_temperature
 
         def loss(positions: Tensor, keep: Tensor) -> Tensor:
-            complete = course.complete.take(positions)
+            complete = masked_training.complete.take(positions)
             said: Parts = student(complete.under(keep))
             with torch.no_grad():
                 soft = (teacher(complete).scores / heat).softmax(dim=1)
             return (
-                nn.functional.cross_entropy(said.scores, course.labels[positions])
+                nn.functional.cross_entropy(said.scores, masked_training.labels[positions])
                 + heat**2 * soft_cross_entropy(said.scores / heat, soft)
                 + said.cost.mean()
             )
 
-        return course.run(student, loss, lambda inputs: student(inputs).scores, log)
+        return masked_training.run(student, loss, lambda inputs: student(inputs).scores, log)
 
-    def _train_teacher(self, course: MaskedTraining) -> PartsNetwork:
+    def _train_teacher(self, masked_training: MaskedTraining) -> PartsNetwork:
         """Trained on rows with everything that they hold, chosen by its full rows."""
-        course.seed("teacher")
+        masked_training.seed("teacher")
         teacher = self._parts(None)
 
         def loss(positions: Tensor, _: Tensor) -> Tensor:
-            complete, labels = course.complete.take(positions), course.labels[positions]
+            complete, labels = masked_training.complete.take(positions), masked_training.labels[positions]
             said: Parts = teacher(complete)
             own = nn.functional.cross_entropy(
                 said.unimodal.transpose(1, 2), labels[:, None].expand(-1, len(MODALITIES)), reduction="none"
@@ -120,7 +122,7 @@ class Primd(NeuralMethod[PrimdOptions]):
             own = torch.where(complete.available, own, 0.0).sum() / complete.available.sum().clamp(min=1)
             return nn.functional.cross_entropy(said.scores, labels) + own + self._separation(said, complete.available)
 
-        course.run(teacher, loss, lambda inputs: teacher(inputs).scores, History(), full_only=True)
+        masked_training.run(teacher, loss, lambda inputs: teacher(inputs).scores, History(), full_only=True)
         return teacher.requires_grad_(False)
 
     def _separation(self, said: Parts, held: Tensor) -> Tensor:

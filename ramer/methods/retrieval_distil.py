@@ -91,21 +91,23 @@ class RetrievalDistil(NeuralMethod[RetrievalDistilOptions]):
         rows = stacked([masked_inputs(batch, device=self.device) for batch in (train.complete, lesson.pool)])
         self.filler_ = self._learn_filler(rows, val, rng)
         views = self.filler_.views(rows, np.concatenate([train.rows, lesson.pool.rows]), train)
-        course = MaskedTraining(self, train, val, rng)
+        masked_training = MaskedTraining(self, train, val, rng)
         soft = torch.from_numpy(np.concatenate([lesson.train, lesson.soft])).float().to(self.device)
 
         def fit(input_dropout: float, history: History) -> tuple[Fitted, nn.Module]:
-            course.seed("student")
+            masked_training.seed("student")
             network = self.new_network(input_dropout)
             draw = torch.Generator().manual_seed(int(rng.integers(2**31)))
 
             def loss(positions: Tensor, keep: Tensor) -> Tensor:
-                hard = nn.functional.cross_entropy(network(views.under(positions, keep)), course.labels[positions])
+                hard = nn.functional.cross_entropy(
+                    network(views.under(positions, keep)), masked_training.labels[positions]
+                )
                 drawn = torch.randint(len(soft), (len(positions) * self.options.pool_rows,), generator=draw)
-                masks = course.draw_masks(rows.take(drawn), draw)
+                masks = masked_training.draw_masks(rows.take(drawn), draw)
                 return hard + soft_cross_entropy(network(views.under(drawn, masks)), soft[drawn])
 
-            return course.run(network, loss, network, history), network
+            return masked_training.run(network, loss, network, history), network
 
         _, fitted, self.network_ = choose(self.options.input_dropouts, fit, log)
         return fitted

@@ -54,21 +54,21 @@ class Simmlm(NeuralMethod[SimmlmOptions]):
         return gated.scores
 
     def learn(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
-        course = MaskedTraining(self, train, val, rng)
-        course.seed("network")
+        masked_training = MaskedTraining(self, train, val, rng)
+        masked_training.seed("network")
         self.network_ = network = self.new_network()
-        train_experts(course, network.experts, network.unimodal)
+        train_experts(masked_training, network.experts, network.unimodal)
         draw = torch.Generator().manual_seed(int(rng.integers(2**31)))
 
         def loss(positions: Tensor, keep: Tensor) -> Tensor:
-            complete, labels = course.complete.take(positions), course.labels[positions]
+            complete, labels = masked_training.complete.take(positions), masked_training.labels[positions]
             fewer, more = (
                 nn.functional.cross_entropy(network(complete.under(mask)).scores, labels, reduction="none")
-                for mask in (keep, keep | course.draw_masks(complete, draw))
+                for mask in (keep, keep | masked_training.draw_masks(complete, draw))
             )
             return (more + fewer).mean() / 2 + self.options.ranking_weight * ranking_loss(more, fewer)
 
-        return course.run(network, loss, lambda inputs: network(inputs).scores, log, generators=(draw,))
+        return masked_training.run(network, loss, lambda inputs: network(inputs).scores, log, generators=(draw,))
 
 
 def ranking_loss(more: Tensor, fewer: Tensor) -> Tensor:

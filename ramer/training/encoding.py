@@ -14,16 +14,16 @@ from ramer import engine
 from ramer.config import Dump, Encoder
 from ramer.data.prepared import PreparedCorpus, Replicate, Scaler
 from ramer.digests import sealed_directory
-from ramer.errors import ModelError, StaleError
 from ramer.files import digest_file, map_new_array
 from ramer.nn.encoder import UnimodalEncoder
 from ramer.progress import track
 from ramer.retrieval.states import STATES_FILE, StatesRecord
 from ramer.seeding import machine
-from ramer.training.checkpoints import build_encoder, load_described_encoder
+from ramer.training.checkpoints import build_encoder
 from ramer.training.crossfit import CrossFitted, crossfit_fold, joined
 from ramer.training.encoded_blocks import EncodedBlocks, encode
-from ramer.training.encoder_record import ENCODER_FILE, EncoderDescription, EncoderRecord
+from ramer.training.encoder_files import load_fitting, read_summary
+from ramer.training.encoder_record import ENCODER_FILE, EncoderDescription
 from ramer.training.reuse import FILES, POSTERIORS, STATES, KeptStates, Noted, UnfinishedStates
 from ramer.training.savepoints import NOTHING_KEPT, Savepoints
 
@@ -65,14 +65,12 @@ def encode_corpus(
     Args:
         encoders, out: directories to read and to write; NaN rows lack the modality, states are not normalised.
         options: of the encoder and its training, for cross-fitting.
-        reuse: what an earlier run kept; the bytes of ``out`` do not depend on it. Nothing is kept if None.
-        savepoints: to go on from; ``out`` does not depend on them either.
+        reuse, savepoints: of earlier runs, to go on from; the bytes of ``out`` do not depend on them.
 
     Raises:
-        StaleError: an encoder is missing or damaged.
-        ModelError: an encoder belongs to another corpus.
+        StaleError, ModelError: an encoder is missing or damaged; it belongs to another corpus.
     """
-    summary = _read_summary(encoders / ENCODER_FILE, corpus, modality)
+    summary = read_summary(encoders / ENCODER_FILE, corpus, modality)
     kept = None if reuse is None else reuse.kept(device, threads, settings.batch_size)
     replicates = () if summary.absent else corpus.replicates
     work = _Work(corpus, modality, encoders, summary.hidden_dim, settings, options, savepoints)
@@ -124,7 +122,7 @@ class _Work:
     def load(self, replicate: Replicate, device: str) -> tuple[UnimodalEncoder, Scaler, str]:
         """A replicate's encoder on the device, its scaler and its digest."""
         path = self.encoders / f"{replicate.name}.safetensors"
-        encoder, scaler = _load_for(path, self.corpus, self.modality, self.hidden_dim)
+        encoder, scaler = load_fitting(path, self.corpus, self.modality, self.hidden_dim)
         return encoder.to(device), scaler, digest_file(path)
 
     def encode_rows(self, scaler: Scaler, encoder: UnimodalEncoder, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -227,26 +225,3 @@ def _crossfit_fold(work: _Work, placed: tuple[Replicate, str, int]) -> CrossFitt
 def _create(path: Path, corpus: PreparedCorpus, width: int) -> np.memmap:
     shape = (len(corpus.replicates), corpus.rows, width)
     return map_new_array(path, np.float32, shape)
-
-
-def _read_summary(path: Path, corpus: PreparedCorpus, modality: str) -> EncoderRecord:
-    summary = EncoderRecord.read(path)
-    if summary.modality != modality:
-        raise ModelError(f"{path}: modality: expected {modality}, got {summary.modality}")
-    if summary.absent != (corpus.dims[modality] == 0):
-        raise StaleError(f"{path}: absent: {summary.absent} does not fit {corpus.path}", path)
-    return summary
-
-
-def _load_for(path: Path, corpus: PreparedCorpus, modality: str, hidden_dim: int) -> tuple[UnimodalEncoder, Scaler]:
-    encoder, scaler, description = load_described_encoder(path)
-    expected = {
-        "modality": (modality, description.modality),
-        "input_dim": (corpus.dims[modality], description.input_dim),
-        "label_names": (corpus.label_names, description.label_names),
-        "hidden_dim": (hidden_dim, description.hidden_dim),
-    }
-    for key, (wanted, got) in expected.items():
-        if wanted != got:
-            raise ModelError(f"{path}: {key}: expected {wanted}, got {got}")
-    return encoder, scaler

@@ -123,12 +123,12 @@ def test_distillation_on_states(workspace: Workspace) -> None:
 def test_drawn_masks_leave_something(workspace: Workspace) -> None:
     method, data = build("distil", workspace), data_for("distil", workspace)
     assert isinstance(method, NeuralMethod)
-    course = MaskedTraining(
+    masked_training = MaskedTraining(
         method, training_rows("distil", data), rows_of("distil", data, "val"), np.random.default_rng(0)
     )
     available = torch.eye(3, dtype=torch.bool).repeat(200, 1)
     rows = Masked({m: torch.zeros(600, 1) for m in MODALITIES}, available)
-    keep = course.draw_masks(rows, torch.Generator().manual_seed(0))
+    keep = masked_training.draw_masks(rows, torch.Generator().manual_seed(0))
     assert (available & keep).any(dim=1).all()
     assert not keep.all()
 

@@ -21,7 +21,7 @@ from tests.support.peers import build, data_for, fit, rows_of, training, trainin
 KINDS = ("mmin", "if_mmin")
 
 
-def course_of(kind: str, workspace: Workspace, **options: Any) -> tuple[ImaginingMethod, MaskedTraining]:
+def masked_training_of(kind: str, workspace: Workspace, **options: Any) -> tuple[ImaginingMethod, MaskedTraining]:
     method, data = build(kind, workspace, **options), data_for(kind, workspace)
     assert isinstance(method, ImaginingMethod)
     train = training_rows(kind, data)
@@ -52,8 +52,8 @@ def test_few_rows_get_steps_enough_and_many_the_budget_of_all(kind: str, workspa
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_activations_and_dropout_are_the_published_ones(kind: str, workspace: Workspace) -> None:
-    method, course = course_of(kind, workspace, teacher_dropout=0.3, least_steps=1)
-    teacher, student = method.train_teacher(course), method.new_network()
+    method, masked_training = masked_training_of(kind, workspace, teacher_dropout=0.3, least_steps=1)
+    teacher, student = method.train_teacher(masked_training), method.new_network()
 
     def names(module: nn.Module) -> list[str]:
         return [type(part).__name__ for part in module.modules() if not list(part.children())]
@@ -72,7 +72,7 @@ Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def student_loss(
-    method: ImaginingMethod, course: MaskedTraining, teacher: Teacher, monkeypatch: pytest.MonkeyPatch
+    method: ImaginingMethod, masked_training: MaskedTraining, teacher: Teacher, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Student, nn.Module | None, Loss]:
     """What ``train_student`` would minimise, with its networks in eval mode: no dropout."""
     taken: list[tuple[nn.Module, Loss]] = []
@@ -81,10 +81,10 @@ def student_loss(
         taken.append((network.eval(), loss))
         return Fitted(0, 0.0)
 
-    monkeypatch.setattr(course, "run", run)
+    monkeypatch.setattr(masked_training, "run", run)
     student = method.new_network().eval()
     student.start_from(teacher)
-    method.train_student(course, teacher, student, History())
+    method.train_student(masked_training, teacher, student, History())
     ((network, loss),) = taken
     return student, network[1] if isinstance(network, nn.ModuleList) else None, loss
 
@@ -99,16 +99,16 @@ def student_loss(
 def test_the_students_loss_is_the_weighted_sum(
     kind: str, weights: dict[str, float], workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    method, course = course_of(kind, workspace, **weights)
+    method, masked_training = masked_training_of(kind, workspace, **weights)
     teacher = Teacher(method.size, method.invariant).requires_grad_(False).eval()
-    student, cycle, loss = student_loss(method, course, teacher, monkeypatch)
+    student, cycle, loss = student_loss(method, masked_training, teacher, monkeypatch)
     positions, keep = torch.tensor([0, 3]), torch.tensor([[True, False, False], [False, True, True]])
-    complete = course.complete.take(positions)
+    complete = masked_training.complete.take(positions)
     known = complete.available
     with torch.no_grad():
         imagined = student(complete.under(keep))
         log_proba = imagined.scores.log_softmax(dim=1)
-        expected = -sum(log_proba[i, course.labels[p]] for i, p in enumerate(positions)) / 2
+        expected = -sum(log_proba[i, masked_training.labels[p]] for i, p in enumerate(positions)) / 2
         # The teacher sees what the student does not.
         target = teacher(complete.under(~keep)).embeddings
         expected += 3.0 * ((imagined.imagined - target) ** 2)[known].mean()
@@ -120,13 +120,13 @@ def test_the_students_loss_is_the_weighted_sum(
         torch.testing.assert_close(loss(positions, keep), expected)
 
 
-def imagination_error(student: Student, teacher: Teacher, course: MaskedTraining) -> float:
+def imagination_error(student: Student, teacher: Teacher, masked_training: MaskedTraining) -> float:
     """Of the missing modalities of complete rows of which only audio is shown."""
-    keep = torch.tensor([[True, False, False]]).expand_as(course.complete.available)
-    target = teacher_embeddings(teacher, course.complete, keep)
-    missing = course.complete.available & ~keep
+    keep = torch.tensor([[True, False, False]]).expand_as(masked_training.complete.available)
+    target = teacher_embeddings(teacher, masked_training.complete, keep)
+    missing = masked_training.complete.available & ~keep
     with torch.no_grad():
-        imagined = student(course.complete.under(keep)).imagined
+        imagined = student(masked_training.complete.under(keep)).imagined
     return masked_mse(imagined, target, missing).item()
 
 
@@ -134,24 +134,24 @@ def imagination_error(student: Student, teacher: Teacher, course: MaskedTraining
 def test_the_student_learns_to_imagine(kind: str, workspace: Workspace) -> None:
     errors = {}
     for weight in (0.0, 4.0):
-        method, course = course_of(kind, workspace, imagination_weight=weight)
-        teacher = method.train_teacher(course)
+        method, masked_training = masked_training_of(kind, workspace, imagination_weight=weight)
+        teacher = method.train_teacher(masked_training)
         student = method.new_network()
         student.start_from(teacher)
         method.network_ = student
-        method.train_student(course, teacher, student, History())
-        errors[weight] = imagination_error(student.eval(), teacher, course)
+        method.train_student(masked_training, teacher, student, History())
+        errors[weight] = imagination_error(student.eval(), teacher, masked_training)
     assert errors[4.0] < 0.7 * errors[0.0]
 
 
 def test_the_discrepancy_brings_invariant_features_together(workspace: Workspace) -> None:
     distances = {}
     for weight in (0.0, 1.0):
-        method, course = course_of("if_mmin", workspace, discrepancy_weight=weight)
-        teacher = method.train_teacher(course)
-        taught = teacher(course.complete)
+        method, masked_training = masked_training_of("if_mmin", workspace, discrepancy_weight=weight)
+        teacher = method.train_teacher(masked_training)
+        taught = teacher(masked_training.complete)
         assert taught.invariant is not None
-        audio, text = (taught.invariant[course.complete.available[:, i], i] for i in (0, 2))
+        audio, text = (taught.invariant[masked_training.complete.available[:, i], i] for i in (0, 2))
         spread = audio.std() + text.std()
         distances[weight] = (central_moment_discrepancy(audio / spread, text / spread)).item()
     assert distances[1.0] < 0.7 * distances[0.0]
@@ -161,11 +161,13 @@ def test_the_teacher_reads_complete_rows_only(workspace: Workspace) -> None:
     """Changing the labels of incomplete rows leaves the teacher as it was."""
     teachers = []
     for spoil in (False, True):
-        method, course = course_of("mmin", workspace)
-        incomplete = ~course.complete.available.all(dim=1)
+        method, masked_training = masked_training_of("mmin", workspace)
+        incomplete = ~masked_training.complete.available.all(dim=1)
         assert incomplete.any()
         if spoil:
-            course.labels = torch.where(incomplete, (course.labels + 1) % method.shape.classes, course.labels)
-        teachers.append(method.train_teacher(course).state_dict())
+            masked_training.labels = torch.where(
+                incomplete, (masked_training.labels + 1) % method.shape.classes, masked_training.labels
+            )
+        teachers.append(method.train_teacher(masked_training).state_dict())
     for name, value in teachers[0].items():
         torch.testing.assert_close(teachers[1][name], value, rtol=0, atol=0)

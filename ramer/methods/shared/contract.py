@@ -116,8 +116,7 @@ class Method(ABC, Generic[OptionsT]):
         deployable: False for a method that uses what is not there at prediction; ``deployable_with`` says all.
         needs_complete: whether ``Batch.complete`` is attached (``oracle`` alone).
         description_: what else ``restore`` must know, saved beside the options.
-        prior_: class frequencies of the training rows, float64 [classes].
-        temperatures_: of the calibration per set of available modalities, float64 [8].
+        prior_, temperatures_: class frequencies of the training rows, float64 [classes]; of the calibration, [8].
     """
 
     Options: ClassVar[type[MethodOptions]] = MethodOptions
@@ -159,10 +158,9 @@ class Method(ABC, Generic[OptionsT]):
         return cls.deployable and not options.is_control
 
     def fit(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
-        """Learn from the training rows; selection reads validation rows only.
+        """Learn from the training rows; returns the chosen epoch (0 for a closed form) and its score on validation.
 
-        Returns:
-            The chosen epoch (0 for a closed form) and its selection score on validation.
+        Selection reads validation rows only.
         """
         self.prior_ = train.prior
         fitted = self.learn(train, val, rng, log)

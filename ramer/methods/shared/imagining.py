@@ -87,31 +87,31 @@ class ImaginingMethod(NeuralMethod[ImaginingT]):
         return imagined.scores
 
     def learn(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
-        course = MaskedTraining(self, train, val, rng)
-        teacher = self.train_teacher(course)
-        course.seed("student")
+        masked_training = MaskedTraining(self, train, val, rng)
+        teacher = self.train_teacher(masked_training)
+        masked_training.seed("student")
         self.network_ = student = self.new_network()
         student.start_from(teacher)
-        return self.train_student(course, teacher, student, log)
+        return self.train_student(masked_training, teacher, student, log)
 
-    def train_teacher(self, course: MaskedTraining) -> Teacher:
+    def train_teacher(self, masked_training: MaskedTraining) -> Teacher:
         """The full-modality network, trained on the rows that hold every modality of the corpus (all, if none does)."""
-        course.seed("teacher")
+        masked_training.seed("teacher")
         size = replace(self.size, dropout=self.options.teacher_dropout)
         teacher = Teacher(size, self.invariant).to(self.device)
-        held = course.complete.available
+        held = masked_training.complete.available
         whole = held[:, held.any(dim=0)].all(dim=1)
         if not whole.any():
             whole = torch.ones_like(whole)
 
         def loss(positions: Tensor, _: Tensor) -> Tensor:
             positions = positions[whole.cpu()[positions]]
-            complete = course.complete.take(positions)
+            complete = masked_training.complete.take(positions)
             taught: Taught = teacher(complete)
-            errors = nn.functional.cross_entropy(taught.scores, course.labels[positions], reduction="sum")
+            errors = nn.functional.cross_entropy(taught.scores, masked_training.labels[positions], reduction="sum")
             return errors / max(len(positions), 1) + self.teacher_loss(taught, complete)
 
-        course.run(teacher, loss, lambda inputs: teacher(inputs).scores, History(), full_only=True)
+        masked_training.run(teacher, loss, lambda inputs: teacher(inputs).scores, History(), full_only=True)
         return teacher.requires_grad_(False)
 
     def teacher_loss(self, taught: Taught, complete: Masked) -> Tensor:
@@ -119,5 +119,7 @@ class ImaginingMethod(NeuralMethod[ImaginingT]):
         return taught.scores.new_zeros(())
 
     @abstractmethod
-    def train_student(self, course: MaskedTraining, teacher: Teacher, student: Student, log: History) -> Fitted:
+    def train_student(
+        self, masked_training: MaskedTraining, teacher: Teacher, student: Student, log: History
+    ) -> Fitted:
         """Train the student on masked rows."""

@@ -154,7 +154,7 @@ class MaskedTraining:
         return nn.functional.cross_entropy(scores, self.labels[positions])
 
 
-def train_experts(course: MaskedTraining, experts: nn.Module, unimodal: Callable[[Masked], Tensor]) -> None:
+def train_experts(masked_training: MaskedTraining, experts: nn.Module, unimodal: Callable[[Masked], Tensor]) -> None:
     """Train each modality's expert on the rows that hold it; the epoch is that of the experts' best mean posterior.
 
     Args:
@@ -163,8 +163,8 @@ def train_experts(course: MaskedTraining, experts: nn.Module, unimodal: Callable
     """
 
     def loss(positions: Tensor, _: Tensor) -> Tensor:
-        complete = course.complete.take(positions)
-        labels = course.labels[positions, None].expand(-1, len(MODALITIES))
+        complete = masked_training.complete.take(positions)
+        labels = masked_training.labels[positions, None].expand(-1, len(MODALITIES))
         errors = nn.functional.cross_entropy(unimodal(complete).transpose(1, 2), labels, reduction="none")
         return torch.where(complete.available, errors, 0.0).sum() / len(positions)
 
@@ -172,7 +172,7 @@ def train_experts(course: MaskedTraining, experts: nn.Module, unimodal: Callable
         proba = unimodal(inputs).softmax(dim=2)
         return (proba * inputs.available[:, :, None]).sum(dim=1)
 
-    course.run(experts, loss, mean_of_experts, History())
+    masked_training.run(experts, loss, mean_of_experts, History())
 
 
 def choose(
