@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-import warnings
 from collections import Counter
 from pathlib import Path
 
@@ -22,7 +21,6 @@ _EVERY = 100
 
 
 def main(name: str, counts: Path, options: list[str]) -> None:
-    warnings.simplefilter("ignore")
     reader, folder = READERS[name], Path(tempfile.mkdtemp(prefix="ramer-fuzz-", dir=counts.parent))
     runs = next(int(option.partition("=")[2]) for option in options if option.startswith("-runs="))
     told: Counter[str] = Counter()

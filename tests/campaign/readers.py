@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import warnings
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ from ramer.serving.json_records import read_records
 
 SEEDS = Path(__file__).with_name("seeds")
 MOST_SAID = 5000  # characters of a refusal
+# What Python shows to nobody who does not ask for it.
+_UNSEEN = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,13 @@ class Reader:
         """``right``, ``refused``, or what went wrong."""
         path = folder / self.file
         path.write_bytes(self.packed(data))
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            outcome = self._outcome(path)
+        shown = [w for w in warned if not issubclass(w.category, _UNSEEN)]
+        return f"a stray warning: {shown[0].message}"[:300] if shown else outcome
+
+    def _outcome(self, path: Path) -> str:
         try:
             self.read(path)
         except self.refusals as error:

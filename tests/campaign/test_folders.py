@@ -65,7 +65,8 @@ def test_stages_in_folders_that_are_closed(attack: Callable[..., Attack], served
     stages = list(STAGES) if one.whole else ["index audio", "evaluate ramer"]
     for stage in stages:
         process = start_without_powers(project, "-m", f"stages.{stage.split()[0]}", *stage.split()[1:])
-        assert process.wait(timeout=300) == 0, stage
+        errors = process.communicate(timeout=300)[1]
+        assert process.returncode == 0, (stage, errors)
     whole = contents(project, *_WRITTEN)
     for rng in one.attempts():
         stage = rng.choice(stages)

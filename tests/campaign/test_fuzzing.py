@@ -23,8 +23,7 @@ from tests.campaign.attacking import SHARE, Attack
 from tests.campaign.readers import READERS, npy, seeds
 from tests.support.closure import ROOT
 
-# What NumPy and Python warn of is neither an answer nor a crash.
-pytestmark = [pytest.mark.campaign, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.campaign, pytest.mark.filterwarnings("ignore")]  # each reader counts them itself
 
 _NAMES = st.text(max_size=8)
 _CELLS = st.one_of(st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(), _NAMES)
