@@ -13,7 +13,7 @@ from typing import IO
 import numpy as np
 
 from ramer.data.npy import read_array
-from ramer.errors import CorpusError
+from ramer.errors import CorpusError, in_one_line
 from ramer.extraction.journal import Journal, Line
 from ramer.extraction.manifest import FILE_NAME, Manifest, merged
 from ramer.extraction.manifest_record import Entry
@@ -229,7 +229,8 @@ class FeatureStore:
         except (FileExistsError, IsADirectoryError, NotADirectoryError) as error:
             return Missing(f"its feature file cannot be written: {one_line(error)}", failed=True)
         except OSError as error:
-            raise CorpusError(f"{target}: cannot be written: {error.strerror or error}") from None
+            error.filename = str(target)  # not the name that it has while it is written
+            raise CorpusError(in_one_line(error)) from None
         return encoded
 
     def _remove(self, modality: str, clip: str) -> None:
