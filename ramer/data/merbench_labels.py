@@ -50,9 +50,7 @@ def read_labels(path: Path, settings: Merbench) -> LabelTable:
     """
     if path.suffix.lower() == ".csv":
         return _from_csv(path, settings)
-    read = label_reader(settings)
-    members = _members(path)
-    table = LabelTable()
+    read, members, table = label_reader(settings), _members(path), LabelTable()
     unlabelled = _placeholder_members(members, settings)
     _describe(table, members, unlabelled, settings)
     if len(members) > 1 and members.pop("whole_corpus", None) is not None:

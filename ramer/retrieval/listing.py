@@ -29,8 +29,7 @@ def search_lists(
         indexes: per modality, of the database's states; one that is not indexed has empty lists.
         queries: states, and their corpus rows if they may be in the database.
         asked: which queries are searched, all if None; the others' lists are empty.
-        codes: from ``exclusion_codes``, by database row: a query never gets a row of its own code. None excludes
-            nothing.
+        codes: from ``exclusion_codes``, by database row: a query never gets one of its own code. None excludes none.
         rerank: score an approximate index' candidates by their exact keys.
 
     Raises:

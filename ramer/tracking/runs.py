@@ -7,7 +7,6 @@ import json
 import logging
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunStatus
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
@@ -48,8 +47,7 @@ def log_experiment(store: Store, experiment: Experiment, provenance: Provenance,
     children = _find_children(store, parent)
     with _finishing(store, parent):
         record = read_record(experiment)
-        limit, remote = experiment.tracking.max_artifact_mb, dvc_remote(provenance.main)
-        writer = _Writer(store, experiment.project.root, limit, remote, record.corpus)
+        writer = _Writer(store, experiment, dvc_remote(provenance.main), record.corpus)
         if MLFLOW_RUN_NOTE not in parent.data.tags:  # the note is written last: where it is, a retry goes on below
             store.waiting.doing = f"{len(record.experiment.artifacts)} files of the experiment"
             writer.write(parent, record.experiment)
@@ -126,12 +124,9 @@ def _finishing(store: Store, run: Run) -> Iterator[None]:
 class _Writer:
     """Writes one part into one run, in as few calls as MLflow allows."""
 
-    def __init__(
-        self, store: Store, root: Path, max_mb: float, remote: Mapping[str, str] | None, corpus: Corpus
-    ) -> None:
+    def __init__(self, store: Store, experiment: Experiment, remote: Mapping[str, str] | None, corpus: Corpus) -> None:
         self.client = store.client
-        self.root = root
-        self.max_mb = max_mb
+        self.root, self.max_mb = experiment.project.root, experiment.tracking.max_artifact_mb
         self.remote = remote
         self.dataset = _dataset(corpus)
 
