@@ -1,4 +1,4 @@
-"""Which instructions of the processor libraries may use, said before they load: it decides the last bits of results.
+"""How many threads and which instructions libraries may use, said before they load: both decide the last bits.
 
 NumPy, torch (with MKL and oneDNN), OpenBLAS and FAISS each choose code by the processor they find. Held to AVX2, they
 give the same bits on every x86-64 processor that has it.
@@ -21,6 +21,7 @@ PORTABLE = {
     "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
     "FAISS_OPT_LEVEL": "avx2",
 }
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 CPU_INFO = Path("/proc/cpuinfo")
 
 
@@ -44,6 +45,11 @@ def hold_instructions(portable: bool, cpu_info: Path = CPU_INFO) -> None:
             "false computes with what it has, to other last digits"
         )
     os.environ.update(PORTABLE)
+
+
+def hold_threads(threads: int) -> None:
+    """Fix the threads of all libraries that load from now on: weights depend on their number."""
+    os.environ.update(dict.fromkeys(THREADS, str(threads)))
 
 
 def _flags(cpu_info: Path) -> set[str]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
-
-import rich.progress
-from rich.console import Console
 
 T = TypeVar("T")
 _drawing = False
@@ -34,8 +33,14 @@ def track(steps: Sequence[T] | Iterable[T], description: str, total: int | None 
         total: number of steps, where ``steps`` has no length.
     """
     global _drawing
+    if _drawing or in_worker() or not _may_be_terminal():
+        yield from steps
+        return
+    import rich.progress  # only here: most runs draw nothing, and it takes a while to load
+    from rich.console import Console
+
     console = Console(stderr=True)
-    if _drawing or in_worker() or not console.is_terminal:
+    if not console.is_terminal:
         yield from steps
         return
     _drawing = True
@@ -43,3 +48,7 @@ def track(steps: Sequence[T] | Iterable[T], description: str, total: int | None 
         yield from rich.progress.track(steps, description, total, console=console, transient=True)
     finally:
         _drawing = False
+
+
+def _may_be_terminal() -> bool:
+    return sys.stderr.isatty() or any(os.environ.get(name) for name in ("FORCE_COLOR", "TTY_COMPATIBLE"))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import zlib
 
 import numpy as np
+
+from ramer.instructions import hold_threads
 
 
 def generator(seed: int, *names: str | int) -> np.random.Generator:
@@ -32,8 +33,7 @@ def set_threads(threads: int) -> None:
     """
     from threadpoolctl import threadpool_limits
 
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[name] = str(threads)
+    hold_threads(threads)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(threads)
     if "faiss" in sys.modules:

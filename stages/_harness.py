@@ -11,7 +11,7 @@ from typing import Literal
 from ramer.config import load_config
 from ramer.credentials import PlainFormatter, without_credentials
 from ramer.errors import ConfigError, RamerError, in_one_line
-from ramer.instructions import hold_instructions
+from ramer.instructions import hold_instructions, hold_threads
 from ramer.pipeline.committed import with_way_back
 from ramer.pipeline.origin import advise
 from ramer.project import Project
@@ -19,14 +19,13 @@ from ramer.project import Project
 Stage = Callable[..., None]
 
 
-def run(load: Callable[[], Stage], *, per: Literal["modality", "method"] | None = None, computes: bool = True) -> None:
+def run(load: Callable[[], Stage], *, per: Literal["modality", "method"] | None = None) -> None:
     """Run a stage of the project in the current directory; exit 2 with one line per fault.
 
     Args:
         load: imports the stage, which is called with the parameters, the project and, where it works on one of
             several, its name. What it imports loads once threads and instructions are fixed.
         per: what the one argument of the command line names.
-        computes: a stage that computes nothing needs no threads fixed.
     """
     handler = logging.StreamHandler()
     handler.setFormatter(PlainFormatter())
@@ -36,11 +35,9 @@ def run(load: Callable[[], Stage], *, per: Literal["modality", "method"] | None 
     with plain_errors(project):
         config = load_config(project.params)
         hold_instructions(config.runtime.portable)
+        hold_threads(config.runtime.threads)
         from ramer.files import sweep
-        from ramer.seeding import set_threads
 
-        if computes:
-            set_threads(config.runtime.threads)
         _check_arguments(arguments, per)
         for folder in project.holders:
             sweep(folder)

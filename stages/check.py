@@ -6,16 +6,14 @@ from stages._harness import Stage, run
 
 
 def stage() -> Stage:
-    return main
-
-
-def main(config: Config, project: Project) -> None:
-    """The check, and the digests of the code behind every stage."""
     from ramer.pipeline.check import check
     from stages._code import write_digests
 
-    check(config, project)
-    write_digests(project)
+    def check_and_digest(config: Config, project: Project) -> None:
+        check(config, project)
+        write_digests(project)
+
+    return check_and_digest
 
 
 if __name__ == "__main__":

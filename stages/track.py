@@ -10,4 +10,4 @@ def stage() -> Stage:
 
 
 if __name__ == "__main__":
-    run(stage, computes=False)
+    run(stage)

@@ -48,6 +48,8 @@ def _kind_faults(config: Config) -> list[str]:
 
 
 def _device_faults(config: Config) -> list[str]:
+    if not config.runtime.device.startswith("cuda"):  # one that is always there
+        return []
     try:
         choose_device(config.runtime.device)
     except ConfigError as error:

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.special import log_softmax, logsumexp
 
 from ramer.evaluation.metrics import weighted_f1
 
@@ -79,6 +78,8 @@ def fit_regression(
 
 def score(logits: Float[np.ndarray, "n classes"], labels: Int[np.ndarray, " n"]) -> Scores:
     """Log loss and weighted F1 of logits [n, classes] on labels [n]."""
+    from scipy.special import log_softmax  # here, for the stages that do without SciPy
+
     log_loss = -log_softmax(logits.astype(np.float64), axis=1)[np.arange(len(labels)), labels].mean()
     return Scores(float(log_loss), weighted_f1(labels, logits.argmax(axis=1)))
 
@@ -110,6 +111,8 @@ def _of_all_classes(
     whole[0][:, present], whole[1][present] = weight, bias
     absent = np.setdiff1d(np.arange(classes), present)
     if len(absent):
+        from scipy.special import logsumexp  # here, for the stages that do without SciPy
+
         whole[1][absent] = logsumexp(x @ weight + bias, axis=1).mean() - np.log(2 * len(x))
     return Regression(*whole, inverse_penalty)
 
