@@ -95,7 +95,17 @@ def test_summary_headline_and_page_of_eight_methods(make_project: Make) -> None:
         assert name in text
     plots = {path.stem for path in (out / "plots").iterdir()}
     assert {path.suffix for path in (out / "plots").iterdir()} == {".png", ".pdf"}
-    assert plots == {"conditions", "differences", "confusion", "encoders", "rates", "training", "purity"}
+    assert plots == {
+        "conditions",
+        "differences",
+        "confusion",
+        "encoders",
+        "rates",
+        "training",
+        "purity",
+        "reliability",
+        "speakers",
+    }
 
 
 @pytest.mark.usefixtures("words_only")

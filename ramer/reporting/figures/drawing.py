@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ramer.modalities import AVERAGE
-from ramer.reporting.figures import classes, learning, scores
+from ramer.reporting.figures import classes, learning, scores, trust
 from ramer.reporting.figures.style import Drawn
 from ramer.reporting.findings import BOUNDS, SCORE, Findings, neighbour_purity, shown_methods
+from ramer.reporting.reliability import reliability
 from ramer.reporting.results import ReportSettings, Results
+from ramer.reporting.speakers import accuracy_by_group
 
 
 def draw_figures(
@@ -43,4 +45,10 @@ def draw_figures(
     purity = neighbour_purity(results)
     if purity:
         figures["purity"] = classes.purity(purity)
+    figures["reliability"] = trust.reliability_diagram(
+        {n: reliability(results.methods[n].predictions, results.label_names) for n in shown}, colors
+    )
+    speakers = accuracy_by_group(results)
+    if len(speakers) > 1:
+        figures["speakers"] = trust.spread_over_groups(speakers, order, colors, results.corpus.group_name or "speaker")
     return figures

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from ramer.reporting.sections import (
+    calibration,
     caveats,
+    classes,
     conditions,
     confusion,
     corpus,
@@ -21,7 +23,9 @@ SECTIONS: tuple[Section, ...] = (
     differences.SECTION,
     missing_at_random.SECTION,
     retrieval.SECTION,
+    classes.SECTION,
     confusion.SECTION,
+    calibration.SECTION,
     training.SECTION,
     corpus.SECTION,
     Section("words", "Words", nothing),
