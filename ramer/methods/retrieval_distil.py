@@ -107,7 +107,7 @@ class RetrievalDistil(NeuralMethod[RetrievalDistilOptions]):
                 masks = masked_training.draw_masks(rows.take(drawn), draw)
                 return hard + soft_cross_entropy(network(views.under(drawn, masks)), soft[drawn])
 
-            return masked_training.run(network, loss, network, history), network
+            return masked_training.run(network, loss, network, history, generators=[draw]), network
 
         _, fitted, self.network_ = choose(self.options.input_dropouts, fit, log)
         return fitted
