@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 from ramer.files import read_json
 from tests.support.servers import free_port
 from tests.support.tracked import Workspace, runs, start
+from tests.support.tree import git
 
 SECRET = "hunter%2F2-planted"
 # As it stands, and as libraries decode it.
@@ -28,6 +29,7 @@ def found_in(*folders: Path) -> list[str]:
 
 
 def plant(workspace: Workspace) -> None:
+    git(workspace.root, "remote", "add", "origin", f"https://me:{SECRET}@git.example/ramer.git")
     (workspace.root / ".dvc" / "config").write_text(
         f"[core]\n    remote = lab\n['remote \"lab\"']\n    url = https://me:{SECRET}@store.example/ramer\n", "utf-8"
     )
@@ -43,6 +45,8 @@ SETTINGS = {
     "proxy": {"MLFLOW_TRACKING_URI": "http://name.invalid", "http_proxy": f"http://me:{SECRET}@127.0.0.1:{{port}}"},
     "registry": {"MLFLOW_REGISTRY_URI": f"nonsense://me:{SECRET}@127.0.0.1/x"},
 }
+# Settings of others that are a URI and that MLflow, DVC or their clients read.
+OTHERS = ("MLFLOW_REGISTRY_URI", "MLFLOW_S3_ENDPOINT_URL", "AWS_ENDPOINT_URL", "https_proxy")
 COMMANDS = {
     "track": ("-m", "stages.track"),
     "ui": ("-m", "ramer.tracking", "ui"),
@@ -79,7 +83,8 @@ def test_a_server_that_is_reached_with_a_password_keeps_none(
 ) -> None:
     plant(workspace)
     uri = server.replace("://", f"://me:{SECRET}@")
-    process = start(workspace.root, {"MLFLOW_TRACKING_URI": uri, "DVC_EXP_NAME": "with-password"})
+    others = dict.fromkeys(OTHERS, f"http://me:{SECRET}@127.0.0.1:1")
+    process = start(workspace.root, others | {"MLFLOW_TRACKING_URI": uri, "DVC_EXP_NAME": "with-password"})
     out, errors = process.communicate(timeout=200)
     assert read_json(workspace.receipt)["logged"] is True, errors
     assert "with-password" in {str(run.info.run_name) for run in runs(MlflowClient(server), "experiment")}

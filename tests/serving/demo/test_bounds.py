@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import tempfile
 import threading
 import time
 import urllib.error
@@ -23,6 +24,7 @@ from ramer.serving.demo.bounds import Bounds
 from ramer.serving.demo.server import make_server
 from ramer.serving.demo.session import Session
 from ramer.serving.raw_clips import ClipFeatures, ClipReader
+from tests.support.disks import fill, small_disk
 from tests.support.served_project import corpus_of, rows_of
 
 pytestmark = pytest.mark.slow
@@ -37,9 +39,11 @@ class SlowReader(ClipReader):
     def __init__(self, dims: dict[str, int]) -> None:
         self.dims = dims
         self.seconds = 0.0
+        self.paths: list[Path] = []
 
     def read(self, path: Path | None, transcript: str | None = None) -> ClipFeatures:
         assert path is None or path.stat().st_size
+        self.paths += [path] if path else []
         time.sleep(self.seconds)
         return ClipFeatures({m: np.ones(dim, np.float32) for m, dim in self.dims.items()}, {}, transcript)
 
@@ -163,6 +167,32 @@ def answered(client: socket.socket) -> str:
                 break
             got += block
     return got.decode()
+
+
+@pytest.mark.parametrize(
+    "name", ["../../../tmp/mine.mp4", "/etc/cron.d/mine.mp4", "..%5Cmine.mp4", ".mp4.mp4", "a%00b.mp4"]
+)
+def test_a_clip_lies_under_a_name_of_our_own_and_is_gone_afterwards(page: Page, name: str) -> None:
+    page.reader.paths.clear()
+    assert ask(page, f"/api/clip?name={name}", b"film", STREAM)[0] == 200
+    (path,) = page.reader.paths
+    assert path.name == "clip.mp4"
+    assert path.parent.name.startswith("ramer-demo-")
+    assert not path.parent.exists()
+
+
+def test_a_clip_that_finds_no_room_is_one_line_and_the_page_goes_on(
+    page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with small_disk(tmp_path / "disk", 1_000_000) as disk:
+        fill(disk, 8_000)
+        monkeypatch.setattr(tempfile, "tempdir", str(disk))
+        code, line = ask(page, "/api/clip?name=a.mp4", bytes(150_000), STREAM)
+        assert code == 500
+        assert "No space left on device; free some space" in line
+        assert [left.name for left in disk.iterdir()] == ["filler"]
+        monkeypatch.undo()
+    assert ask(page, "/api/clip?name=a.mp4", b"film", STREAM)[0] == 200
 
 
 HALF = (
