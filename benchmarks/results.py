@@ -55,7 +55,21 @@ TABLES = ROOT / "docs" / "result_tables.md"
 BRIEF_PAGES = (ROOT / "docs" / "results.md", ROOT / "README.md")
 BRIEF_METHODS = ("oracle", "blend", "late_product", "distil", "zero_fill", "ramer_literal", "ramer", "ramer_shuffled")
 PRESET = ROOT / "presets" / "all_methods.txt"
-SLOW = ("mmin", "if_mmin", "distil", "blend", "momke", "modality_dropout", "per_condition", "simmlm", "primd", "icl_ca")
+SLOW = (
+    "ramer_plus",
+    "retrieval_distil",
+    "taught_product",
+    "mmin",
+    "if_mmin",
+    "distil",
+    "blend",
+    "momke",
+    "modality_dropout",
+    "per_condition",
+    "simmlm",
+    "primd",
+    "icl_ca",
+)
 
 
 def command(name: str) -> str:

@@ -22,16 +22,20 @@ class Evaluate(Section):
     Attributes:
         missing_rates: of modalities missing at random, for a curve and its area.
         imbalanced_rates: by a name.
+        pool_sizes: pool rows in the database of a method with keys of its own, beside all of them, for a curve.
     """
 
     ece_bins: Annotated[int, Field(ge=2)] = 15
     missing_rates: Annotated[tuple[Rate, ...], Field(strict=False)] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
     imbalanced_rates: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], MissingRates] = _SCARCE
+    pool_sizes: Annotated[tuple[Whole, ...], Field(strict=False)] = (0, 100, 200, 400)
 
     @model_validator(mode="after")
     def _check(self) -> Evaluate:
         if len(set(self.missing_rates)) != len(self.missing_rates):
             raise ValueError("missing_rates must differ from each other")
+        if len(set(self.pool_sizes)) != len(self.pool_sizes):
+            raise ValueError("pool_sizes must differ from each other")
         return self
 
 

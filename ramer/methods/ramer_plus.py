@@ -38,12 +38,14 @@ class RamerPlusOptions(OwnKeysOptions):
 
     Attributes:
         keys, fill: of ``retrieval_distil``.
+        pool: ``learnt``; or ``late``: nothing is learnt from it, as if it came after training; it may be retrieved.
         pull: of the weights towards equality.
         most_pool_rows: that are learnt from; of a larger pool so many are drawn. All of it may be retrieved.
     """
 
-    keys: Literal["learned", "features"] = "learned"
+    keys: Literal["auto", "learned", "features"] = "auto"
     fill: Literal["neighbours", "ridge"] = "neighbours"
+    pool: Literal["learnt", "late"] = "learnt"
     pull: Annotated[float, Field(ge=0.0)] = 0.02
     most_pool_rows: Count = 20_000
 
@@ -78,6 +80,8 @@ class RamerPlus(Method[RamerPlusOptions]):
         return {**blended, **others, **({"taught_product": self._taught} if taught else {})}
 
     def learn(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
+        if self.options.pool == "late":
+            train, val = train.without_pool(), val.on(val.data.with_pool(train.pool_rows[:0]))
         self.members_ = self._members(taught=len(train.pool_rows) > 0)
         epochs = [self._blend.fit(train, val, rng, log).best_epoch]
         others = list(self.members_.values())[len(self._blend.members) :]

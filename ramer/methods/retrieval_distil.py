@@ -41,7 +41,8 @@ class RetrievalDistilOptions(OwnKeysOptions):
     """Options of ``retrieval_distil``.
 
     Attributes:
-        keys: learned across the modalities of a clip, or the standardised features themselves.
+        keys: ``learned`` across the modalities of a clip; the standardised ``features`` themselves; ``auto``: learned
+            where there is a pool to learn them from, for few labelled rows make poor ones.
         fill: neighbours, or a ridge regression of the missing features from the available ones: the control that
             needs no database.
         tau: temperature of the neighbours' weights.
@@ -51,7 +52,7 @@ class RetrievalDistilOptions(OwnKeysOptions):
         most_pool_rows: that are learnt from; of a larger pool so many are drawn. All of it may be retrieved.
     """
 
-    keys: Literal["learned", "features"] = "learned"
+    keys: Literal["auto", "learned", "features"] = "auto"
     fill: Literal["neighbours", "ridge"] = "neighbours"
     tau: Positive = 0.1
     key_epochs: Count = 30
@@ -89,7 +90,7 @@ class RetrievalDistil(NeuralMethod[RetrievalDistilOptions]):
         teacher = self.teacher or fitted_blend(self, train, val, rng, History())
         lesson = Lesson.give(teacher, train, rng, self.options.most_pool_rows)
         rows = stacked([masked_inputs(batch, device=self.device) for batch in (train.complete, lesson.pool)])
-        self.filler_ = self._learn_filler(rows, val, rng)
+        self.filler_ = self._learn_filler(rows, len(lesson.pool) > 0, val, rng)
         views = self.filler_.views(rows, np.concatenate([train.rows, lesson.pool.rows]), train)
         masked_training = MaskedTraining(self, train, val, rng)
         soft = torch.from_numpy(np.concatenate([lesson.train, lesson.soft])).float().to(self.device)
@@ -112,10 +113,10 @@ class RetrievalDistil(NeuralMethod[RetrievalDistilOptions]):
         _, fitted, self.network_ = choose(self.options.input_dropouts, fit, log)
         return fitted
 
-    def _learn_filler(self, rows: Masked, val: LabelledRows, rng: np.random.Generator) -> Filler:
+    def _learn_filler(self, rows: Masked, pool: bool, val: LabelledRows, rng: np.random.Generator) -> Filler:
         if self.options.fill == "ridge":
             return RidgeFill.fit(rows, val)
-        if self.options.keys == "features":
+        if self.options.keys == "features" or (self.options.keys == "auto" and not pool):
             return self._neighbours(FeatureKeys(self.shape.feature_dims))
         encoders = train_keys(self.shape.feature_dims, rows, self.options.key_epochs, rng, self.device)
         return self._neighbours(LearnedKeys(encoders, self.device))
@@ -140,7 +141,7 @@ class RetrievalDistil(NeuralMethod[RetrievalDistilOptions]):
         if self.options.fill == "ridge":
             maps = {n.removeprefix("maps_."): a for n, a in tensors.items() if n.startswith("maps_.")}
             self.filler_ = RidgeFill(maps)
-        elif self.options.keys == "features":
+        elif not any(name.startswith("keys_.") for name in tensors):
             self.filler_ = self._neighbours(FeatureKeys(self.shape.feature_dims))
         else:
             encoders = take_weights(KeyEncoders(self.shape.feature_dims).to(self.device), tensors, "keys_.")

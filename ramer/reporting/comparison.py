@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
-from ramer.config import Synthetic
+from ramer.config import Report, Synthetic
 from ramer.data.bayes import bayes_predictions
 from ramer.evaluation.bootstrap import Bootstrap
+from ramer.evaluation.pool import pool_curve
 from ramer.evaluation.predictions import score_predictions
 from ramer.evaluation.reference import choose_reference
 from ramer.evaluation.scenarios import scenarios
@@ -62,6 +64,8 @@ def compare_methods(
     logger.info("reference: %s; resampled: %d %ss", reference, bootstrap.clusters.size, bootstrap.clusters.unit)
     bounds = bounds_of(found, settings.evaluate.ece_bins)
     summary = build_summary(found, reference, bootstrap.compare(reference), names, bounds)
+    curves = pool_curves(found, options)
+    summary |= {"pool": curves} if curves else {}
     findings = find(found, bootstrap)
     colors = method_colors(list(methods))
     figures = draw_figures(settings, found, summary, findings, colors)
@@ -77,6 +81,17 @@ def compare_methods(
     for path, text in ((out.report, page), (out.explorer, explorer)):
         with atomic_file(path) as temporary:
             temporary.write_text(text, "utf-8")
+
+
+def pool_curves(results: Results, options: Report) -> dict[str, list[dict[str, Any]]]:
+    """Per method that has a database of its own: its scores as the pool grows after training."""
+    unit = results.corpus.group_name or "speaker"
+    settings = {"draws": options.draws, "confidence": options.confidence, "seed": options.seed}
+    return {
+        name: pool_curve(method.pool, results.groups, results.label_names, unit, **settings)
+        for name, method in results.methods.items()
+        if method.pool is not None
+    }
 
 
 def bounds_of(results: Results, ece_bins: int) -> dict[str, dict[str, float]]:

@@ -15,6 +15,7 @@ from ramer.data.corpus_record import CorpusRecord
 from ramer.errors import RamerError, StaleError
 from ramer.evaluation.count_metrics import COUNT_METRICS
 from ramer.evaluation.metrics import METRICS
+from ramer.evaluation.pool import POOL_FILE
 from ramer.evaluation.predictions import check_predictions
 from ramer.files import read_json, read_table
 from ramer.modalities import AVERAGE, CONDITIONS, MODALITIES
@@ -50,6 +51,7 @@ class MethodResults:
         predictions: ``predictions.parquet``.
         confusion: counts [true, predicted] per condition.
         history: ``history.csv`` of its training, empty where there is none.
+        pool: predictions by the size of the pool, None where none were made.
     """
 
     description: ScoredMethod
@@ -57,6 +59,7 @@ class MethodResults:
     predictions: pd.DataFrame
     confusion: dict[str, np.ndarray]
     history: pd.DataFrame
+    pool: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -172,6 +175,7 @@ def _read_method(project: Project, name: str, label_names: list[str], keys: list
         predictions,
         {c: np.asarray(matrices[c], dtype=np.int64) for c in CONDITIONS},
         _read_history(project.method(name)),
+        _read_table(folder / POOL_FILE) if (folder / POOL_FILE).exists() else None,
     )
 
 

@@ -41,6 +41,14 @@ class LabelledRows:
             self._cache[condition] = self.data.batch(self.rows, mask, self.inputs, self._with_complete)
         return self._cache[condition]
 
+    def on(self, data: ReplicateData, more: frozenset[str] = frozenset()) -> LabelledRows:
+        """The same rows with other data of their replicate, such as a database with another pool.
+
+        Args:
+            more: inputs beside those that these rows have.
+        """
+        return LabelledRows(data, self.rows, self.inputs | more, self._with_complete)
+
 
 class TrainingBatch(LabelledRows):
     """A replicate's labelled training rows that hold at least one modality; exists only inside ``fit``.
@@ -67,6 +75,13 @@ class TrainingBatch(LabelledRows):
         self.pool_rows = data.corpus.rows_in(data.replicate, "pool")
         self.missing_rates = missing_rates
         self.savepoints = savepoints.numbered(data.replicate.name)
+
+    def without_pool(self) -> TrainingBatch:
+        """The same rows as if there were no pool, in the database neither."""
+        nobody = np.empty(0, dtype=np.int64)
+        other = TrainingBatch(self.data.with_pool(nobody), self.inputs, self._with_complete, self.missing_rates)
+        other.pool_rows = nobody
+        return other
 
     @property
     def complete(self) -> Batch:

@@ -52,6 +52,7 @@ class ReplicateData:
         self._states = states
         self._neighbours = neighbours
         self._project = project
+        self._pool: np.ndarray | None = None
         self._databases: dict[frozenset[str], Database] = {}
         self._scalers = {m: corpus.scaler(m, replicate) for m in MODALITIES}
 
@@ -61,12 +62,24 @@ class ReplicateData:
         codes = self.corpus.split_codes[self.replicate.index]
         scope = SCOPES[self._scope()]
         allowed = np.isin(codes, [SPLITS.index(split) for split in scope])
+        if self._pool is not None:
+            allowed &= (codes != SPLITS.index("pool")) | np.isin(np.arange(len(codes)), self._pool)
         return Database(
             # Plain views of what is memory-mapped: taking rows of a memmap costs many times as much.
             states={m: np.asarray(self._states[m].states[self.replicate.index]) for m in MODALITIES},
             available=self.corpus.available & allowed[:, None],
             labels=np.where(codes == 0, self.corpus.labels(self.replicate), -1),
         )
+
+    def with_pool(self, rows: np.ndarray) -> ReplicateData:
+        """The same data, in whose database only these rows of the pool are; for methods with keys of their own.
+
+        Args:
+            rows: corpus row numbers.
+        """
+        other = ReplicateData(self.corpus, self.replicate, self._states, project=self._project)
+        other._pool = rows
+        return other
 
     def database_for(self, inputs: frozenset[str]) -> Database:
         """The database as a method with these inputs gets it, the same object every time."""

@@ -6,19 +6,21 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from ramer import engine
 from ramer.config import Evaluate
 from ramer.data.prepared import Replicate
-from ramer.errors import ModelError, StaleError
+from ramer.errors import StaleError
 from ramer.evaluation.lent import LENT_FILE
+from ramer.evaluation.pool import POOL_FILE
 from ramer.evaluation.predictions import confusion_by_condition, score_predictions
 from ramer.evaluation.scenarios import scenarios
 from ramer.files import atomic_directory, digest_file, write_json, write_table
 from ramer.methods import Method, load_method
 from ramer.methods.shared.lending import lent_rows
+from ramer.methods.shared.pool_curve import predict_by_pool
+from ramer.methods.shared.predicting import predict_rows
 from ramer.modalities import CONDITIONS
 from ramer.training.costs import BATCH_ROWS, PredictingCost, milliseconds, peak_mb, trained_digest
 from ramer.training.labelled_rows import LabelledRows
@@ -54,13 +56,14 @@ def score_method(
             raise StaleError(f"{path}: not the checkpoint that {METHOD_FILE} describes", trained)
     first = min(replicate.seed for replicate in replicates)
     scored = engine.map(
-        partial(_score_one, workspace, trained, first),
+        partial(_score_one, workspace, trained, first, settings.pool_sizes),
         placed,
         resources=engine.Resources.on(device, threads),
         description=f"evaluate {about.name}",
     )
     diagnostics = [line for one in scored for line in one.diagnostics]
     lent = [one.lent for one in scored if one.lent is not None]
+    grown = [one.grown for one in scored if one.grown is not None]
     predictions = pd.concat([one.predictions for one in scored], ignore_index=True)
     labels = list(workspace.corpus.label_names)
     with atomic_directory(out) as temporary:
@@ -71,6 +74,8 @@ def score_method(
         write_json(temporary / "retrieval.json", {"by_condition": _mean_diagnostics(diagnostics)})
         if lent:
             write_table(temporary / LENT_FILE, pd.concat(lent, ignore_index=True))
+        if grown:
+            write_table(temporary / POOL_FILE, pd.concat(grown, ignore_index=True))
         about.scored.write(temporary / METHOD_FILE)
     clip_ms, batch_ms = scored[0].milliseconds
     rows = int((predictions["replicate"] == replicates[0].name).sum()) // len(CONDITIONS)
@@ -85,25 +90,32 @@ def score_method(
 
 
 class _Scored(NamedTuple):
-    """What one replicate's test rows gave; ``lent`` only for a method that lends, and the first seed.
+    """What one replicate's test rows gave.
 
-    ``milliseconds``: for one clip and for a batch; zeros for all but the first replicate.
+    Attributes:
+        lent: of a method that lends, and the first seed.
+        milliseconds: for one clip and for a batch; zeros for all but the first replicate.
+        grown: of a method with a database of its own, where there is a pool.
     """
 
     predictions: pd.DataFrame
     diagnostics: list[dict]
     lent: pd.DataFrame | None
     milliseconds: tuple[float, float]
+    grown: pd.DataFrame | None
 
 
-def _score_one(workspace: Workspace, trained: Path, first_seed: int, placed: tuple[Replicate, str]) -> _Scored:
+def _score_one(
+    workspace: Workspace, trained: Path, first_seed: int, pool_sizes: tuple[int, ...], placed: tuple[Replicate, str]
+) -> _Scored:
     """Predictions of one replicate and what it retrieved."""
     replicate, device = placed
     method = load_method(_checkpoint(trained, replicate), device)
     test = held_out_rows(method, workspace.replicate(replicate, method.reads))
     lent = lent_rows(method, test) if method.lends and replicate.seed == first_seed else None
     tables = predict_rows(method, test), retrieval_diagnostics(method, test), lent
-    return _Scored(*tables, _measured(method, test) if replicate.index == 0 else (0.0, 0.0))
+    spent = _measured(method, test) if replicate.index == 0 else (0.0, 0.0)
+    return _Scored(*tables, spent, predict_by_pool(method, test, pool_sizes))
 
 
 def _checkpoint(trained: Path, replicate: Replicate) -> Path:
@@ -114,35 +126,6 @@ def held_out_rows(method: Method, data: ReplicateData) -> LabelledRows:
     """A replicate's test rows as the method reads them; each condition's batch is built once."""
     rows = data.corpus.rows_in(data.replicate, "test")
     return LabelledRows(data, rows, method.reads, method.needs_complete)
-
-
-def predict_rows(method: Method, test: LabelledRows) -> pd.DataFrame:
-    """Predictions of a replicate's rows, one line per row and condition."""
-    tables = [_prediction_table(test, c, method.predict_proba(test.under(c))) for c in CONDITIONS]
-    return pd.concat(tables, ignore_index=True)
-
-
-def _prediction_table(test: LabelledRows, condition: str, proba: np.ndarray) -> pd.DataFrame:
-    """The columns of ``predictions.parquet``.
-
-    Raises:
-        ModelError: a probability is not finite or a row does not sum to one.
-    """
-    corpus, replicate = test.data.corpus, test.data.replicate
-    if not np.isfinite(proba).all() or not np.allclose(proba.sum(axis=1), 1.0, atol=1e-4):
-        raise ModelError(f"{replicate.name}, condition {condition}: predictions are not probabilities")
-    names = np.array(corpus.label_names, dtype=object)
-    columns = {
-        "id": corpus.ids[test.rows],
-        "replicate": replicate.name,
-        "fold": replicate.fold,
-        "seed": replicate.seed,
-        "condition": condition,
-        "label": names[test.labels],
-        "predicted": names[proba.argmax(axis=1)],
-    }
-    columns |= {f"p/{name}": proba[:, i].astype(np.float32) for i, name in enumerate(corpus.label_names)}
-    return pd.DataFrame(columns)
 
 
 def retrieval_diagnostics(method: Method, test: LabelledRows) -> list[dict]:

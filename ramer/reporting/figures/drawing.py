@@ -35,6 +35,8 @@ def draw_figures(
     if len(rates) > 1:
         contenders = [n for n in order if about[n].deployable and about[n].type not in BOUNDS]
         figures["rates"] = scores.rate_curves(summary, rates, order, colors, contenders)
+    if summary.get("pool"):
+        figures["pool"] = scores.pool_curves(summary["pool"], colors)
     encoders = learning.trained_by_epochs(results.encoders, "val_weighted_f1")
     if encoders:
         figures["encoders"] = learning.encoder_curves(encoders)

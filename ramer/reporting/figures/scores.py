@@ -129,6 +129,26 @@ def rate_curves(
         return save(figure)
 
 
+def pool_curves(curves: Mapping[str, Sequence[Mapping[str, Any]]], colors: Mapping[str, str]) -> Drawn:
+    """avg6 weighted F1 over the pool's size as it grows after training; shuffled databases are dashed."""
+    with rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 3.2 + 0.11 * len(curves)), layout="constrained")
+        axis = figure.subplots()
+        for name, points in curves.items():
+            sizes = [point["pool"] for point in points]
+            for key, style in (("avg6", "o-"), ("shuffled", "--")):
+                values = [100 * point[key]["mean"] for point in points]
+                axis.plot(
+                    sizes, values, style, color=colors[name], linewidth=1.8, label=name if key == "avg6" else None
+                )
+        axis.set_xscale("symlog", linthresh=100)
+        axis.set_xlabel("pool rows in the database")
+        axis.set_ylabel("avg6 weighted F1, points")
+        axis.grid(axis="y", color=GRID, linewidth=0.8)
+        legend(figure, len(curves))
+        return save(figure)
+
+
 def rate_limits(curves: Mapping[str, Sequence[float]]) -> tuple[float, float]:
     """Limits of the axis in points: the curves and a margin."""
     low, high = (bound(bound(values) for values in curves.values()) for bound in (min, max))
