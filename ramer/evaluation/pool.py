@@ -32,7 +32,11 @@ def pool_curve(
         pools differ in size, it is the first one's that is named.
     """
     ranks = table.groupby("replicate")[POOL].rank(method="dense").astype(int)
-    tables = {(rank, shuffled): part for (rank, shuffled), part in table.groupby([ranks, table[SHUFFLED_POOL]])}
+    tables = {
+        (rank, shuffled): table[(ranks == rank) & (table[SHUFFLED_POOL] == shuffled)]
+        for rank in range(1, int(ranks.max()) + 1)
+        for shuffled in (False, True)
+    }
     named = {_name(*key): part for key, part in tables.items()}
     bootstrap = Bootstrap(named, groups, label_names, unit=unit, **options)
     asked = [(SCORE, AVERAGE)]

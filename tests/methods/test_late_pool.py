@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from ramer.training.workspace import Workspace
 from tests.support.served_project import build_project, run_report
 from tests.support.tiny_workspace import tiny_config
 
-METHODS = {
+METHODS: dict[str, dict[str, Any]] = {
     "plus": {"type": "ramer_plus", "k": 5},
     "late": {"type": "ramer_plus", "k": 5, "pool": "late"},
     "zero_fill": {"type": "zero_fill"},
@@ -46,7 +47,7 @@ def test_the_whole_pool_gives_the_predictions_of_the_method_and_methods_without_
         sizes = sorted(set(grown[POOL]))
         assert tuple(sizes[:-1]) == SIZES
         whole = grown[(grown[POOL] == sizes[-1]) & ~grown[SHUFFLED_POOL]].reset_index(drop=True)
-        columns = [c for c in said if c.startswith("p/")]
+        columns = [c for c in said.columns if c.startswith("p/")]
         np.testing.assert_allclose(whole[columns], said[columns], atol=1e-6)
         least = grown[(grown[POOL] == 0) & ~grown[SHUFFLED_POOL]].reset_index(drop=True)
         assert not np.allclose(least[columns], said[columns], atol=1e-4)
