@@ -29,7 +29,8 @@ Result = TypeVar("Result")
 
 logger = logging.getLogger(__name__)
 
-PATIENCE = 0.3  # seconds that this process works alone: less than a start takes
+START_SECONDS = 3.0  # of a core, that a start takes: work that would be over by then is done here
+_LOOK_SECONDS = 0.1  # between two looks at how long the work takes
 _START = "import sys; sys.path[:] = sys.argv[4:]; from ramer.engine.processes import serve; serve(*sys.argv[1:4])"
 
 
@@ -64,7 +65,9 @@ class _Work:
     """The items that nobody has taken yet, and what other processes have ended."""
 
     def __init__(self, items: int) -> None:
+        self._items = items
         self._left = iter(range(items))
+        self._taken, self._begun = 0, time.monotonic()
         self._lock = threading.Lock()
         self.over = threading.Event()
         self.ended: queue.SimpleQueue[tuple[int, Done[Any]]] = queue.SimpleQueue()
@@ -73,9 +76,16 @@ class _Work:
         """The number of the next item; None when all are taken."""
         with self._lock:
             number = next(self._left, None)
+            self._taken += number is not None
         if number is None:
             self.over.set()
         return number
+
+    @property
+    def lasts(self) -> bool:
+        """Whether what is left, at the pace so far, takes this process longer than another one takes to start."""
+        ended = max(1, self._taken - 1)  # the first one sets the pace from its beginning
+        return (self._items - self._taken) * (time.monotonic() - self._begun) / ended >= START_SECONDS
 
     def close(self) -> None:
         """Let nobody take another."""
@@ -94,8 +104,9 @@ class _Helper(threading.Thread):
         self._lock = threading.Lock()
 
     def run(self) -> None:
-        if self._work.over.wait(PATIENCE):
-            return
+        while not self._work.lasts:
+            if self._work.over.wait(_LOOK_SECONDS):
+                return
         ours, theirs = Pipe()
         with ours, theirs, self._lock:
             if self._work.over.is_set():

@@ -22,7 +22,7 @@ from ramer.progress import in_worker
 def two_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAMER_WORKERS", "2")
     monkeypatch.delenv("RAMER_ENGINE", raising=False)
-    monkeypatch.setattr(processes, "PATIENCE", 0.0)
+    monkeypatch.setattr(processes, "START_SECONDS", 0.0)
 
 
 def _whereabouts(folder: Path, number: int) -> tuple[int, int, bool, str]:
@@ -68,7 +68,7 @@ def test_one_worker_or_one_gpu_stays_in_this_process(
 
 
 def test_work_that_is_over_at_once_starts_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "PATIENCE", 30.0)
+    monkeypatch.setattr(processes, "START_SECONDS", 30.0)
     begun = time.monotonic()
     assert set(engine.map(_process, range(5), description="test")) == {os.getpid()}
     assert time.monotonic() - begun < 10
@@ -174,7 +174,7 @@ from pathlib import Path
 from ramer import engine
 from ramer.engine import processes
 from tests.engine.test_map import _note_and_wait
-processes.PATIENCE = 0.0
+processes.START_SECONDS = 0.0
 engine.map(partial(_note_and_wait, Path(sys.argv[1])), [1, 2, 3], description="test")
 """
 
