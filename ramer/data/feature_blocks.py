@@ -17,10 +17,19 @@ from ramer.progress import track
 
 @dataclass(frozen=True)
 class WrittenFeatures:
-    """What was written: dims (0 = the corpus lacks the modality), availability bool [rows, 3], digest, notes."""
+    """What was written.
+
+    Attributes:
+        dims: length of a vector per modality, 0 where the corpus lacks it.
+        available: whether a row holds a modality, bool [rows, 3].
+        zeros: whether it lacks one because its vector was all zeros, and not for want of a vector, bool [rows, 3].
+        digest: of the features.
+        notes: what a reader should know.
+    """
 
     dims: dict[str, int]
     available: np.ndarray
+    zeros: np.ndarray
     digest: str
     notes: tuple[str, ...]
 
@@ -33,11 +42,12 @@ def write_features(corpus: RawCorpus, folder: Path) -> WrittenFeatures:
     """
     dims, notes, faults = {}, [], []
     available = np.zeros((corpus.rows, len(MODALITIES)), dtype=bool)
+    zeros = np.zeros_like(available)
     sha = hashlib.sha256()
     for column, modality in enumerate(MODALITIES):
         source, path = corpus.sources[modality], folder / f"{modality}.npy"
         if source is not None:
-            faults += _write_source(corpus, source, path, available[:, column], sha.update)
+            faults += _write_source(corpus, source, path, (available[:, column], zeros[:, column]), sha.update)
             if not available[:, column].any() and not faults:
                 notes.append(f"{modality}: every row is missing, treated as absent from the corpus")
         absent = source is None or not available[:, column].any()
@@ -48,7 +58,7 @@ def write_features(corpus: RawCorpus, folder: Path) -> WrittenFeatures:
         raise CorpusError(cut_faults(faults))
     if not available.any():
         raise CorpusError(f"{corpus.source}: no row holds any modality")
-    return WrittenFeatures(dims, available, sha.hexdigest(), tuple(notes))
+    return WrittenFeatures(dims, available, zeros, sha.hexdigest(), tuple(notes))
 
 
 def read_blocks(path: Path, rows: np.ndarray) -> Iterator[np.ndarray]:
@@ -58,9 +68,17 @@ def read_blocks(path: Path, rows: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _write_source(
-    corpus: RawCorpus, source: FeatureSource, path: Path, available: np.ndarray, digest: Callable[[memoryview], None]
+    corpus: RawCorpus,
+    source: FeatureSource,
+    path: Path,
+    columns: tuple[np.ndarray, np.ndarray],
+    digest: Callable[[memoryview], None],
 ) -> list[str]:
-    """Fill one file and its column of ``available`` (in place); faults are returned, not raised, to report them all."""
+    """Fill one file and its columns of ``available`` and ``zeros`` (in place).
+
+    Faults are returned, not raised, to report them all.
+    """
+    available, zeros = columns
     faults: list[str] = []
     start = 0
     try:
@@ -70,10 +88,12 @@ def _write_source(
             np.lib.format.write_array_header_1_0(file, header)
             for block in track(source.blocks(), source.origin, -(-corpus.rows // BLOCK_ROWS)):
                 faults += _block_faults(corpus, source, block, start)
-                missing = np.isnan(block).all(axis=1) | (block == 0).all(axis=1)
+                empty = (block == 0).all(axis=1)
+                missing = np.isnan(block).all(axis=1) | empty
                 block = np.where(missing[:, None], np.float32(np.nan), block).astype("<f4", order="C")
                 file.write(block.data)
                 available[start : start + len(block)] = ~missing
+                zeros[start : start + len(block)] = empty
                 digest(block.data)
                 start += len(block)
     except CorpusError as error:

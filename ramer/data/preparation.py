@@ -56,6 +56,8 @@ def _tables(corpus: RawCorpus, plan: ReplicatePlan, features: WrittenFeatures) -
     labels = np.where((plan.codes == POOL).all(axis=0), -1, corpus.labels)
     rows = {"id": _text(corpus.ids), "speaker": _text(corpus.speakers), "label": _text(names[labels])}
     rows |= {f"available_{m}": pd.Series(features.available[:, i]) for i, m in enumerate(MODALITIES)}
+    # Why a modality is missing: its vector was all zeros, or there was none.
+    rows |= {f"zeros_{m}": pd.Series(features.zeros[:, i]) for i, m in enumerate(MODALITIES)}
     splits = {"id": rows["id"]}
     for name, codes in zip(plan.names, plan.codes, strict=True):
         splits[name] = _text(np.array(SPLITS, dtype=object)[codes])

@@ -37,7 +37,8 @@ def test_the_stage_writes_what_later_stages_read(run_stage: Stage, tmp_path: Pat
     assert sorted(p.name for p in folder.iterdir()) == FILES
     assert [p.name for p in folder.parent.iterdir()] == ["prepared"]
     rows, splits = pd.read_parquet(folder / "rows.parquet"), pd.read_parquet(folder / "splits.parquet")
-    assert rows.columns.tolist() == ["id", "speaker", "label", *(f"available_{m}" for m in MODALITIES)]
+    kinds = [f"{kind}_{m}" for kind in ("available", "zeros") for m in MODALITIES]
+    assert rows.columns.tolist() == ["id", "speaker", "label", *kinds]
     assert splits.columns.tolist() == ["id", "fold0_seed0", "fold0_seed5"]
     assert splits["id"].tolist() == rows["id"].tolist()
     assert set(splits["fold0_seed5"]) == set(SPLITS)
