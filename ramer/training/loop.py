@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +16,8 @@ from ramer.modalities import CONDITIONS
 from ramer.training.adamw import AdamW
 from ramer.training.epochs import EpochLoop
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
+
+LEAST_STEPS = 6  # of an epoch
 
 
 @dataclass
@@ -90,7 +93,7 @@ def fit_epochs(
         order = torch.from_numpy(rng.permutation(len(train)))
         conditions = torch.from_numpy(train.conditions_at(epoch))
         total = 0.0
-        for positions in order.split(training.batch_size):
+        for positions in order.split(rows_per_step(len(train), training)):
             total += _step(module, loss, optimizers, positions, conditions[positions]) * len(positions)
         module.eval()
         with torch.inference_mode():
@@ -99,6 +102,14 @@ def fit_epochs(
     log.lines.extend(loop.history)
     module.eval()
     return Fitted(loop.stopping.best_epoch, loop.stopping.best_score)
+
+
+def rows_per_step(rows: int, training: Training) -> int:
+    """``train.batch_size``, fewer where an epoch would have less than ``LEAST_STEPS`` steps.
+
+    With 100 rows and batches of 128 patience ended a head's training after as many steps as it has epochs to wait.
+    """
+    return min(training.batch_size, math.ceil(rows / LEAST_STEPS))
 
 
 def _step(

@@ -44,8 +44,8 @@ def test_few_rows_get_steps_enough_and_many_the_budget_of_all(kind: str, workspa
     method = build(kind, workspace, budget, least_steps=400)
     assert isinstance(method, ImaginingMethod)
     few = method.budget(100)
-    assert (few.epochs, few.patience) == (400, 80)
-    assert (method.budget(300).epochs, method.budget(300).patience) == (134, 27)
+    assert (few.epochs, few.patience) == (67, 14)  # of six steps each
+    assert (method.budget(300).epochs, method.budget(300).patience) == (67, 14)
     assert method.budget(897) == budget
     assert method.budget(50_000) == budget
 

@@ -19,7 +19,7 @@ from ramer.methods.shared.masked_network import MaskedTraining, NeuralMethod
 from ramer.nn.imagination import ImaginationSize, Imagined, Student, Taught, Teacher
 from ramer.nn.masked import Masked
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
-from ramer.training.loop import Fitted, History
+from ramer.training.loop import Fitted, History, rows_per_step
 
 Weight = Annotated[float, Field(ge=0.0)]
 Widths = Annotated[tuple[Count, ...], Field(min_length=1, strict=False)]
@@ -59,7 +59,7 @@ class ImaginingMethod(NeuralMethod[ImaginingT]):
 
     def budget(self, rows: int) -> Training:
         training = self.training
-        epochs = math.ceil(self.options.least_steps / math.ceil(rows / training.batch_size))
+        epochs = math.ceil(self.options.least_steps / math.ceil(rows / rows_per_step(rows, training)))
         if epochs <= training.epochs:
             return training
         patience = math.ceil(training.patience * epochs / training.epochs)
