@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import os
+from enum import Enum, auto
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ramer.commands.extraction_settings import (
+    absolute,
+    chosen_crop,
+    chosen_settings,
+    expected_encoders,
+    with_models,
+    with_recognition,
+)
 from ramer.data.media_kinds import MEDIA_KINDS
 
 if TYPE_CHECKING:
-    from ramer.extraction.corpus_features import Summary
+    from ramer.extraction.extractor import Extractor
     from ramer.extraction.settings import ExtractionSettings
+    from ramer.extraction.shards import Shard as Part
+    from ramer.extraction.source import Source
+    from ramer.extraction.summary import Summary
 
 _MODEL = "Hugging Face model for {}: a local folder, or NAME@COMMIT of the hub; 'none' leaves {} out."
 
@@ -47,6 +60,13 @@ Dtype = Annotated[str | None, typer.Option(help="Precision of the models: float3
 Labels = Annotated[Path | None, typer.Option(help="CSV with clip, label[, speaker, split]: also write OUT/corpus.npz.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Inputs per call of a model: speed and memory.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Shard = Annotated[
+    str | None, typer.Option(help="I/N: only this one of N parts, beside other runs; --merge makes them one.")
+]
+Merge = Annotated[bool, typer.Option("--merge", help="Make the N parts one, once all have run; nothing is extracted.")]
+Engine = Annotated[
+    str | None, typer.Option(help="serial, local (processes of this machine) or ray (a cluster); RAMER_ENGINE else.")
+]
 Prune = Annotated[bool, typer.Option("--prune", help="Remove features of clips that are no longer there.")]
 TrustRemoteCode = Annotated[
     bool, typer.Option("--trust-remote-code", help="Run Python code that a model brings along. Read it first.")
@@ -76,6 +96,9 @@ def extract(
     labels: Labels = None,
     batch_size: BatchSize = 16,
     device: Device = "auto",
+    shard: Shard = None,
+    merge: Merge = False,
+    engine: Engine = None,
     prune: Prune = False,
     trust_remote_code: TrustRemoteCode = False,
 ) -> None:
@@ -83,35 +106,94 @@ def extract(
 
     A rerun does only what is new, has changed or has failed.
     """
-    settings = _settings(preset, like)
+    settings = chosen_settings(preset, like)
     options = {"layers": layers, "frames_per_second": frame_rate, "dtype": dtype, "face": face}
-    options |= {"crop": _crop(settings, video, whole_frame, faces), "detector": _absolute(detector)}
-    settings = _with_models(settings, {"audio": audio, "video": video, "text": text}, options, frames)
-    settings = _with_recognition(settings, recognise, language)
+    options |= {"crop": chosen_crop(settings, video, whole_frame, faces), "detector": absolute(detector)}
+    settings = with_models(settings, {"audio": audio, "video": video, "text": text}, options, frames)
+    settings = with_recognition(settings, recognise, language)
 
-    from ramer.extraction.console import shown_progress
-    from ramer.extraction.corpus_features import extract_corpus
     from ramer.extraction.extractor import Extractor
     from ramer.extraction.packing import check_labels
+    from ramer.extraction.shards import Shard as Part
+    from ramer.extraction.source import Source
 
+    part = Part.parse(shard) if shard is not None else None
+    way = _way(shard, merge, engine, prune, labels)
     if labels is not None:
         check_labels(labels, media, transcripts, out / "features")  # refused before the work, not after it
-    expected, trust = _expected(like, settings), trust_remote_code
-    extractor = Extractor(settings, device=device, batch_size=batch_size, trust_remote_code=trust, expected=expected)
-    with shown_progress() as progress:
-        summary = extract_corpus(
+    source, trust = Source(media, transcripts, words_alone, faces), trust_remote_code
+    expected = expected_encoders(like, settings)
+    if way is _Way.MERGE:
+        summary = _merged(settings, source, out, prune)
+    else:
+        extractor = Extractor(
+            settings, device=device, batch_size=batch_size, trust_remote_code=trust, expected=expected
+        )
+        summary = _extracted(way, extractor, source, out, part, prune)
+    typer.echo("\n".join(_summary_lines(summary, out, way, prune)))
+    if labels is not None:
+        _pack(labels, out)
+
+
+class _Way(Enum):
+    """Who extracts."""
+
+    ALONE = auto()
+    SHARD = auto()
+    ENGINE = auto()
+    MERGE = auto()
+
+
+def _way(shard: str | None, merge: bool, engine: str | None, prune: bool, labels: Path | None) -> _Way:
+    """The way that the options ask for; an engine that is named holds for this process.
+
+    Raises:
+        ConfigError: options that exclude one another, or no such engine.
+    """
+    from ramer.engine import VARIABLE, chosen_engine
+    from ramer.errors import ConfigError
+
+    asked = {"--shard": shard is not None, "--merge": merge, "--engine": engine is not None}
+    if sum(asked.values()) > 1:
+        told = " and ".join(option for option, given in asked.items() if given)
+        raise ConfigError(f"extract: {told} exclude one another")
+    if shard is not None and (prune or labels is not None):
+        raise ConfigError("extract: --prune and --labels are for the whole corpus: give them with --merge")
+    if engine is not None:
+        os.environ[VARIABLE] = engine
+    if merge or shard is not None:
+        return _Way.MERGE if merge else _Way.SHARD
+    # Workers load a model each: unasked, one process makes everything.
+    return _Way.ENGINE if os.environ.get(VARIABLE) and chosen_engine() != "serial" else _Way.ALONE
+
+
+def _extracted(way: _Way, extractor: Extractor, source: Source, out: Path, part: Part | None, prune: bool) -> Summary:
+    from ramer.extraction.console import shown_progress
+    from ramer.extraction.corpus_features import extract_corpus
+    from ramer.extraction.parts import extract_in_parts
+
+    with shown_progress(bar=way is not _Way.ENGINE) as progress:
+        if way is _Way.ENGINE:
+            return extract_in_parts(extractor, source, out, prune=prune)
+        return extract_corpus(
             extractor,
-            media,
+            source.media,
             out,
-            transcripts=transcripts,
-            words_alone=words_alone,
-            faces=faces,
+            transcripts=source.transcripts,
+            words_alone=source.words_alone,
+            faces=source.faces,
+            shard=part,
             prune=prune,
             progress=progress,
         )
-    typer.echo("\n".join(_summary_lines(summary, out, prune)))
-    if labels is not None:
-        _pack(labels, out)
+
+
+def _merged(settings: ExtractionSettings, source: Source, out: Path, prune: bool) -> Summary:
+    from ramer.extraction.console import shown_progress
+    from ramer.extraction.parts import merge_corpus
+
+    with shown_progress(bar=False):
+        return merge_corpus(settings, source, out, prune=prune)
 
 
 def _pack(labels: Path, out: Path) -> None:
@@ -121,120 +203,9 @@ def _pack(labels: Path, out: Path) -> None:
     typer.echo(f"packed -> {out / 'corpus.npz'}")
 
 
-def _settings(preset_name: str, like: Path | None) -> ExtractionSettings:
-    from ramer.extraction.requirements import check_packages
-    from ramer.extraction.settings import preset
-
-    check_packages("extract")
-    if like is None:
-        return preset(preset_name)
-    from ramer.extraction.manifest import Manifest
-
-    return Manifest.read(like).settings
-
-
-def _expected(like: Path | None, settings: ExtractionSettings) -> dict[str, dict[str, Any]]:
-    """The manifest's encoders, of the modalities that the command line does not make otherwise; none without one."""
-    if like is None:
-        return {}
-    from ramer.extraction.manifest import Manifest
-
-    manifest = Manifest.read(like)
-    made = manifest.settings.modalities
-    same = {m for m in settings.modalities if m in made and settings.of(m).deciding == manifest.settings.of(m).deciding}
-    if settings.recognition == manifest.settings.recognition:
-        same.add("recognition")
-    return {name: record for name, record in manifest.records.items() if name in same}
-
-
-def _with_models(
-    settings: ExtractionSettings, models: dict[str, str | None], options: dict[str, Any], frames: bool
-) -> ExtractionSettings:
-    """Settings with the command line's models and their options.
-
-    Raises:
-        ConfigError: a value is out of range, or nothing is left to do.
-    """
-    from ramer.errors import ConfigError
-
-    raw = settings.model_dump()
-    for modality, model in models.items():
-        if model == "none":
-            raw[modality] = None
-        elif model is not None:
-            raw[modality] = (raw[modality] or {}) | {"extractor": "huggingface", **_named(model)}
-    for section in (raw[m] for m in models):
-        if section is not None:
-            section |= {key: value for key, value in options.items() if value is not None and key in section}
-    raw["per_frame"] = raw["per_frame"] or frames
-    if all(raw[modality] is None for modality in models):
-        raise ConfigError("extract: every modality is left out, nothing to do")
-    return _validated(raw)
-
-
-def _with_recognition(settings: ExtractionSettings, model: str | None, language: str | None) -> ExtractionSettings:
-    """Settings with the command line's speech recognition.
-
-    Raises:
-        ConfigError: a language without a model, or a model without text to make.
-    """
-    from ramer.errors import ConfigError
-
-    raw = settings.model_dump()
-    if model is not None:
-        raw["recognition"] = _named(model)
-    if language is not None:
-        if raw["recognition"] is None:
-            raise ConfigError("language: is for speech recognition, expected --recognise with a Whisper model")
-        raw["recognition"]["language"] = language
-    return _validated(raw)
-
-
-def _validated(raw: dict[str, Any]) -> ExtractionSettings:
-    from pydantic import ValidationError
-
-    from ramer.config import fault_lines
-    from ramer.errors import ConfigError
-    from ramer.extraction.settings import ExtractionSettings
-
-    try:
-        return ExtractionSettings.model_validate(raw)
-    except ValidationError as error:
-        raise ConfigError(fault_lines(error, "extract")) from None
-
-
-def _crop(settings: ExtractionSettings, video: str | None, whole_frame: bool, faces: Path | None) -> str | None:
-    """What pictures are cropped to, None where the settings stand.
-
-    Raises:
-        ConfigError: both a folder of crops and whole frames are asked for, or the settings need such a folder.
-    """
-    from ramer.errors import ConfigError
-
-    if whole_frame and faces is not None:
-        raise ConfigError("extract: --whole-frame and --faces exclude one another")
-    if whole_frame or faces is not None:
-        return "frame" if whole_frame else "ready"
-    if settings.video is not None and settings.video.crop == "ready" and video != "none":
-        raise ConfigError("extract: the manifest's pictures are ready crops of faces, expected their folder as --faces")
-    return None
-
-
-def _absolute(detector: str | None) -> str | None:
-    """A detector's path as it is found from every folder: the manifest keeps it."""
-    path = Path(detector).expanduser() if detector else None
-    return str(path.resolve()) if path is not None and path.is_file() else detector
-
-
-def _named(model: str) -> dict[str, str | None]:
-    if Path(model).expanduser().exists():  # a folder may well hold an @
-        return {"model": model, "revision": None}
-    name, _, revision = model.partition("@")
-    return {"model": name, "revision": revision or None}
-
-
-def _summary_lines(summary: Summary, out: Path, prune: bool) -> list[str]:
-    lines = [f"{summary.clips} clips, {summary.done} of them new, changed or tried again"]
+def _summary_lines(summary: Summary, out: Path, way: _Way, prune: bool) -> list[str]:
+    told = "of all shards" if way is _Way.MERGE else f"{summary.done} of them new, changed or tried again"
+    lines = [f"{summary.clips} clips, {told}"]
     for modality, counts in summary.counts.items():
         told = ", ".join(f"{counts.get(status, 0)} {status}" for status in ("extracted", "missing", "failed"))
         lines.append(f"{modality}: {told}; {summary.dims.get(modality, 0)} values")

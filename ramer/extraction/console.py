@@ -15,8 +15,12 @@ _LINE_EVERY_SECONDS = 30.0
 
 
 @contextmanager
-def shown_progress() -> Iterator[Callable[[int, int], None]]:
-    """Show remarks and progress on stderr: a bar on a terminal, a line now and then elsewhere."""
+def shown_progress(*, bar: bool = True) -> Iterator[Callable[[int, int], None]]:
+    """Show remarks and progress on stderr: a bar on a terminal, a line now and then elsewhere.
+
+    Args:
+        bar: leave it out where something else draws one.
+    """
     console = Console(stderr=True, soft_wrap=True)
     handler = _ConsoleHandler(console)
     logger = logging.getLogger(_LOGGER)
@@ -25,10 +29,10 @@ def shown_progress() -> Iterator[Callable[[int, int], None]]:
     logger.setLevel(logging.INFO)
     logger.propagate = False
     try:
-        if console.is_terminal:
-            with _bar(console) as bar:
-                task = bar.add_task("clips", total=None)
-                yield lambda done, total: bar.update(task, completed=done, total=total)
+        if bar and console.is_terminal:
+            with _bar(console) as drawn:
+                task = drawn.add_task("clips", total=None)
+                yield lambda done, total: drawn.update(task, completed=done, total=total)
         else:
             yield _Lines(logger)
     finally:

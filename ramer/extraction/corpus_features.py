@@ -8,14 +8,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ramer.errors import ConfigError, CorpusError
-from ramer.extraction.clips import NO_FACES, find_clips
+from ramer.extraction.clips import NO_FACES
 from ramer.extraction.extractor import Extractor
 from ramer.extraction.feature_files import FeatureStore, Origin
 from ramer.extraction.manifest import Manifest, digest_json
 from ramer.extraction.media_files import Clip
 from ramer.extraction.outcomes import Missing, Outcome
 from ramer.extraction.ready_faces import digest_faces
+from ramer.extraction.shards import Shard
+from ramer.extraction.source import Source
+from ramer.extraction.summary import Made, Summary, check_any
 from ramer.extraction.text import is_blank
 
 log = logging.getLogger(__name__)
@@ -26,29 +28,6 @@ Progress = Callable[[int, int], None]
 _UNREMARKABLE = ("no transcript", "a sound file", NO_FACES)
 
 
-@dataclass(frozen=True)
-class Summary:
-    """What a run left behind.
-
-    Attributes:
-        counts: modality to status to number of clips.
-        dims: modality to length of a vector.
-        clips: number of them.
-        done: clips that this run worked on.
-        left_out: one line per clip that cannot be used.
-        passed_over: one line per kind of file that was not looked at, with a count.
-        gone: clips of earlier runs that are no longer there.
-    """
-
-    counts: dict[str, dict[str, int]]
-    dims: dict[str, int]
-    clips: int
-    done: int
-    left_out: tuple[str, ...]
-    passed_over: tuple[str, ...]
-    gone: int
-
-
 def extract_corpus(
     extractor: Extractor,
     media: Path,
@@ -57,6 +36,7 @@ def extract_corpus(
     transcripts: Path | None = None,
     words_alone: bool = False,
     faces: Path | None = None,
+    shard: Shard | None = None,
     prune: bool = False,
     progress: Progress | None = None,
 ) -> Summary:
@@ -67,12 +47,9 @@ def extract_corpus(
 
     Args:
         extractor: its settings say which modalities are made and how.
-        media: folder of video and sound files, searched with its sub-folders.
+        media, transcripts, words_alone, faces: where the clips are, as of ``Source``.
         out: gets the folder ``features``.
-        transcripts: UTF-8 CSV with the columns clip and sentence.
-        words_alone: rows of the transcripts that name no media are clips of words alone, however many; few always are,
-            and all where nothing but text is made.
-        faces: folder of ready crops of faces, one file or folder a clip; asked for by ``crop: ready``, and only by it.
+        shard: the clips that are made, beside runs for other shards; ``merge_corpus`` then writes the manifest.
         prune: remove features of clips that are no longer in ``media`` or ``transcripts``.
         progress: called with the number of clips done and their total.
 
@@ -80,20 +57,38 @@ def extract_corpus(
         CorpusError: the media folder, the transcripts or the output cannot be used.
         ModelError: a model cannot be loaded.
     """
-    settings = extractor.settings.video
-    if (faces is not None) != (settings is not None and settings.crop == "ready"):
-        raise ConfigError("faces: a folder of ready crops is given where video.crop is ready, and only there")
-    only_text = extractor.settings.modalities == ("text",) and extractor.settings.recognition is None
-    clips, left_out, passed_over = find_clips(media, transcripts, words_alone=words_alone or only_text, faces=faces)
-    for line in left_out:
-        log.warning("%s", line)
-    wanted = Manifest(extractor.settings, extractor.records)
+    source, features = Source(media, transcripts, words_alone, faces), out / "features"
+    found = source.find(extractor.settings)
+    clips = [clip for clip in found.clips if shard is None or shard.holds(clip.name)]
+    made = extract_clips(extractor, clips, source.roots, features, shard=shard, prune=prune, progress=progress)
+    if shard is None:
+        check_any(made.manifest, media, features)
+    return Summary.of(made, found, len(clips))
+
+
+def extract_clips(
+    extractor: Extractor,
+    clips: Sequence[Clip],
+    roots: tuple[Path, Path],
+    features: Path,
+    *,
+    shard: Shard | None,
+    prune: bool = False,
+    progress: Progress | None = None,
+) -> Made:
+    """Make what clips lack.
+
+    Args:
+        clips: all that there are, of the shard where there is one.
+        roots: folder of the media, and folder of what pictures are read from.
+        features: folder that is written.
+    """
     done = 0
-    with FeatureStore(out / "features", wanted) as store:
+    with FeatureStore(features, Manifest(extractor.settings, extractor.records), shard) as store:
         # Before anything is read, and before anything is removed: what cannot be made again must stay.
         extractor.load(_needed(clips, extractor, store))
         store.begin()
-        for number, batch in _pending(clips, extractor, store, (media, faces or media), progress):
+        for number, batch in _pending(clips, extractor, store, roots, progress):
             done += len(batch)
             found = extractor.extract([task.clip for task in batch], [task.inputs for task in batch])
             for task, outcomes in zip(batch, found, strict=True):
@@ -101,11 +96,7 @@ def extract_corpus(
             if progress is not None:
                 progress(number, len(clips))
         gone = store.finish([clip.name for clip in clips], prune)
-        counts = {m: dict(store.manifest.counts(m)) for m in store.manifest.settings.modalities}
-        dims = dict(store.manifest.dims)
-    if not any(found.get("extracted") for found in counts.values()):
-        raise CorpusError(f"{media}: no clip gave a vector in any modality; {out / 'features'} says why")
-    return Summary(counts, dims, len(clips), done, tuple(left_out), tuple(passed_over), gone)
+    return Made(store.manifest, done, gone)
 
 
 def _store(store: FeatureStore, task: _Task, outcomes: Mapping[str, Outcome]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import shutil
@@ -18,6 +17,7 @@ from ramer.extraction.journal import Journal, Line
 from ramer.extraction.manifest import FILE_NAME, Manifest, merged
 from ramer.extraction.manifest_record import Entry
 from ramer.extraction.outcomes import Encoded, Missing, Outcome, one_line
+from ramer.extraction.shards import FOLDER, JOURNAL, LOCK, WORK, Shard, check_room, check_same, hold
 
 log = logging.getLogger(__name__)
 
@@ -34,22 +34,25 @@ class FeatureStore:
     Args:
         folder: holds ``<extractor>-UTT/<clip>.npy``, ``-FRA`` likewise, and the manifest.
         wanted: settings and encoders of this run.
+        shard: whose clips this run makes, beside the runs of other shards; None for all.
 
     Attributes:
         manifest: what of earlier runs is kept, and what this run has added.
 
     Raises:
-        CorpusError: another run holds the folder, or its manifest cannot be read.
+        CorpusError: another run holds the folder, its manifest cannot be read, or it holds features of other settings
+            than those of a shard.
     """
 
-    def __init__(self, folder: Path, wanted: Manifest) -> None:
+    def __init__(self, folder: Path, wanted: Manifest, shard: Shard | None = None) -> None:
         self.folder = folder
         self.wanted = wanted
         self.manifest = wanted
-        self._manifest_file = folder / FILE_NAME
-        self._work = folder / ".extracting"
+        self._shard = shard
+        self._work = folder / WORK if shard is None else folder / FOLDER / shard.name
+        self._manifest_file = (folder if shard is None else self._work) / FILE_NAME
         self._partial = self._work / "partial.npy"
-        self._journal = Journal(self._work / "journal.jsonl")
+        self._journal = Journal(self._work / JOURNAL)
         self._lock: IO[str] | None = None
         self._fingerprints: dict[str, str] = {}
         self._outdated: set[tuple[str, str]] = set()
@@ -57,13 +60,9 @@ class FeatureStore:
 
     def __enter__(self) -> FeatureStore:
         self._work.mkdir(parents=True, exist_ok=True)
-        self._lock = (self._work / "lock").open("w")
+        self._lock = hold(self._work / LOCK)
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._lock.close()
-            raise CorpusError(f"{self.folder}: another run is writing here") from None
-        try:
+            check_room(self.folder, self._shard)
             self._take_over()
         except BaseException:
             self.__exit__()
@@ -72,7 +71,7 @@ class FeatureStore:
 
     def __exit__(self, *_: object) -> None:
         self._journal.close()
-        if not self._journal.path.exists():  # nothing was begun, now or before
+        if not self._journal.path.exists() and not self._kept_manifest():  # nothing was begun, now or before
             shutil.rmtree(self._work, ignore_errors=True)
         if self._lock is not None:
             self._lock.close()
@@ -159,7 +158,7 @@ class FeatureStore:
                 for modality in self.manifest.clips.pop(clip):
                     self._remove(modality, clip)
         self.manifest.write(self._manifest_file)
-        shutil.rmtree(self._work, ignore_errors=True)
+        self._journal.path.unlink(missing_ok=True)  # a shard's other files stay until it is merged
         return len(gone)
 
     def vector(self, modality: str, clip: str) -> np.ndarray | None:
@@ -179,8 +178,8 @@ class FeatureStore:
 
     def _take_over(self) -> None:
         """Tell what earlier runs left that is kept from what is outdated; nothing on disk changes."""
-        if self._manifest_file.exists():
-            old = Manifest.read(self._manifest_file)
+        old = self._earlier()
+        if old is not None:
             self.manifest = merged(self.wanted, old)
             self._outdated = {
                 (m, clip)
@@ -204,6 +203,19 @@ class FeatureStore:
                 self._outdated.add((modality, clip))
                 self.manifest.clips.get(clip, {}).pop(modality, None)
         self._drop_lost()
+
+    def _earlier(self) -> Manifest | None:
+        """What earlier runs left: a shard's own manifest, else its part of the folder's."""
+        if self._shard is None:
+            return Manifest.read(self._manifest_file) if self._manifest_file.exists() else None
+        whole = Manifest.read(self.folder) if (self.folder / FILE_NAME).exists() else None
+        if whole is not None:
+            check_same(self.folder, whole, self.wanted)
+            whole.clips = {clip: found for clip, found in whole.clips.items() if self._shard.holds(clip)}
+        return Manifest.read(self._manifest_file) if self._manifest_file.exists() else whole
+
+    def _kept_manifest(self) -> bool:
+        return self._shard is not None and self._manifest_file.exists()
 
     def _drop_lost(self) -> None:
         """Entries whose file is gone, as after a run that was killed while it removed files, are none."""

@@ -1,0 +1,213 @@
+"""Parts of a corpus that are extracted side by side, each by a run of its own, and made one at the end."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import re
+import shutil
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import IO, NamedTuple
+
+from ramer.errors import ConfigError, CorpusError
+from ramer.extraction.manifest import FILE_NAME, Manifest
+from ramer.files import sweep
+
+FOLDER = ".shards"
+WORK = ".extracting"
+JOURNAL = "journal.jsonl"
+LOCK = "lock"
+_NAME = re.compile(r"([1-9]\d{0,6})-of-([1-9]\d{0,6})")
+_ASKED = re.compile(r"([1-9]\d{0,6})/([1-9]\d{0,6})")
+
+
+class Shard(NamedTuple):
+    """One of so many disjoint parts of a corpus; which one holds a clip depends on the clip's name alone.
+
+    Attributes:
+        number: from 1 to ``total``.
+        total: parts there are.
+
+    Example:
+        >>> [Shard(number, 3).holds("speaker1/clip7") for number in (1, 2, 3)]
+        [False, False, True]
+    """
+
+    number: int
+    total: int
+
+    @classmethod
+    def parse(cls, asked: str) -> Shard:
+        """From the command line's ``i/n``.
+
+        Raises:
+            ConfigError: not of this form, or there is no such part.
+        """
+        found = _ASKED.fullmatch(asked)
+        shard = cls(int(found[1]), int(found[2])) if found else None
+        if shard is None or shard.number > shard.total:
+            raise ConfigError(f"shard: expected I/N with I from 1 to N, as 1/4 or 4/4, got {asked!r}")
+        return shard
+
+    @property
+    def name(self) -> str:
+        """Of its folder."""
+        return f"{self.number}-of-{self.total}"
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.total}"
+
+    def holds(self, clip: str) -> bool:
+        """Whether a clip belongs to it."""
+        digest = hashlib.sha256(clip.encode()).digest()
+        return int.from_bytes(digest[:8], "big") % self.total == self.number - 1
+
+
+def shards_of(count: int) -> list[Shard]:
+    """All parts of a corpus that is cut into so many."""
+    return [Shard(number, count) for number in range(1, count + 1)]
+
+
+def begun_shards(features: Path) -> list[Shard]:
+    """Those that runs have begun below a folder of features, and that are not merged.
+
+    Raises:
+        CorpusError: they are of two ways to cut the corpus.
+    """
+    names = sorted(path.name for path in (features / FOLDER).glob("*-of-*"))
+    found = sorted(Shard(int(name[1]), int(name[2])) for name in map(_NAME.fullmatch, names) if name)
+    counts = sorted({shard.total for shard in found})
+    if len(counts) > 1:
+        told = " and ".join(map(str, counts))
+        raise CorpusError(
+            f"{features / FOLDER}: shards of {told} parts, expected those of one number; remove the others"
+        )
+    return found
+
+
+def hold(lock: Path) -> IO[str]:
+    """A lock file that is this process' until it is closed.
+
+    Raises:
+        CorpusError: another process has it.
+    """
+    file = lock.open("a")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise CorpusError(f"{lock.parent.parent}: another run is writing here") from None
+    return file
+
+
+def is_held(lock: Path) -> bool:
+    """Whether a process has a lock file."""
+    try:
+        with lock.open("r+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def check_room(features: Path, shard: Shard | None) -> None:
+    """Refuse a run beside one that works on the same clips; called once the run's own folder is there and held.
+
+    Raises:
+        CorpusError: shards that are not merged, of another number of parts, or a run over the whole corpus.
+    """
+    others = [other for other in begun_shards(features) if other != shard]
+    if shard is None and others:
+        raise CorpusError(f"{features}: shards are not merged: `ramer extract MEDIA OUT --merge`, or remove {FOLDER}")
+    if shard is not None and is_held(features / WORK / LOCK):
+        raise CorpusError(f"{features}: another run is writing here")
+
+
+def check_same(features: Path, made: Manifest, wanted: Manifest) -> None:
+    """A shard must not replace files that the folder's manifest describes: that is written when all are merged.
+
+    Args:
+        made: the folder's. wanted: of the run.
+
+    Raises:
+        CorpusError: the folder holds features that were made in another way.
+    """
+    differing = [
+        m
+        for m in wanted.settings.modalities
+        if m in made.settings.modalities and made.settings.of(m).name == wanted.settings.of(m).name
+        if made.fingerprint(m) != wanted.fingerprint(m)
+    ]
+    if differing:
+        told = "holds features of other settings, which shards do not replace: remove them, or take another folder"
+        raise CorpusError(f"{features}: {told} ({', '.join(differing)})")
+
+
+def merge_shards(features: Path, clips: Collection[str]) -> int:
+    """Make the shards' manifests the folder's; what runs wrote stays where it is. Returns how many they were.
+
+    Args:
+        features: folder that the shards were written into.
+        clips: names of all that there are.
+
+    Raises:
+        CorpusError: a shard is missing, unfinished or made with other settings, or a clip is in none; a line each.
+    """
+    begun = begun_shards(features)
+    if not begun:
+        raise CorpusError(f"{features}: no shards here, expected those of `ramer extract MEDIA OUT --shard I/N`")
+    shards = shards_of(begun[0].total)
+    if faults := [fault for shard in shards if (fault := _unfinished(features, shard))]:
+        raise CorpusError(faults)
+    manifests = [Manifest.read(features / FOLDER / shard.name / FILE_NAME) for shard in shards]
+    if faults := _differences(features, shards, manifests):
+        raise CorpusError(faults)
+    whole = Manifest(manifests[0].settings, manifests[0].records)
+    for manifest in manifests:
+        whole.clips |= manifest.clips
+        whole.dims |= manifest.dims
+    if lost := sorted(set(clips) - whole.clips.keys()):
+        told = f"{len(lost)} clips are in no shard, the first {lost[0]!r}"
+        raise CorpusError(f"{features}: {told}: they came later; run the shards again")
+    (features / WORK).mkdir(exist_ok=True)
+    with hold(features / WORK / LOCK):
+        whole.write(features / FILE_NAME)
+        shutil.rmtree(features / FOLDER, ignore_errors=True)
+        shutil.rmtree(features / WORK, ignore_errors=True)
+    sweep(features)
+    return len(shards)
+
+
+def _unfinished(features: Path, shard: Shard) -> str | None:
+    folder = features / FOLDER / shard.name
+    if is_held(folder / LOCK):
+        return f"{features}: shard {shard} is still running"
+    begun, ended = (folder / JOURNAL).exists(), (folder / FILE_NAME).exists()
+    if ended and not begun:
+        return None
+    told = "was not finished" if begun else "is missing"
+    return f"{features}: shard {shard} {told}: `ramer extract MEDIA OUT --shard {shard}`"
+
+
+def _differences(features: Path, shards: Sequence[Shard], manifests: Sequence[Manifest]) -> list[str]:
+    """One line per shard that was made in another way than the first."""
+    faults = []
+    first = _made_by(manifests[0])
+    for shard, manifest in zip(shards, manifests, strict=True):
+        made = _made_by(manifest)
+        differing = sorted(key for key in first.keys() | made.keys() if first.get(key) != made.get(key))
+        if differing:
+            what = ", ".join(differing)
+            faults.append(f"{features}: shard {shard}: made with other settings than shard {shards[0]} ({what})")
+    return faults
+
+
+def _made_by(manifest: Manifest) -> dict[str, object]:
+    settings = manifest.settings
+    made: dict[str, object] = {m: (settings.of(m).name, manifest.fingerprint(m)) for m in settings.modalities}
+    made["frames"] = settings.per_frame
+    made["recognition"] = (settings.recognition, manifest.records.get("recognition"))
+    return made

@@ -1,0 +1,190 @@
+"""Parts of a corpus that are made side by side are, once merged, what one run makes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.extraction_scale import cut_clips
+from ramer.extraction.shards import shards_of
+from tests.support.commands import call
+
+MakeWav = Callable[..., Path]
+MakeTone = Callable[..., np.ndarray]
+
+SOUND = ("--video", "none", "--text", "none")
+
+
+@pytest.fixture
+def media(tmp_path: Path, make_wav: MakeWav, make_tone: MakeTone) -> Path:
+    folder = tmp_path / "media"
+    for number in range(12):
+        make_wav(
+            folder / f"s{number % 3}" / f"clip{number}.wav", make_tone(0.2 + 0.05 * (number % 4), 200 + 30 * number)
+        )
+    (folder / "broken.wav").write_bytes(b"")
+    return folder
+
+
+def whole_run(media: Path, out: Path, *options: str | Path) -> Path:
+    """The features of one process."""
+    assert call("extract", media, out, *(options or SOUND))[0] == 0
+    return out / "features"
+
+
+def assert_same(ours: Path, theirs: Path) -> None:
+    """The same manifest, the same files, and vectors that differ by rounding at most."""
+    assert json.loads((ours / "manifest.json").read_text()) == json.loads((theirs / "manifest.json").read_text())
+    names = sorted(path.relative_to(theirs) for path in theirs.rglob("*"))
+    assert sorted(path.relative_to(ours) for path in ours.rglob("*")) == names
+    for name in (name for name in names if name.suffix == ".npy"):
+        np.testing.assert_allclose(np.load(ours / name), np.load(theirs / name), atol=1e-5, err_msg=str(name))
+
+
+def test_every_name_is_in_one_shard_whatever_else_there_is() -> None:
+    names = [f"s{n % 7}/clip{n}" for n in range(3000)]
+    held = [[name for name in names if shard.holds(name)] for shard in shards_of(8)]
+    assert sorted(name for part in held for name in part) == sorted(names)
+    assert all(300 < len(part) < 450 for part in held)
+
+
+def test_shards_are_made_in_any_order_and_merged(media: Path, tmp_path: Path) -> None:
+    theirs = whole_run(media, tmp_path / "whole")
+    for number in (3, 1, 2, 1):
+        assert call("extract", media, tmp_path / "out", *SOUND, "--shard", f"{number}/3")[0] == 0
+    code, out, _ = call("extract", media, tmp_path / "out", *SOUND, "--merge")
+    assert (code, out.splitlines()[0]) == (0, "13 clips, of all shards")
+    assert_same(tmp_path / "out" / "features", theirs)
+    assert call("extract", media, tmp_path / "out", *SOUND)[1].startswith("13 clips, 1 of them new")  # the broken one
+
+
+def test_what_was_there_is_not_made_again(media: Path, tmp_path: Path, make_wav: MakeWav, make_tone: MakeTone) -> None:
+    features = whole_run(media, tmp_path / "out")
+    before = {path: path.stat().st_mtime_ns for path in features.rglob("*.npy")}
+    make_wav(media / "new.wav", make_tone(0.3, 500))
+    told = [call("extract", media, tmp_path / "out", *SOUND, "--shard", f"{n}/2")[1] for n in (1, 2)]
+    assert sum(int(text.split(", ")[1].split()[0]) for text in told) == 2  # the new one, and the broken one again
+    assert call("extract", media, tmp_path / "out", *SOUND, "--merge")[0] == 0
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert (features / "egemaps-UTT" / "new.npy").exists()
+
+
+def test_a_killed_shard_goes_on_where_it_was(media: Path, tmp_path: Path) -> None:
+    theirs = whole_run(media, tmp_path / "whole")
+    command = [sys.executable, "-m", "ramer", "extract", str(media), str(tmp_path / "out"), *SOUND, "--batch-size", "1"]
+    journal = tmp_path / "out/features/.shards/1-of-1/journal.jsonl"
+    with subprocess.Popen([*command, "--shard", "1/1"], stdout=subprocess.DEVNULL) as run:
+        while not journal.exists() or journal.read_text().count("\n") < 3:
+            assert run.poll() is None
+            time.sleep(0.01)
+        run.send_signal(signal.SIGKILL)
+    settled = journal.read_text().count('"extracted"')
+    code, _, err = call("extract", media, tmp_path / "out", *SOUND, "--merge")
+    assert (code, "shard 1/1 was not finished" in err) == (2, True)
+    out = call("extract", media, tmp_path / "out", *SOUND, "--shard", "1/1")[1]
+    assert out.startswith(f"13 clips, {13 - settled} of them")
+    assert call("extract", media, tmp_path / "out", *SOUND, "--merge")[0] == 0
+    assert_same(tmp_path / "out" / "features", theirs)
+
+
+@pytest.mark.parametrize("asked", ["5/4", "0/4", "1", "a/b", "-1/4", "1/4/4"])
+def test_a_shard_that_is_none_is_one_line(asked: str, media: Path, tmp_path: Path) -> None:
+    code, _, err = call("extract", media, tmp_path / "out", f"--shard={asked}")
+    told = f"error: shard: expected I/N with I from 1 to N, as 1/4 or 4/4, got {asked!r}"
+    assert (code, err.splitlines()) == (2, [told])
+    assert not (tmp_path / "out").exists()
+
+
+def _shard(media: Path, out: Path, shard: str, *options: str) -> tuple[int, str, str]:
+    return call("extract", media, out, *SOUND, "--shard", shard, *options)
+
+
+def test_shards_that_are_missing_are_named(media: Path, tmp_path: Path) -> None:
+    out, features = tmp_path / "out", tmp_path / "out" / "features"
+    assert call("extract", media, out, *SOUND, "--merge")[2].splitlines() == [
+        f"error: {features}: no shards here, expected those of `ramer extract MEDIA OUT --shard I/N`"
+    ]
+    _shard(media, out, "2/4")
+    _shard(media, out, "4/4")
+    code, _, err = call("extract", media, out, *SOUND, "--merge")
+    assert (code, err.splitlines()) == (
+        2,
+        [f"error: {features}: shard {n}/4 is missing: `ramer extract MEDIA OUT --shard {n}/4`" for n in (1, 3)],
+    )
+    assert not (features / "manifest.json").exists()
+
+
+def test_shards_of_other_settings_or_numbers_are_refused(media: Path, tmp_path: Path, hubert: Path) -> None:
+    out, features = tmp_path / "out", tmp_path / "out" / "features"
+    _shard(media, out, "1/2")
+    _shard(media, out, "2/2", "--frames")
+    code, _, err = call("extract", media, out, *SOUND, "--merge")
+    told = f"error: {features}: shard 2/2: made with other settings than shard 1/2 (frames)"
+    assert (code, err.splitlines()) == (2, [told])
+    assert _shard(media, out, "1/3")[0] == 2
+    told = f"error: {features}: shards are not merged: `ramer extract MEDIA OUT --merge`, or remove .shards"
+    assert call("extract", media, out, *SOUND)[2].splitlines() == [told]
+
+
+def test_a_clip_that_came_later_is_in_no_shard(
+    media: Path, tmp_path: Path, make_wav: MakeWav, make_tone: MakeTone
+) -> None:
+    _shard(media, tmp_path / "out", "1/1")
+    make_wav(media / "late.wav", make_tone(0.3))
+    code, _, err = call("extract", media, tmp_path / "out", *SOUND, "--merge")
+    assert code == 2
+    assert "1 clips are in no shard, the first 'late'" in err
+    assert len(err.splitlines()) == 1
+
+
+def test_features_of_other_settings_stay(media: Path, tmp_path: Path, hubert: Path) -> None:
+    options = ("--video", "none", "--text", "none", "--audio", hubert)
+    features = whole_run(media, tmp_path / "out", *options)
+    before = {path: path.read_bytes() for path in features.rglob("*.*")}
+    code, _, err = call("extract", media, tmp_path / "out", *options, "--layers", "2", "--shard", "1/2")
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "holds features of other settings, which shards do not replace" in err
+    assert {path: path.read_bytes() for path in features.rglob("*.*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    "options", [("--shard", "1/2", "--merge"), ("--merge", "--engine", "ray"), ("--shard", "1/2", "--prune")]
+)
+def test_options_that_exclude_one_another(options: tuple[str, ...], media: Path, tmp_path: Path) -> None:
+    code, _, err = call("extract", media, tmp_path / "out", *SOUND, *options)
+    assert (code, len(err.splitlines())) == (2, 1)
+
+
+def test_processes_of_this_machine_make_the_same(
+    media: Path, tmp_path: Path, hubert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ramer.engine import processes
+    from ramer.extraction import parts
+
+    options = ("--video", "none", "--text", "none", "--audio", hubert)
+    theirs = whole_run(media, tmp_path / "whole", *options)
+    monkeypatch.setattr(parts, "_BATCHES", 1)
+    monkeypatch.setattr(processes, "START_SECONDS", 0.0)
+    monkeypatch.setenv("RAMER_WORKERS", "2")
+    monkeypatch.setenv("RAMER_ENGINE", "")  # set back after the command has set it
+    code, out, _ = call("extract", media, tmp_path / "out", *options, "--batch-size", "3", "--engine", "local")
+    assert (code, out.splitlines()[0]) == (0, "13 clips, 13 of them new, changed or tried again")
+    assert_same(tmp_path / "out" / "features", theirs)
+
+
+@pytest.mark.slow
+def test_cut_real_clips_are_the_same(speech_clip: Path, tmp_path: Path) -> None:
+    media = cut_clips(speech_clip, tmp_path / "media", 4)
+    theirs = whole_run(media, tmp_path / "whole", "--text", "none")
+    for number in (1, 2, 3):
+        assert call("extract", media, tmp_path / "out", "--text", "none", "--shard", f"{number}/3")[0] == 0
+    assert call("extract", media, tmp_path / "out", "--text", "none", "--merge")[0] == 0
+    assert_same(tmp_path / "out" / "features", theirs)
