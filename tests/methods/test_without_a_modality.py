@@ -21,6 +21,10 @@ METHODS: dict[str, dict[str, Any]] = {
     "rebuilt": {"type": "ramer", "encoder": "finetune", "rebuild_every": 1},
     "shuffled": {"type": "ramer", "database": "shuffled"},
     "label_knn": {"type": "label_knn", "k": 8},
+    "plus": {"type": "ramer_plus"},
+    "plus_ridge": {"type": "ramer_plus", "fill": "ridge"},
+    "plus_learned": {"type": "ramer_plus", "keys": "learned"},
+    "taught": {"type": "taught_product"},
 }
 
 
