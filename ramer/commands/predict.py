@@ -33,6 +33,12 @@ def predict(
     video: options.VideoFolder = None,
     text: options.TextFolder = None,
     frames: options.Frames = False,
+    coverage: Annotated[
+        float | None, typer.Option(help="Also write sets that hold the true emotion with this probability, as 0.9.")
+    ] = None,
+    risk: Annotated[
+        float | None, typer.Option(help="Also say where to be silent: at most this share of the answers is wrong.")
+    ] = None,
     drop: Annotated[str, typer.Option(help="Modalities to ignore, any of the letters a, v, t.")] = "",
 ) -> None:
     """Predict the emotions of clips, whatever they lack.
@@ -56,12 +62,16 @@ def predict(
     if source is not None and source.is_file() and (audio, video, text) != (None, None, None):
         raise ConfigError(f"{source}: --audio, --video and --text name folders of features, this is a file")
     predictor = Predictor.load(model, method)
+    predictor.check_judges(coverage, risk)
     if raw:
         ids, features = _read_clip(predictor, source, transcript, manifest, preset)
     else:
         assert source is not None
         ids, features = _read_features(predictor, source, {"audio": audio, "video": video, "text": text}, frames)
-    table = prediction_csv(ids, predictor.predict(drop_modalities(features, drop)))
+    said = predictor.predict(drop_modalities(features, drop), coverage=coverage, risk=risk)
+    for note in said.notes:
+        typer.echo(note, err=True)
+    table = prediction_csv(ids, said)
     if output is None:
         table.to_csv(sys.stdout, index=False)
         return

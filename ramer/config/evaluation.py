@@ -43,6 +43,7 @@ class Report(Section):
     """How methods are compared.
 
     Attributes:
+        coverage: how often the sets of classes that the report measures should hold the true one.
         reference: the method that others are compared with, or best_baseline (chosen on validation).
     """
 
@@ -50,3 +51,4 @@ class Report(Section):
     draws: Annotated[int, Field(ge=100)] = 2000
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
     seed: Whole = 0
+    coverage: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.9

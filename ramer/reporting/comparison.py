@@ -71,7 +71,7 @@ def compare_methods(
     figures = draw_figures(settings, found, summary, findings, colors)
     images = {name: drawn.png for name, drawn in figures.items()}
     page = render_page(Inputs(settings, found, summary, findings, bootstrap.clusters, images, colors))
-    explorer = render_explorer(Explored(project, found, findings, bootstrap, colors))
+    explorer = render_explorer(Explored(project, found, findings, bootstrap, colors, options.coverage))
     write_json(out.summary, summary)
     write_json(out.headline, build_headline(found))
     with atomic_directory(out.plots) as folder:

@@ -13,6 +13,8 @@ import pandas as pd
 from ramer.config import Evaluate, Report, Retrieval
 from ramer.data.corpus_record import CorpusRecord
 from ramer.errors import RamerError, StaleError
+from ramer.evaluation.conformal import patterns
+from ramer.evaluation.conformal_record import CONFORMAL_FILE, ConformalScores
 from ramer.evaluation.count_metrics import COUNT_METRICS
 from ramer.evaluation.metrics import METRICS
 from ramer.evaluation.pool import POOL_FILE
@@ -52,6 +54,7 @@ class MethodResults:
         confusion: counts [true, predicted] per condition.
         history: ``history.csv`` of its training, empty where there is none.
         pool: predictions by the size of the pool, None where none were made.
+        conformal: ``conformal.json``, None of a method that was scored before there was one.
     """
 
     description: ScoredMethod
@@ -60,6 +63,7 @@ class MethodResults:
     confusion: dict[str, np.ndarray]
     history: pd.DataFrame
     pool: pd.DataFrame | None = None
+    conformal: ConformalScores | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,7 @@ class Results:
         groups: speaker, video or dialogue per id, None where unnamed.
         encoders: ``history.csv`` per modality that was pretrained.
         purity: ``diagnostics.json`` per modality that was searched.
+        held: letters of what a row holds by nature, per id.
         encoder_scores: of every modality's encoders, beside those of logistic regressions.
     """
 
@@ -79,6 +84,7 @@ class Results:
     methods: dict[str, MethodResults]
     encoders: dict[str, pd.DataFrame]
     purity: dict[str, dict[str, Any]]
+    held: dict[str, str]
     encoder_scores: list[EncoderScores] = field(default_factory=list)
 
     @property
@@ -121,7 +127,7 @@ def read_results(project: Project, names: Iterable[str], scenarios: Iterable[str
         StaleError: a file is absent, torn or lacks what it must hold; one line per fault.
     """
     faults: list[RamerError] = []
-    corpus, groups = _read_corpus(project)
+    corpus, groups, held = _read_corpus(project)
     keys = [f"{key}{s}" for key in scored_keys(scenarios) for s in ("", "_std")]
     methods = {}
     for name in names:
@@ -139,15 +145,19 @@ def read_results(project: Project, names: Iterable[str], scenarios: Iterable[str
         methods,
         {m: history for m, history in histories.items() if len(history)},
         {m: _read_mapping(path) for m, path in diagnostics.items() if path.exists()},
+        held,
         read_encoder_scores(project),
     )
 
 
-def _read_corpus(project: Project) -> tuple[CorpusRecord, dict[str, str | None]]:
+def _read_corpus(project: Project) -> tuple[CorpusRecord, dict[str, str | None], dict[str, str]]:
     corpus = CorpusRecord.read(project.corpus)
     rows = _read_table(project.prepared / "rows.parquet")
     speakers = (None if pd.isna(s) else str(s) for s in rows["speaker"])
-    return corpus, dict(zip(rows["id"].astype(str), speakers, strict=True))
+    named = [f"available_{m}" for m in MODALITIES]
+    held = patterns(rows.reindex(columns=named, fill_value=True).to_numpy(dtype=bool))
+    ids = rows["id"].astype(str)
+    return corpus, dict(zip(ids, speakers, strict=True)), dict(zip(ids, held, strict=True))
 
 
 def _read_method(project: Project, name: str, label_names: list[str], keys: list[str]) -> MethodResults:
@@ -176,6 +186,7 @@ def _read_method(project: Project, name: str, label_names: list[str], keys: list
         {c: np.asarray(matrices[c], dtype=np.int64) for c in CONDITIONS},
         _read_history(project.method(name)),
         _read_table(folder / POOL_FILE) if (folder / POOL_FILE).exists() else None,
+        ConformalScores.read_verified(folder / CONFORMAL_FILE) if (folder / CONFORMAL_FILE).exists() else None,
     )
 
 

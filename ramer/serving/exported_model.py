@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ramer.digests import check_files, digest_files
 from ramer.errors import ModelError
+from ramer.evaluation.conformal_record import CONFORMAL_FILE, ConformalScores
 from ramer.opening import links_out
 from ramer.serving.database import DatabaseTable, read_database
 from ramer.serving.description import FORMAT, MODEL_FILE, Addition, Folders, ModelDescription
@@ -41,6 +42,8 @@ class ExportedModel(ModelFiles):
         if verify:
             self._verify()
         self.encoders, self.heads = encoders_in(self.folder), heads_in(self.folder)
+        listed = CONFORMAL_FILE in (self.description.files or {})
+        self.conformal = ConformalScores.read_verified(self.folder / CONFORMAL_FILE, verify) if listed else None
         self.index, self.database = index_in(self.folder, self.folders), database_in(self.folder, self.folders)
 
     @staticmethod

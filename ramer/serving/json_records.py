@@ -18,8 +18,10 @@ MOST_NAMED = 5  # faulty rows named per modality
 
 
 def prediction_csv(ids: list[str], prediction: Prediction) -> pd.DataFrame:
-    """One row per clip: id, available (letters), predicted, method, ``p/<label>``."""
+    """One row per clip: id, available (letters), predicted, method, ``p/<label>`` and, if asked for, set, answered."""
     table = _scores(prediction)
+    if prediction.sets:
+        table["set"] = ["|".join(names) for names in prediction.sets]
     table.insert(0, "id", ids)
     return table
 
@@ -44,15 +46,23 @@ def read_records(given: object) -> pd.DataFrame:
     raise RamerError(f"expected records of {', '.join(MODALITIES)}, got {type(given).__name__}")
 
 
-def predict_table(predictor: Predictor, clips: pd.DataFrame, neighbours: bool = False) -> pd.DataFrame:
+def predict_table(
+    predictor: Predictor,
+    clips: pd.DataFrame,
+    neighbours: bool = False,
+    coverage: float | None = None,
+    risk: float | None = None,
+) -> pd.DataFrame:
     """Predictions of clips whose features are lists in the columns audio, video and text.
 
     Args:
         clips: a column that is not there, None and NaN are missing.
         neighbours: also answer with the clips that stood in.
+        coverage, risk: as ``Predictor.predict``.
 
     Returns:
-        One row per clip: available, missing (names), predicted, method, ``p/<label>`` and, if asked for, neighbours.
+        One row per clip: available, missing (names), predicted, method, ``p/<label>`` and, if asked for, neighbours,
+        set (names) and answered.
 
     Raises:
         RamerError: as ``Predictor.predict``, a field that is no modality, or what is no list of as many numbers as the
@@ -76,12 +86,14 @@ def predict_table(predictor: Predictor, clips: pd.DataFrame, neighbours: bool = 
     if all(vectors is None for vectors in features.values()):  # no column at all is no fault here: a clip with nothing
         present = next(m for m in MODALITIES if predictor.dims[m])
         features[present] = np.full((len(clips), predictor.dims[present]), np.nan, dtype=np.float32)
-    prediction = predictor.predict(features, neighbours=neighbours)
+    prediction = predictor.predict(features, neighbours=neighbours, coverage=coverage, risk=risk)
     table = _scores(prediction)
     table.insert(1, "missing", [list(prediction.missing(row)) for row in range(len(clips))])
     if neighbours:
         near: Any = [[asdict(neighbour) for neighbour in found] for found in prediction.neighbours]
         table["neighbours"] = near
+    if coverage is not None:
+        table["set"] = [list(names) for names in prediction.sets]
     return table
 
 
@@ -91,6 +103,8 @@ def _scores(prediction: Prediction) -> pd.DataFrame:
     table = pd.DataFrame({"available": available, "predicted": prediction.labels, "method": prediction.method})
     for i, name in enumerate(prediction.label_names):
         table[f"p/{name}"] = prediction.probabilities[:, i]
+    if prediction.answered is not None:
+        table["answered"] = prediction.answered
     return table
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from pathlib import Path
 
+from ramer.evaluation.conformal_record import ConformalScores
 from ramer.serving.database import DatabaseTable
 from ramer.serving.description import ModelDescription
 
@@ -17,12 +18,14 @@ class ModelFiles(ABC):
         encoders: folder of the encoders, ``<modality>/<replicate>.safetensors``.
         heads: folder of the trained method, ``method.json`` and ``<replicate>.safetensors``.
         index: folder of the indexes, ``<modality>/<replicate>.faiss`` with sidecars.
+        conformal: what sets of classes follow from; None for a model from before there was that.
     """
 
     description: ModelDescription
     encoders: Path
     heads: Path
     index: Path
+    conformal: ConformalScores | None
 
     @property
     def replicates(self) -> tuple[str, ...]:

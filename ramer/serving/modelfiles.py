@@ -11,6 +11,7 @@ import numpy as np
 
 from ramer.digests import DIGESTS_FILE, digest_files
 from ramer.errors import ModelError
+from ramer.evaluation.conformal_record import CONFORMAL_FILE
 from ramer.files import atomic_directory
 from ramer.mlflow_address import names_version
 from ramer.serving.database import write_database
@@ -87,6 +88,8 @@ def export_model(project: Path, out: Path, method: str | None = None) -> None:
     with atomic_directory(out) as folder:
         _copy(files.encoders, encoders_in(folder))
         _copy(files.heads, heads_in(folder))
+        if files.conformal is not None:
+            files.conformal.write(folder / CONFORMAL_FILE)
         if files.indexed:
             _copy(files.index, index_in(folder, Folders()))
         if files.retrieves:

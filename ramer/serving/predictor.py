@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ramer.errors import RamerError
+from ramer.errors import ModelError, RamerError
+from ramer.evaluation.conformal import Judged, judge, patterns
 from ramer.modalities import MODALITIES
 from ramer.retrieval.structures import Selected
 from ramer.serving.features import mark_missing
@@ -42,6 +43,10 @@ class Prediction:
         available: bool [n, 3], what each clip held.
         neighbours: per clip, the clips that stood in for what it lacks (of the first replicate); empty unless asked.
         method: that said so, by its name in the project.
+        sets: per clip, the classes of which the true one is one as often as asked, the most probable first; empty
+            unless a coverage was asked for.
+        answered: bool [n], False where too many such answers would be wrong; None unless a risk was named.
+        notes: what validation rows did not suffice for, a line each.
 
     Example:
         >>> predictor = Predictor.load(project)
@@ -56,6 +61,9 @@ class Prediction:
     available: np.ndarray
     neighbours: tuple[tuple[Neighbour, ...], ...] = ()
     method: str = ""
+    sets: tuple[tuple[str, ...], ...] = ()
+    answered: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
 
     def missing(self, clip: int) -> tuple[str, ...]:
         """Names of the modalities that a clip lacked."""
@@ -77,6 +85,7 @@ class Predictor:
         self.label_names = files.description.label_names
         self.dims = files.description.dims
         self.feature_folders = files.description.feature_folders
+        self.conformal = files.conformal.pooled if files.conformal is not None else None
         self._table = files.read_database() if files.retrieves else None
         self.replicates = [load_replicate(files, i, self._table) for i in range(len(files.replicates))]
         self.inference: Inference = choose_inference(self.replicates, {} if self._table is None else self._table.states)
@@ -96,24 +105,55 @@ class Predictor:
         with open_model(path, method, verify) as files:
             return cls(files)
 
-    def predict(self, features: Mapping[str, Any], neighbours: bool = False) -> Prediction:
+    def predict(
+        self,
+        features: Mapping[str, Any],
+        neighbours: bool = False,
+        *,
+        coverage: float | None = None,
+        risk: float | None = None,
+    ) -> Prediction:
         """Emotions of n clips.
 
         Args:
             features: per modality raw vectors [n, dim] (or [dim] for one clip); a NaN or all-zero row, None or an
                 absent key is missing. A clip that has nothing gets the training prior.
             neighbours: also say which clips stood in.
+            coverage: also give sets that hold the true emotion with this probability.
+            risk: also say where to be silent, so that no larger share of the answers is wrong.
 
         Raises:
-            RamerError: a matrix of another shape than the model's, or a row that is partly NaN or infinite.
+            ModelError: a coverage or a risk, of a model that was made before sets were.
+            RamerError: one is not between 0 and 1, a matrix of another shape than the model's, or a row that is partly
+                NaN or infinite.
         """
         raw = self.vectors(features)
         available = self._available(raw)
         proba, selected = self.inference.infer(raw, available, neighbours)
         check_finite(proba, "probabilities")
         labels = np.array(self.label_names, dtype=object)[proba.argmax(axis=1)]
+        judged = self._judge(proba, available, coverage, risk)
         named = self._named(selected, len(labels)) if neighbours else ()
-        return Prediction(labels, proba, self.label_names, available, named, self.description.method)
+        sets = () if judged.members is None else _named_sets(proba, judged.members, self.label_names)
+        said = Prediction(labels, proba, self.label_names, available, named, self.description.method)
+        return replace(said, sets=sets, answered=judged.answered, notes=judged.notes)
+
+    def check_judges(self, coverage: float | None, risk: float | None) -> None:
+        """Refuse a coverage or a risk before any work.
+
+        Raises:
+            RamerError: as ``predict``.
+        """
+        self._judge(np.empty((0, len(self.label_names))), np.empty((0, len(MODALITIES)), dtype=bool), coverage, risk)
+
+    def _judge(self, proba: np.ndarray, available: np.ndarray, coverage: float | None, risk: float | None) -> Judged:
+        if coverage is None and risk is None:
+            return Judged(None, None, ())
+        if self.conformal is None:
+            raise ModelError(
+                "the model holds nothing that sets follow from: run `dvc repro` in its project, then export it again"
+            )
+        return judge(self.conformal, proba, patterns(available), coverage, risk)
 
     def encode(self, features: Mapping[str, Any]) -> tuple[np.ndarray, Arrays]:
         """What each of n clips holds, bool [n, 3], and its hidden states per modality, float32 [replicates, n, hidden]
@@ -171,6 +211,11 @@ class Predictor:
         if faults:
             raise RamerError(faults)
         return raw
+
+
+def _named_sets(proba: np.ndarray, members: np.ndarray, names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    order = np.argsort(-proba, axis=1, kind="stable")
+    return tuple(tuple(names[c] for c in row if held[c]) for row, held in zip(order, members, strict=True))
 
 
 def name_neighbours(selected: Selected, ids: np.ndarray, labels: np.ndarray) -> tuple[tuple[Neighbour, ...], ...]:

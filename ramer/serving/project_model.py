@@ -12,6 +12,7 @@ from ramer.config import BEST, load_config
 from ramer.data.prepared import PreparedCorpus
 from ramer.digests import check_folder
 from ramer.errors import ModelError
+from ramer.evaluation.conformal_record import CONFORMAL_FILE, ConformalScores
 from ramer.files import read_json
 from ramer.inputs import NEIGHBOURS, OWN_KEYS, SHUFFLED
 from ramer.modalities import MODALITIES
@@ -23,6 +24,7 @@ from ramer.serving.database import DatabaseTable, read_array
 from ramer.serving.description import ModelDescription, RetrievalSettings, TrainedOn
 from ramer.serving.model import ModelFiles
 from ramer.serving.torn import refuse_torn
+from ramer.training.costs import trained_digest
 from ramer.training.method_record import METHOD_FILE, TrainedMethod
 from ramer.training.served import served_method
 
@@ -58,6 +60,7 @@ class ProjectModel(ModelFiles):
         self.description = self._describe(name)
         if verify:
             known += [check_folder(folder, names) for folder, names in self._read_later().items()]
+        self.conformal = self._conformal(name, verify)
         parts = (self._read_first(), self._read_later())
         read = (folder / name for part in parts for folder, names in part.items() for name in names)
         for line in told_links(links_out(root, read)):  # as DVC links its cache
@@ -81,6 +84,14 @@ class ProjectModel(ModelFiles):
                 if (folder / METHOD_FILE).is_file():
                     check_folder(folder, [METHOD_FILE])
         return served_method(self.config.serve.method, folders)
+
+    def _conformal(self, name: str, verify: bool) -> ConformalScores | None:
+        """What the stage ``evaluate`` kept of these very checkpoints; None where it has not run since."""
+        path = self.project.method_results(name) / CONFORMAL_FILE
+        if not path.is_file():
+            return None
+        found = ConformalScores.read_verified(path, verify)
+        return found if found.trained == trained_digest(self.heads) else None
 
     def _read_first(self) -> dict[Path, list[str]]:
         """Files that say what the model is, by their folder."""

@@ -81,7 +81,16 @@ def _signature(description: ModelDescription) -> ModelSignature:
                 ColSpec(DataType.string, "method"),
                 *(ColSpec(DataType.double, f"p/{label}") for label in description.label_names),
                 ColSpec(Array(near), "neighbours", required=False),
+                ColSpec(Array(DataType.string), "set", required=False),
+                ColSpec(DataType.boolean, "answered", required=False),
             ]
         ),
-        params=ParamSchema([ParamSpec("neighbours", DataType.boolean, False)]),
+        # A coverage or a risk of 0, which none can have, is none.
+        params=ParamSchema(
+            [
+                ParamSpec("neighbours", DataType.boolean, False),
+                ParamSpec("coverage", DataType.double, 0.0),
+                ParamSpec("risk", DataType.double, 0.0),
+            ]
+        ),
     )

@@ -27,7 +27,14 @@ class ServedModel(PythonModel):
     ) -> pd.DataFrame:
         try:
             clips = read_records(model_input)  # some requests reach us as a dict or a list, whatever the hint says
-            return predict_table(self.predictor, clips, neighbours=bool((params or {}).get("neighbours")))
+            asked = params or {}
+            return predict_table(
+                self.predictor,
+                clips,
+                neighbours=bool(asked.get("neighbours")),
+                coverage=asked.get("coverage") or None,
+                risk=asked.get("risk") or None,
+            )
         except RamerError as error:  # what the server answers with 400 and this text
             raise MlflowException.invalid_parameter_value("; ".join(error.faults)) from None
 

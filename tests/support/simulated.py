@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ramer.config import Config, Evaluate, parse_config
+from ramer.evaluation.conformal_record import CONFORMAL_FILE, conformal_scores
 from ramer.evaluation.predictions import confusion_by_condition, score_predictions
 from ramer.evaluation.scenarios import scenarios
 from ramer.files import write_json, write_table
@@ -118,6 +119,8 @@ class SimulatedProject(Project):
         write_json(folder / "metrics.json", score_predictions(table, LABELS, 15, scenarios(Evaluate())))
         write_json(folder / "confusion.json", confusion_by_condition(table, LABELS))
         write_json(folder / "retrieval.json", {})
+        validated = self._predict(skill, np.random.default_rng([2, len(name)]))
+        conformal_scores(validated, dict.fromkeys(self.ids, "avt"), list(LABELS), "").write(folder / CONFORMAL_FILE)
         about = {"name": name, "type": kind, "deployable": deployable, "retrieval": retrieval}
         write_json(folder / "method.json", {**about, "validation_selection": 0.4 + 0.1 * skill, "options": {}})
         if kind not in ("late_product", "prior"):

@@ -13,6 +13,8 @@ from ramer import engine
 from ramer.config import Evaluate
 from ramer.data.prepared import Replicate
 from ramer.errors import StaleError
+from ramer.evaluation.conformal import patterns
+from ramer.evaluation.conformal_record import CONFORMAL_FILE, conformal_scores
 from ramer.evaluation.lent import LENT_FILE
 from ramer.evaluation.pool import POOL_FILE
 from ramer.evaluation.predictions import confusion_by_condition, score_predictions
@@ -34,6 +36,8 @@ def score_method(
     workspace: Workspace, trained: Path, settings: Evaluate, device: str, out: Path, *, threads: int = 1
 ) -> PredictingCost:
     """Predict every replicate's test rows under all conditions; write predictions, metrics, confusion and who lent.
+
+    Validation rows are predicted too: sets of a wanted coverage follow from them (``conformal.json``).
 
     Args:
         workspace: what the method reads.
@@ -67,12 +71,16 @@ def score_method(
     grown = [one.grown for one in scored if one.grown is not None]
     predictions = pd.concat([one.predictions for one in scored], ignore_index=True)
     labels = list(workspace.corpus.label_names)
+    corpus, digest = workspace.corpus, trained_digest(trained)
+    held = dict(zip(corpus.ids, patterns(corpus.available), strict=True))
+    validated = pd.concat([one.validated for one in scored], ignore_index=True)
     with atomic_directory(out) as temporary:
         write_table(temporary / "predictions.parquet", predictions)
         scores = score_predictions(predictions, labels, settings.ece_bins, scenarios(settings))
         write_json(temporary / "metrics.json", scores)
         write_json(temporary / "confusion.json", confusion_by_condition(predictions, labels))
         write_json(temporary / "retrieval.json", {"by_condition": _mean_diagnostics(diagnostics)})
+        conformal_scores(validated, held, labels, digest).write(temporary / CONFORMAL_FILE)
         if lent:
             write_table(temporary / LENT_FILE, pd.concat(lent, ignore_index=True))
         if grown:
@@ -81,7 +89,7 @@ def score_method(
     clip_ms, batch_ms = scored[0].milliseconds
     rows = int((predictions["replicate"] == replicates[0].name).sum()) // len(CONDITIONS)
     return PredictingCost(
-        trained=trained_digest(trained),
+        trained=digest,
         clip_ms=clip_ms,
         batch_ms=batch_ms,
         batch_rows=min(BATCH_ROWS, rows),
@@ -91,7 +99,7 @@ def score_method(
 
 
 class _Scored(NamedTuple):
-    """What one replicate's test rows gave.
+    """What one replicate's rows gave.
 
     Attributes:
         lent: of a method that lends, and the first seed.
@@ -100,6 +108,7 @@ class _Scored(NamedTuple):
     """
 
     predictions: pd.DataFrame
+    validated: pd.DataFrame
     diagnostics: list[dict]
     lent: pd.DataFrame | None
     milliseconds: tuple[float, float]
@@ -112,9 +121,10 @@ def _score_one(
     """Predictions of one replicate and what it retrieved."""
     replicate, device = placed
     method = load_method(_checkpoint(trained, replicate), device)
-    test = held_out_rows(method, workspace.replicate(replicate, method.reads))
+    data = workspace.replicate(replicate, method.reads)
+    test, val = held_out_rows(method, data), held_out_rows(method, data, "val")
     lent = lent_rows(method, test) if method.lends and replicate.seed == first_seed else None
-    tables = predict_rows(method, test), retrieval_diagnostics(method, test), lent
+    tables = predict_rows(method, test), predict_rows(method, val), retrieval_diagnostics(method, test), lent
     spent = _measured(method, test) if replicate.index == 0 else (0.0, 0.0)
     return _Scored(*tables, spent, predict_by_pool(method, test, pool_sizes))
 
@@ -123,9 +133,9 @@ def _checkpoint(trained: Path, replicate: Replicate) -> Path:
     return trained / f"{replicate.name}.safetensors"
 
 
-def held_out_rows(method: Method, data: ReplicateData) -> LabelledRows:
-    """A replicate's test rows as the method reads them; each condition's batch is built once."""
-    rows = data.corpus.rows_in(data.replicate, "test")
+def held_out_rows(method: Method, data: ReplicateData, split: str = "test") -> LabelledRows:
+    """A replicate's test (or validation) rows as the method reads them; each condition's batch is built once."""
+    rows = data.corpus.rows_in(data.replicate, split)
     return LabelledRows(data, rows, method.reads, method.needs_complete)
 
 

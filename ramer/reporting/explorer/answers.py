@@ -14,6 +14,8 @@ from ramer.modalities import CONDITIONS
 from ramer.reporting.explorer.arrays import Packed, packed
 from ramer.reporting.explorer.clips import Clips
 from ramer.reporting.findings import SCORE
+from ramer.reporting.results import Results
+from ramer.reporting.sets import judged_rows
 
 STEPS = 255  # a probability is held in so many steps
 
@@ -32,6 +34,23 @@ def answers(tables: Mapping[str, pd.DataFrame], clips: Clips, label_names: Seque
         "said": packed(means.argmax(axis=-1).astype(np.uint8)),
         "right": packed(right.astype(np.uint8)),
     }
+
+
+def set_sizes(results: Results, names: Sequence[str], clips: Clips, coverage: float) -> dict[str, Packed]:
+    """Classes in the set of each clip, and whether the true one is among them.
+
+    Returns:
+        ``size`` uint8 and ``covered`` uint8 [methods, conditions, clips]; size 0 for a method without sets.
+    """
+    sizes = np.zeros((len(names), len(CONDITIONS), len(clips)), dtype=np.uint8)
+    covered = np.zeros_like(sizes)
+    for method, name in enumerate(names):
+        judged = judged_rows(results.methods[name], results.held, results.label_names, coverage)
+        if judged is not None:
+            lines, condition, clip = _places(judged, clips)
+            sizes[method, condition, clip] = judged["size"].to_numpy()[lines]
+            covered[method, condition, clip] = judged["covered"].to_numpy()[lines]
+    return {"size": packed(sizes), "covered": packed(covered)}
 
 
 def _places(table: pd.DataFrame, clips: Clips) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

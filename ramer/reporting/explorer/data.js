@@ -11,6 +11,8 @@ const lacks = unpack(data.lacks);
 const said = unpack(data.answers.said);
 const seedsRight = unpack(data.answers.right);
 const chances = unpack(data.answers.probabilities);
+const setSizes = unpack(data.sets.size);
+const setCovers = unpack(data.sets.covered);
 const reportDifferences = unpack(data.differences);
 const full = data.conditions.length - 1;
 const methodNumber = new Map(data.methods.map((method, i) => [method.name, i]));

@@ -19,7 +19,7 @@ from ramer.evaluation.lent import read_lent
 from ramer.files import read_table
 from ramer.modalities import CONDITIONS, LETTERS, MODALITIES
 from ramer.project import Project
-from ramer.reporting.explorer.answers import answers, differences
+from ramer.reporting.explorer.answers import answers, differences, set_sizes
 from ramer.reporting.explorer.arrays import numbers, packed
 from ramer.reporting.explorer.clips import REASONS, Clips, choose_clips
 from ramer.reporting.explorer.lenders import lenders
@@ -38,6 +38,7 @@ class Explored:
     Attributes:
         project: for states and lent clips, which the report itself does not need.
         colors: of the methods, in the order of the parameters.
+        coverage: of the sets of classes.
     """
 
     project: Project
@@ -45,6 +46,7 @@ class Explored:
     findings: Findings
     bootstrap: Bootstrap
     colors: Mapping[str, str]
+    coverage: float = 0.9
 
 
 def render_explorer(explored: Explored, most_bytes: int = MOST_BYTES) -> str:
@@ -106,6 +108,8 @@ def _data(explored: Explored, clips: Clips, rows: pd.DataFrame, lent: Mapping[st
         "cluster": packed(numbers(clips.clusters)),
         "lacks": packed(clips.reasons),
         "answers": answers(tables, clips, results.label_names),
+        "coverage": explored.coverage,
+        "sets": set_sizes(results, list(about), clips, explored.coverage),
         "differences": differences(explored.bootstrap, list(about)),
         "lent": lenders(lent, rows, clips),
         "map": state_map(explored.project, clips),

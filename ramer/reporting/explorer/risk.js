@@ -19,6 +19,28 @@ function riskCurve(method, condition, rows) {
 }
 
 const riskAt = (risks, coverage) => risks[Math.max(0, Math.round(coverage * risks.length) - 1)];
+// Sets of classes: how many hold the truth, how many classes they take; null for a method without them.
+function setsOf(method, condition, rows) {
+  const sizes = rows.map((clip) => setSizes[cell(method, condition, clip)]).filter((size) => size > 0);
+  if (!sizes.length) return null;
+  const covered = rows.filter((clip) => setCovers[cell(method, condition, clip)]).length;
+  const share = (size) => sizes.filter((one) => one === size).length / sizes.length;
+  return { covered: covered / sizes.length, mean: sizes.reduce((sum, size) => sum + size, 0) / sizes.length, single: share(1), whole: share(classes) };
+}
+
+function setTable(names, rows) {
+  const lines = data.conditions.flatMap((condition, c) => names.map((name) => ({ condition, name, sets: setsOf(methodNumber.get(name), c, rows) }))).filter((line) => line.sets);
+  if (!lines.length) return null;
+  const columns = [
+    { name: "available", show: (line) => line.condition }, { name: "method", show: (line) => line.name },
+    { name: "hold the truth", number: true, show: (line) => percent(line.sets.covered, 1) },
+    { name: "emotions in a set", number: true, show: (line) => line.sets.mean.toFixed(2) },
+    { name: "a single one", number: true, show: (line) => percent(line.sets.single) },
+    { name: "all of them", number: true, show: (line) => percent(line.sets.whole) },
+  ];
+  return table(`Sets of emotions that should hold the true one for ${percent(data.coverage)} of clips like those of validation`, columns, lines);
+}
+
 const meanRisk = (risks) => risks.reduce((sum, x) => sum + x, 0) / risks.length;
 
 function riskFigure(curves) {
@@ -56,5 +78,5 @@ function showRisk() {
   return [element("h2", {}, `Risk against coverage, with ${chosen.condition} available`),
     element("p", {}, `If a method answers only the clips of which it is surest, how many of its answers are wrong? ${rows.length.toLocaleString("en")} clips fit the filters.`),
     element("ul", { className: "key" }, ...key), riskFigure(names.map((name) => ({ name, risks: curveOf(name, condition) }))),
-    table("Share wrong among the clips answered, and its mean over all coverages", columns, lines)];
+    table("Share wrong among the clips answered, and its mean over all coverages", columns, lines), setTable(names, rows)].filter((part) => part !== null);
 }

@@ -13,6 +13,7 @@ from ramer.reporting.sections import (
     missing_at_random,
     pool,
     retrieval,
+    sets,
     training,
     use,
 )
@@ -23,6 +24,7 @@ SECTIONS: tuple[Section, ...] = (
     conditions.SECTION,
     differences.SECTION,
     missing_at_random.SECTION,
+    sets.SECTION,
     retrieval.SECTION,
     classes.SECTION,
     pool.SECTION,

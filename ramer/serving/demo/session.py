@@ -20,6 +20,7 @@ from ramer.serving.predictor import Predictor
 from ramer.serving.raw_clips import ClipReader
 
 KEPT_CLIPS = 64  # dropped clips whose features stay in memory
+COVERAGE = 0.9  # of the sets that the page shows
 MOST_LISTED = 500  # clips of the corpus that can be picked
 
 
@@ -148,7 +149,8 @@ class Session:
             m: vector if m in available and vector is not None else np.full(self.predictor.dims[m], np.nan)
             for m, vector in vectors.items()
         }
-        said = self.predictor.predict(features, neighbours=True)
+        coverage = COVERAGE if self.predictor.conformal is not None else None
+        said = self.predictor.predict(features, neighbours=True, coverage=coverage)
         near: dict[str, list[dict[str, Any]]] = {}
         for neighbour in said.neighbours[0] if said.neighbours else ():
             entry = {"id": neighbour.id, "score": round(neighbour.score, 4), "label": neighbour.label}
@@ -156,6 +158,8 @@ class Session:
         return {
             "predicted": str(said.labels[0]),
             "method": said.method,
+            "set": list(said.sets[0]) if said.sets else None,
+            "coverage": coverage,
             "probabilities": dict(zip(said.label_names, said.probabilities[0].tolist(), strict=True)),
             "missing": [m for m in said.missing(0) if self.predictor.dims[m]],
             "neighbours": near,

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -97,19 +98,7 @@ def test_only_its_own_script_may_run_and_nothing_is_asked_for(explored: Explored
 def test_names_cannot_end_the_data_or_inject_markup(explored: Explored) -> None:
     name = "</script><script>alert(1)</script>"
     corpus = explored.results.corpus.model_copy(update={"name": name})
-    changed = Explored(
-        explored.project,
-        type(explored.results)(
-            corpus,
-            explored.results.groups,
-            explored.results.methods,
-            explored.results.encoders,
-            explored.results.purity,
-        ),
-        explored.findings,
-        explored.bootstrap,
-        explored.colors,
-    )
+    changed = replace(explored, results=replace(explored.results, corpus=corpus))
     page = render_explorer(changed)
     assert name not in page
     assert held(page)["corpus"] == name

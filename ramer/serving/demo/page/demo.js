@@ -103,7 +103,16 @@ async function predict() {
   }
 }
 
+function drawSet(said) {
+  at("set").hidden = !said.set;
+  if (!said.set) return;
+  const sure = `For ${Math.round(100 * said.coverage)} % of clips like those that it was validated on, the true emotion is`;
+  const everything = said.set.length === model.labels.length;
+  at("set").textContent = everything ? "The model cannot rule any emotion out." : `${sure} ${said.set.length > 1 ? "one of: " : ""}${said.set.join(", ")}.`;
+}
+
 function drawBars(said) {
+  drawSet(said);
   const compared = whole !== null && on.size < clip.held.length;
   at("legend").hidden = !compared;
   const rows = model.labels.map((label) => {
