@@ -10,7 +10,6 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 # Set by `make campaign`; without it a few attempts of each kind are part of the tests.
 SHARE = "RAMER_CAMPAIGN_SHARE"
@@ -119,13 +118,3 @@ def end(process: subprocess.Popen[str], after: float, rng: random.Random) -> str
 
 def lines_of(errors: str) -> list[str]:
     return [line for line in errors.strip().splitlines() if line.strip()]
-
-
-def contents(folder: Path, *names: str) -> dict[str, bytes]:
-    """Every file below ``names`` of a folder; what is temporary begins with a dot."""
-    found = {}
-    for name in names:
-        for path in sorted((folder / name).rglob("*")):
-            if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts):
-                found[path.relative_to(folder).as_posix()] = path.read_bytes()
-    return found

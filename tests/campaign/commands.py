@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 import wave
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,9 +14,12 @@ import numpy as np
 from ramer.errors import ModelError
 from ramer.serving.exported_model import ExportedModel
 from ramer.serving.modelfiles import export_model
-from tests.campaign.attacking import contents
+from tests.campaign.attacking import Attack
 from tests.support.closure import ROOT
+from tests.support.contents import contents
+from tests.support.media import require_extraction
 from tests.support.served_project import rows_of, save_npz
+from tests.support.tracked import start
 
 
 @dataclass
@@ -143,3 +147,28 @@ def _media(folder: Path) -> Path:
 
 def environment() -> dict[str, str]:
     return {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def run(command: Command) -> tuple[int, str, float]:
+    """Exit code, complaints and seconds of a command that nobody disturbs."""
+    started = time.monotonic()
+    process = start(command.writes, environment(), *command.line)
+    errors = process.communicate(timeout=300)[1]
+    return process.returncode, errors, time.monotonic() - started
+
+
+def undisturbed(command: Command) -> float:
+    """Note what the command writes when nobody disturbs it: the seconds it took."""
+    command.reset()
+    command.old = command.found()
+    code, errors, seconds = run(command)
+    assert code == 0, errors
+    command.new = command.found()
+    return seconds
+
+
+def chosen(one: Attack, served: Path, root: Path) -> dict[str, Command]:
+    """All commands in a campaign, two in a sample."""
+    require_extraction()
+    found = commands(served, root)
+    return found if one.whole else {name: found[name] for name in ("export", "predict")}

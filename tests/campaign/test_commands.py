@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sqlite3
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,39 +12,13 @@ import numpy as np
 import pytest
 
 from tests.campaign.attacking import Attack, end, lines_of
-from tests.campaign.commands import Command, commands, environment
+from tests.campaign.commands import chosen, commands, environment, run, undisturbed
 from tests.support.disks import fill, small_disk
-from tests.support.media import require_extraction
 from tests.support.registered import run_track
 from tests.support.served_project import rows_of, save_npz
 from tests.support.tracked import start
 
 pytestmark = pytest.mark.campaign
-
-
-def run(command: Command) -> tuple[int, str, float]:
-    """Exit code, complaints and seconds of a command that nobody disturbs."""
-    started = time.monotonic()
-    process = start(command.writes, environment(), *command.line)
-    errors = process.communicate(timeout=300)[1]
-    return process.returncode, errors, time.monotonic() - started
-
-
-def undisturbed(command: Command) -> float:
-    """Note what the command writes when nobody disturbs it: the seconds it took."""
-    command.reset()
-    command.old = command.found()
-    code, errors, seconds = run(command)
-    assert code == 0, errors
-    command.new = command.found()
-    return seconds
-
-
-def chosen(one: Attack, served: Path, root: Path) -> dict[str, Command]:
-    """All commands in a campaign, two in a sample."""
-    require_extraction()
-    found = commands(served, root)
-    return found if one.whole else {name: found[name] for name in ("export", "predict")}
 
 
 def test_commands_that_are_killed(attack: Callable[..., Attack], served: Path, tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.campaign.attacking import Attack, contents, lines_of
-from tests.campaign.commands import commands
-from tests.campaign.test_commands import chosen, undisturbed
+from tests.campaign.attacking import Attack, lines_of
+from tests.campaign.commands import chosen, commands, undisturbed
+from tests.support.contents import contents
 from tests.support.disks import make_read_only, make_writable, small_disk
 from tests.support.stages import STAGES
 from tests.support.strangers import give_away, lock, start_without_powers, take_back

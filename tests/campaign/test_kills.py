@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from ramer.files import read_json
-from tests.campaign.attacking import Attack, contents, end, lines_of
+from tests.campaign.attacking import Attack, end, lines_of
+from tests.support.contents import contents
 from tests.support.disks import fill, make_read_only, small_disk
 from tests.support.stages import STAGES, start_stage
 from tests.support.tracked import Workspace, start

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from ramer.files import read_json
-from tests.campaign.attacking import Attack, contents, lines_of
-from tests.campaign.test_repro import copied
-from tests.support.clone import Clone
+from tests.campaign.attacking import Attack, lines_of
+from tests.support.clone import Clone, copied
+from tests.support.contents import contents
 from tests.support.s3 import ObjectStore, object_store, require_object_store
 from tests.support.servers import free_port
 from tests.support.tracked import Workspace, start

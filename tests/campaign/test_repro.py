@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.campaign.attacking import Attack, contents
-from tests.support.clone import Clone, finish
+from tests.campaign.attacking import Attack
+from tests.support.clone import Clone, copied, finish
+from tests.support.contents import contents
 from tests.support.disks import fill, small_disk
 
 pytestmark = pytest.mark.campaign
@@ -30,11 +31,6 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     clone.run("dvc", "repro")
     clone.commit("Run")
     return clone
-
-
-def copied(clone: Clone, path: Path) -> Clone:
-    shutil.copytree(clone.path, path, symlinks=True)
-    return Clone(path, Path(clone.environment["HOME"]))
 
 
 def held(clone: Clone) -> dict[str, bytes]:

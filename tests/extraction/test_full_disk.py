@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.campaign.attacking import contents
 from tests.support.commands import call
+from tests.support.contents import contents
 from tests.support.disks import fill, make_read_only, small_disk
 from tests.support.strangers import lock, start_without_powers, take_back
 

@@ -14,7 +14,7 @@ from ramer.training.epochs import EpochLoop, Line
 from ramer.training.loop import History
 from ramer.training.savepoints import NOTHING_KEPT, Savepoints
 from ramer.training.workspace import Workspace
-from tests.methods.test_contract import ENTRIES, TRAINING, TYPES, data_for
+from tests.support.entries import ENTRIES, TRAINING, TYPES, data_for
 
 
 class EndedError(Exception):

@@ -17,10 +17,12 @@ from ramer.files import write_json
 from ramer.pipeline.pretrain import pretrain
 from ramer.project import Project
 from ramer.training.epochs import EpochLoop
-from tests.campaign.attacking import contents
+from tests.support.contents import contents
 from tests.support.stages import start_stage
 
-AUDIO = "models/encoders/audio"
+LAYOUT = Project(Path())
+AUDIO = str(LAYOUT.encoders("audio"))
+READ = ("models", str(LAYOUT.all_states), str(LAYOUT.prepared))
 EPOCHS = {"epochs": 60, "patience": 60}
 # A stage, what is changed in params.yaml, which savepoint is waited for, and what the next run says of it.
 KILLED: dict[str, tuple[str, dict[str, Any], str, str]] = {
@@ -77,9 +79,9 @@ def test_a_killed_stage_goes_on_to_the_same_bytes(case: str, served: Path, tmp_p
     whole = changed(served, tmp_path / "whole", changes)
     assert "resumed" not in finished(start_stage(whole.root, stage))
     project = changed(served, tmp_path / "killed", changes)
-    before = contents(project.root, "models", "data/states", "data/prepared")
+    before = contents(project.root, *READ)
     kill_at(savepoint, project, start_stage(project.root, stage, RAMER_SAVEPOINT_SECONDS="0", RAMER_WORKERS="1"))
-    assert contents(project.root, "models", "data/states", "data/prepared") == before
+    assert contents(project.root, *READ) == before
     log = finished(start_stage(project.root, stage, RAMER_WORKERS="2"))
     assert f"{stage} {savepoint.rpartition('.rows')[0] or savepoint}" in log
     assert said in log

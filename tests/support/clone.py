@@ -123,3 +123,8 @@ def _merge(tree: dict, changes: dict) -> None:
             _merge(tree[key], value)
         else:
             tree[key] = copy.deepcopy(value)  # one list under two keys would be written as a YAML alias
+
+
+def copied(clone: Clone, path: Path) -> Clone:
+    shutil.copytree(clone.path, path, symlinks=True)
+    return Clone(path, Path(clone.environment["HOME"]))

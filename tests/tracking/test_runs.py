@@ -42,7 +42,7 @@ def test_the_experiment_holds_parameters_scores_and_their_origin(workspace: Work
     assert run.data.params["methods.zero_fill.type"] == "zero_fill"
     assert run.data.params["prepare.seeds"] == "[0, 1, 2]"
     assert run.data.params["prepare.label_budget"] == "null"
-    assert run.data.params["pretrain.text.lr"] == "0.001"
+    assert run.data.params["pretrain.text.lr"] == "0.0003"
     for method in METHODS:
         scores = read_json(workspace.root / "results/methods" / method / "metrics.json")
         assert run.data.metrics[f"{method}/avg6_weighted_f1"] == scores["avg6/weighted_f1"]
