@@ -65,7 +65,7 @@ def configure(name: str, corpora: Path, folds: int, seeds: int, labels: int, kin
 def measure(config: Config, project: Project, methods: Sequence[str]) -> dict[str, Any]:
     """Encoders and methods of one corpus with one kind of encoder, in points."""
     for m in MODALITIES:
-        for stage in (pretrain, dump, index, retrieve):
+        for stage in (pretrain, dump, index, retrieve) if methods else (pretrain, dump):
             stage(config, project, m)
     figures: dict[str, Any] = {}
     for scores in read_encoder_scores(project):
@@ -93,7 +93,7 @@ def measure(config: Config, project: Project, methods: Sequence[str]) -> dict[st
 def main() -> None:
     made = parser(__doc__, folds=6, seeds=1, labels=0, threads=1)
     made.add_argument("--corpora", type=Path, default=Path("../shared/corpora"))
-    made.add_argument("--methods", nargs="*", default=METHODS)
+    made.add_argument("--encoders-alone", action="store_true", help="no methods, which take most of the time")
     made.add_argument("names", nargs="*", default=CORPORA)
     options = made.parse_args()
     set_threads(options.threads)
@@ -104,7 +104,7 @@ def main() -> None:
                 project = Project(Path(folder))
                 config = configure(name, options.corpora.resolve(), options.folds, options.seeds, options.labels, kind)
                 prepare(config, project)
-                figures.setdefault(name, {})[kind] = measure(config, project, options.methods)
+                figures.setdefault(name, {})[kind] = measure(config, project, () if options.encoders_alone else METHODS)
             say(f"{name} {kind}: {figures[name][kind]}")
     report(options, figures)
 
