@@ -73,13 +73,13 @@ def train_encoder(
 
 def regress(train: SplitRows, val: SplitRows, classes: int, inverse_penalties: Sequence[float]) -> Regression:
     """The logistic regression on the training rows, its penalty chosen on the validation rows."""
-    held_out = val.vectors(), val.labels.cpu().numpy()
-    return fit_regression(train.vectors(), train.labels.cpu().numpy(), classes, held_out, inverse_penalties)
+    return fit_regression(*train.at_once(), classes, val.at_once(), inverse_penalties)
 
 
 def score_regression(regression: Regression, val: SplitRows) -> Scores:
     """Of the validation rows."""
-    return score(regression.logits(val.vectors()), val.labels.cpu().numpy())
+    vectors, labels = val.at_once()
+    return score(regression.logits(vectors), labels)
 
 
 def _recipe(encoder: UnimodalEncoder, frozen: FrozenPart | None, options: Encoder, rng: np.random.Generator) -> Recipe:

@@ -111,7 +111,7 @@ def _pretrain_one(
     rng = generator(replicate.seed, "pretrain", modality, replicate.fold)
     train, val = (SplitRows(corpus, modality, replicate, split, device) for split in ("train", "val"))
     regression = regress(train, val, corpus.classes, options.inverse_penalties)
-    frozen = frozen_part(train.vectors(), regression, encoder.linear_width) if encoder.linear_width else None
+    frozen = frozen_part(train.at_once()[0], regression, encoder.linear_width) if encoder.linear_width else None
     trained = train_encoder(encoder, train, val, frozen, options, rng, savepoints.at(replicate.name))
     save_encoder(path, encoder.state_dict(), corpus.scaler(modality, replicate), description)
     line = score_regression(regression, val)

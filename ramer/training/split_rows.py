@@ -11,6 +11,7 @@ from ramer.errors import CorpusError
 from ramer.modalities import MODALITIES
 
 IN_MEMORY_BYTES = 256 * 2**20  # a split larger than this is gathered batch by batch from the memory map
+AT_ONCE_BYTES = 2**30  # a regression sees no more than this of a split
 
 
 class SplitRows:
@@ -60,6 +61,8 @@ class SplitRows:
     def _read(self, rows: np.ndarray) -> Tensor:
         return torch.from_numpy(self._scaler.apply(self._features[rows]))
 
-    def vectors(self) -> np.ndarray:
-        """All standardised vectors, float32 [rows, dim]."""
-        return self.gather(torch.arange(len(self))).cpu().numpy()
+    def at_once(self) -> tuple[np.ndarray, np.ndarray]:
+        """Standardised vectors, float32 [n, dim], and labels [n]: of all rows, or of as many as fit, evenly spaced."""
+        most = max(AT_ONCE_BYTES // (4 * max(self._features.shape[1], 1)), 1)
+        places = torch.linspace(0, len(self) - 1, min(len(self), most), dtype=torch.float64).round().long()
+        return self.gather(places).cpu().numpy(), self.labels[places.to(self._device)].cpu().numpy()

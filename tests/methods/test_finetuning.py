@@ -27,6 +27,7 @@ from ramer.training.labelled_rows import LabelledRows, TrainingBatch
 from ramer.training.replicate_data import ReplicateData
 from ramer.training.workspace import Workspace
 from tests.support.peers import build, data_for, fit, training
+from tests.support.tiny_workspace import ENCODER, build_workspace, tiny_config
 
 TUNED: dict[str, Any] = {"encoder": "finetune", "encoder_lr": 0.01}
 
@@ -135,6 +136,26 @@ def test_encoders_train_and_keys_follow_the_rule(rebuild_every: int, workspace: 
         assert live.live is not None
         expected = keys.states("audio", live.live.features["audio"][held], "cpu")
         np.testing.assert_allclose(live.states["audio"][held], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["residual", "transformer"])
+def test_both_kinds_learn_and_what_a_residual_encoder_stands_on_stays(kind: str, tmp_path: Path) -> None:
+    encoders = {m: ENCODER | {"kind": kind} for m in MODALITIES}
+    workspace = build_workspace(tiny_config({"prior": {"type": "prior"}}, pretrain=encoders), tmp_path)
+    method, data = make(workspace, **TUNED)
+    fit(method, data)
+    before, _ = LiveEncoders.pretrained(TrainingBatch(data, method.reads))
+    assert method.encoders_ is not None
+    after = method.encoders_.state_dict()
+    moved = {name for name, tensor in before.state_dict().items() if not torch.equal(tensor, after[name])}
+    frozen = {name for name, _ in before.named_buffers()}
+    assert {f"{m}.to_hidden.weight" for m in MODALITIES} <= moved
+    assert not moved & frozen
+    assert bool(frozen) == (kind == "residual")
+    restored, _ = make(workspace, **TUNED)
+    restored.description_ = method.description_
+    batch = rows_of(method, data, "test").under("a")
+    np.testing.assert_array_equal(restored.take_state(method.state()).predict_proba(batch), method.predict_proba(batch))
 
 
 def test_a_whole_batch_masked_again_predicts_as_a_masked_one(tuned: tuple[Ramer, ReplicateData]) -> None:

@@ -16,6 +16,7 @@ from ramer.files import digest_file, read_json, read_tensors, write_tensors
 from ramer.nn import linear
 from ramer.training import split_rows as rows_module
 from ramer.training.checkpoints import load_encoder
+from ramer.training.split_rows import SplitRows
 from tests.support.sections import pretrain
 
 Make = Callable[..., Config]
@@ -49,6 +50,23 @@ def test_test_and_pool_rows_change_nothing(tmp_path: Path, make_config: Make, wr
     pretrain(make_config(kind=kind), "audio", write_corpus(tmp_path / "clean"), tmp_path / "one")
     pretrain(make_config(kind=kind), "audio", write_corpus(tmp_path / "garbage", poison=True), tmp_path / "two")
     assert files(tmp_path / "one") == files(tmp_path / "two")
+
+
+def test_a_regression_sees_no_more_rows_than_fit(
+    tmp_path: Path, make_config: Make, write_corpus: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = PreparedCorpus.open(write_corpus(tmp_path / "prepared"))
+    rows = SplitRows(corpus, "video", corpus.replicates[0], "train", "cpu")
+    whole, labels = rows.at_once()
+    assert len(whole) == len(labels) == 60
+    monkeypatch.setattr(rows_module, "AT_ONCE_BYTES", 4 * 8 * 21)
+    some, theirs = rows.at_once()
+    assert len(some) == 21
+    places = [int(np.flatnonzero((whole == row).all(axis=1))[0]) for row in some]
+    assert places[0] == 0
+    assert places[-1] == 59
+    assert places == sorted(set(places))
+    np.testing.assert_array_equal(theirs, labels[places])
 
 
 def test_gathering_from_the_memory_map_changes_nothing(
