@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from ramer.evaluation.metrics import weighted_f1
 
 MAX_ITERATIONS = 1000
+SLACK = 0.05  # nats of log loss that a penalty may lose to the best
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,13 @@ def fit_regression(
     held_out: tuple[Float[np.ndarray, "m dim"], Int[np.ndarray, " m"]],
     inverse_penalties: Sequence[float],
 ) -> Regression:
-    """The regression whose penalty gives the held-out rows the least log loss.
+    """The regression with the best weighted F1 on held-out rows among those whose log loss there is about the least.
 
-    Penalties are tried from the strongest on, each from where the last one ended, until the log loss rises: with
-    weaker ones it only rises further, and they take longest. A class without rows gets no weights, and the probability
-    of half a row; a single class needs no weights at all.
+    Log loss alone would let a weak modality say the most frequent class of every row; weighted F1 alone is a matter of
+    chance on few rows. Penalties are tried from the strongest on, each from where the last one ended, until the log
+    loss has risen by ``SLACK``: with weaker ones it only rises further, and they take longest.
+
+    A class without rows gets no weights, and the probability of half a row; a single class needs no weights at all.
 
     Args:
         x: standardised vectors. labels: their class numbers.
@@ -66,14 +69,16 @@ def fit_regression(
     """
     if len(np.unique(labels)) == 1:
         return _prior(x.shape[1], labels, classes)
-    best, least = None, np.inf
+    tried: list[tuple[Scores, Regression]] = []
+    least = np.inf
     for regression in _path(x, labels, classes, sorted(inverse_penalties)):
-        log_loss = score(regression.logits(held_out[0]), held_out[1]).log_loss
-        if log_loss >= least:
+        scores = score(regression.logits(held_out[0]), held_out[1])
+        tried.append((scores, regression))
+        least = min(least, scores.log_loss)
+        if scores.log_loss > least + SLACK:
             break
-        best, least = regression, log_loss
-    assert best is not None
-    return best
+    good = [(scores, regression) for scores, regression in tried if scores.log_loss <= least + SLACK]
+    return max(good, key=lambda pair: (pair[0].weighted_f1, -pair[0].log_loss))[1]
 
 
 def score(logits: Float[np.ndarray, "n classes"], labels: Int[np.ndarray, " n"]) -> Scores:
