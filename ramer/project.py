@@ -180,6 +180,11 @@ class Project:
         return self.tracking / "receipt.json"
 
     @property
+    def studies(self) -> Path:
+        """The journal of ``ramer tune``, unless another file is shared."""
+        return self.tracking / "tune.journal"
+
+    @property
     def report_copy(self) -> Path:
         """The report with what is known of its run, made when it is opened."""
         return self.tracking / "report" / "report.html"

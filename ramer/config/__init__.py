@@ -14,6 +14,7 @@ from ramer.config.faults import fault_lines
 from ramer.config.params import Config, load_config, parse_config
 from ramer.config.searching import Index, Retrieval
 from ramer.config.section import (
+    Among,
     Count,
     Dropout,
     PerModalityFloat,
@@ -21,6 +22,7 @@ from ramer.config.section import (
     PerModalityPath,
     Positive,
     Rate,
+    Searched,
     Section,
     Share,
     Whole,
@@ -30,6 +32,7 @@ from ramer.config.training import MissingRates, Training
 
 __all__ = [
     "BEST",
+    "Among",
     "Config",
     "Corpus",
     "Count",
@@ -50,6 +53,7 @@ __all__ = [
     "Report",
     "Retrieval",
     "Runtime",
+    "Searched",
     "Section",
     "Serve",
     "Share",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,6 +15,26 @@ Count = Annotated[int, Field(ge=1)]
 Whole = Annotated[int, Field(ge=0)]
 
 ValueT = TypeVar("ValueT")
+
+
+@dataclass(frozen=True)
+class Searched:
+    """Where ``ramer tune`` looks for a value, both ends included; stands beside the type of an option.
+
+    Attributes:
+        log: whether its order of magnitude is what matters.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+
+
+@dataclass(frozen=True)
+class Among:
+    """The values that ``ramer tune`` tries; stands beside the type of an option."""
+
+    values: tuple[str | int | bool, ...]
 
 
 class Section(BaseModel):

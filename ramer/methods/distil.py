@@ -14,7 +14,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from ramer.config import Count, Dropout, Positive
+from ramer.config import Count, Dropout, Positive, Searched
 from ramer.inputs import FEATURES, STATES
 from ramer.methods.shared.contract import MethodOptions
 from ramer.methods.shared.masked_network import MaskedTraining, NeuralMethod, choose, masked_inputs, stacked
@@ -38,9 +38,9 @@ class DistilOptions(MethodOptions):
 
     inputs: Literal["features", "states"] = "features"
     input_dropouts: tuple[Dropout, ...] = Field(default=(0.0, 0.3), min_length=1, strict=False)
-    weight: Annotated[float, Field(ge=0.0)] = 1.0
-    temperature: Positive = 1.0
-    pool_rows: Count = 2
+    weight: Annotated[float, Field(ge=0.0), Searched(0.1, 10.0, log=True)] = 1.0
+    temperature: Annotated[Positive, Searched(0.5, 8.0, log=True)] = 1.0
+    pool_rows: Annotated[Count, Searched(1, 8, log=True)] = 2
 
 
 class Distil(NeuralMethod[DistilOptions]):

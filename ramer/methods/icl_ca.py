@@ -13,14 +13,14 @@ Control: ``database: shuffled`` finds the same rows and hands out another one's 
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Self
 
 import numpy as np
 import torch
 from pydantic import model_validator
 from torch import nn
 
-from ramer.config import Count, Dropout
+from ramer.config import Among, Count, Dropout, Searched
 from ramer.inputs import NEIGHBOURS, STATES
 from ramer.methods.shared.contract import Method, RetrievalOptions
 from ramer.methods.shared.heads import HeadInputs, Scores, fit_head, probabilities
@@ -47,10 +47,10 @@ class IclCaOptions(RetrievalOptions):
     """
 
     labels: bool = True
-    width: Count = 64
-    heads: Count = 4
-    layers: Count = 2
-    dropout: Dropout = 0.3
+    width: Annotated[Count, Among((32, 64, 128))] = 64
+    heads: Annotated[Count, Among((2, 4, 8))] = 4
+    layers: Annotated[Count, Searched(1, 4)] = 2
+    dropout: Annotated[Dropout, Searched(0.0, 0.7)] = 0.3
 
     @model_validator(mode="after")
     def _check(self) -> IclCaOptions:

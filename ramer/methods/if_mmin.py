@@ -10,11 +10,12 @@ too since September 2024. Departures: as for ``mmin`` (the paper: 20 + 20 epochs
 from __future__ import annotations
 
 from itertools import combinations
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
-from ramer.config import Count
+from ramer.config import Count, Searched
 from ramer.methods.shared.imagining import ImaginingMethod, ImaginingOptions, Weight
 from ramer.methods.shared.masked_network import MaskedTraining
 from ramer.modalities import MODALITIES
@@ -32,9 +33,9 @@ class IfMminOptions(ImaginingOptions):
         moments: that the invariant features of two modalities should share.
     """
 
-    imagination_weight: Weight = 1.0
-    invariant_weight: Weight = 100.0
-    discrepancy_weight: Weight = 1.0
+    imagination_weight: Annotated[Weight, Searched(0.1, 100.0, log=True)] = 1.0
+    invariant_weight: Annotated[Weight, Searched(1.0, 1000.0, log=True)] = 100.0
+    discrepancy_weight: Annotated[Weight, Searched(0.1, 100.0, log=True)] = 1.0
     moments: Count = 5
 
 

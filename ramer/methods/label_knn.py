@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field
 from scipy.special import softmax
 
-from ramer.config import Count, Positive
+from ramer.config import Among, Count, Positive, Searched
 from ramer.inputs import NEIGHBOURS, STATES
 from ramer.methods.shared.contract import Method, RetrievalOptions
 from ramer.methods.shared.weights import check_tensors
@@ -36,10 +36,10 @@ class LabelKnnOptions(RetrievalOptions):
             ``late_product``), or the mean of their votes.
     """
 
-    k: Count = 40
+    k: Annotated[Count, Searched(5, 160, log=True)] = 40
     taus: Annotated[tuple[Positive, ...], Field(min_length=1, strict=False)] = (0.02, 0.1, 0.5)
     smoothings: Annotated[tuple[Positive, ...], Field(min_length=1, strict=False)] = (0.3, 1.0, 3.0)
-    combine: Literal["product", "vote"] = "product"
+    combine: Annotated[Literal["product", "vote"], Among(("product", "vote"))] = "product"
 
 
 class Choice(NamedTuple):

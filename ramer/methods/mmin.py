@@ -13,8 +13,11 @@ bounds the gradient of all that trains (the code: each network's); the epoch is 
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from torch import Tensor, nn
 
+from ramer.config import Searched
 from ramer.methods.shared.imagining import ImaginingMethod, ImaginingOptions, Weight
 from ramer.methods.shared.masked_network import MaskedTraining
 from ramer.nn.cascade import ResidualCascade
@@ -30,8 +33,8 @@ class MminOptions(ImaginingOptions):
         imagination_weight, cycle_weight: of the two losses beside cross-entropy.
     """
 
-    imagination_weight: Weight = 4.0
-    cycle_weight: Weight = 2.0
+    imagination_weight: Annotated[Weight, Searched(0.1, 100.0, log=True)] = 4.0
+    cycle_weight: Annotated[Weight, Searched(0.1, 100.0, log=True)] = 2.0
 
 
 class Mmin(ImaginingMethod[MminOptions]):

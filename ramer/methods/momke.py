@@ -9,10 +9,12 @@ each stage has the budget of ``train`` (the paper: Adam, 1e-4, 100 + 100 epochs)
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 from torch import Tensor, nn
 
-from ramer.config import Count, Dropout
+from ramer.config import Among, Count, Dropout, Searched
 from ramer.methods.shared.contract import MethodOptions
 from ramer.methods.shared.masked_network import MaskedTraining, NeuralMethod, train_experts
 from ramer.nn.experts import Mixed, ModalityExperts
@@ -29,9 +31,9 @@ class MomkeOptions(MethodOptions):
         dropout: of projections, experts and routers.
     """
 
-    width: Count = 128
-    depth: Count = 2
-    dropout: Dropout = 0.5
+    width: Annotated[Count, Among((32, 64, 128, 256))] = 128
+    depth: Annotated[Count, Searched(1, 4)] = 2
+    dropout: Annotated[Dropout, Searched(0.0, 0.8)] = 0.5
 
 
 class Momke(NeuralMethod[MomkeOptions]):

@@ -24,7 +24,7 @@ from pydantic import Field
 from sklearn.cluster import KMeans
 from torch import Tensor, nn
 
-from ramer.config import Count, Positive
+from ramer.config import Among, Count, Positive, Searched
 from ramer.methods.shared.contract import MethodOptions
 from ramer.methods.shared.masked_network import MaskedTraining, NeuralMethod
 from ramer.modalities import MODALITIES
@@ -50,13 +50,13 @@ class PrimdOptions(MethodOptions):
         memory: real, or a control: shuffled or empty.
     """
 
-    width: Count = 64
-    capacity: Count = 64
-    most: Count = 16
+    width: Annotated[Count, Among((32, 64, 128))] = 64
+    capacity: Annotated[Count, Searched(16, 256, log=True)] = 64
+    most: Annotated[Count, Searched(1, 16, log=True)] = 16
     size: Count = 64
-    temperature: Positive = 0.5
-    alignment_weight: Weight = 0.1
-    independence_weight: Weight = 0.01
+    temperature: Annotated[Positive, Searched(0.1, 5.0, log=True)] = 0.5
+    alignment_weight: Annotated[Weight, Searched(0.01, 10.0, log=True)] = 0.1
+    independence_weight: Annotated[Weight, Searched(0.001, 1.0, log=True)] = 0.01
     distillation_temperature: Positive = 4.0
     memory: Literal["real", "shuffled", "empty"] = "real"
 

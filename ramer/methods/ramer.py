@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from ramer.config import Positive, Whole
+from ramer.config import Among, Positive, Whole
 from ramer.inputs import FEATURES, LIVE, NEIGHBOURS, STATES
 from ramer.methods.shared.candidate_scorer import learn_scorer, new_scorer
 from ramer.methods.shared.contract import Method, RetrievalOptions
@@ -53,9 +53,11 @@ class RamerOptions(RetrievalOptions):
             ``rebuild_every`` epochs (0: never).
     """
 
-    aggregate: Literal["similarity", "mean", "sum", "attention"] = "similarity"
-    rerank: Literal["none", "learned"] = "none"
-    bimodal: Literal["pooled", "calibrated", "kth_score"] = "pooled"
+    aggregate: Annotated[
+        Literal["similarity", "mean", "sum", "attention"], Among(("similarity", "mean", "attention"))
+    ] = "similarity"
+    rerank: Annotated[Literal["none", "learned"], Among(("none", "learned"))] = "none"
+    bimodal: Annotated[Literal["pooled", "calibrated", "kth_score"], Among(("pooled", "calibrated"))] = "pooled"
     drop_first: bool = False
     normalize_query: bool = True
     normalize_values: bool = True

@@ -17,7 +17,7 @@ import numpy as np
 from pydantic import Field
 from scipy.special import softmax
 
-from ramer.config import Count, Training
+from ramer.config import Count, Searched, Training
 from ramer.inputs import FEATURES, OWN_KEYS, STATES
 from ramer.methods.blend import Blend, BlendOptions
 from ramer.methods.retrieval_distil import RetrievalDistil, RetrievalDistilOptions
@@ -46,7 +46,7 @@ class RamerPlusOptions(OwnKeysOptions):
     keys: Literal["auto", "learned", "features"] = "auto"
     fill: Literal["neighbours", "ridge"] = "neighbours"
     pool: Literal["learnt", "late"] = "learnt"
-    pull: Annotated[float, Field(ge=0.0)] = 0.02
+    pull: Annotated[float, Field(ge=0.0), Searched(0.001, 1.0, log=True)] = 0.02
     most_pool_rows: Count = 20_000
 
 

@@ -15,7 +15,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from ramer.config import Count, Dropout, Positive
+from ramer.config import Count, Dropout, Positive, Searched
 from ramer.inputs import FEATURES, OWN_KEYS, STATES
 from ramer.methods.blend import fitted_blend
 from ramer.methods.shared.contract import Method
@@ -54,10 +54,10 @@ class RetrievalDistilOptions(OwnKeysOptions):
 
     keys: Literal["auto", "learned", "features"] = "auto"
     fill: Literal["neighbours", "ridge"] = "neighbours"
-    tau: Positive = 0.1
+    tau: Annotated[Positive, Searched(0.01, 1.0, log=True)] = 0.1
     key_epochs: Count = 30
     input_dropouts: Annotated[tuple[Dropout, ...], Field(min_length=1, strict=False)] = (0.0, 0.3)
-    pool_rows: Count = 2
+    pool_rows: Annotated[Count, Searched(1, 8, log=True)] = 2
     most_pool_rows: Count = 20_000
 
 

@@ -19,7 +19,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from ramer.config import Count
+from ramer.config import Among, Count, Searched
 from ramer.methods.shared.contract import MethodOptions
 from ramer.methods.shared.masked_network import MaskedTraining, NeuralMethod, train_experts
 from ramer.nn.gating import Gated, GatedExperts
@@ -36,8 +36,8 @@ class SimmlmOptions(MethodOptions):
         ranking_weight: of the hinge by which more modalities must not be worse than fewer.
     """
 
-    width: Count = 64
-    ranking_weight: Annotated[float, Field(ge=0.0)] = 0.1
+    width: Annotated[Count, Among((16, 32, 64, 128))] = 64
+    ranking_weight: Annotated[float, Field(ge=0.0), Searched(0.01, 10.0, log=True)] = 0.1
 
 
 class Simmlm(NeuralMethod[SimmlmOptions]):

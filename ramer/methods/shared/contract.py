@@ -12,13 +12,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Literal, Self, get_args
+from typing import Annotated, Any, ClassVar, Generic, Literal, Self, get_args
 
 import numpy as np
-from pydantic import Field
 from typing_extensions import TypeVar
 
-from ramer.config import Section, Training
+from ramer.config import Count, Searched, Section, Training
 from ramer.errors import RetrievalError
 from ramer.files import write_tensors
 from ramer.inputs import NEIGHBOURS, SHUFFLED
@@ -63,7 +62,7 @@ class RetrievalOptions(MethodOptions):
             (``ramer.retrieval.shuffle``).
     """
 
-    k: int = Field(default=5, ge=1)
+    k: Annotated[Count, Searched(1, 40, log=True)] = 5
     database: Literal["real", "shuffled"] = "real"
 
     @property

@@ -111,6 +111,39 @@ def fit_replicate(
     return method.fit(train, val, rng, history)
 
 
+def validation_scores(
+    name: str, options: MethodOptions, workspace: Workspace, training: Training, runtime: Runtime
+) -> list[float]:
+    """Selection on validation rows, replicate by replicate, of a method that is fitted for this alone.
+
+    Args:
+        name, options: of the entry under ``methods``.
+        workspace: what the method reads.
+        training: the budget that all neural heads share.
+
+    Raises:
+        ConfigError: there is no such device.
+        RetrievalError: k exceeds a database or the lists.
+    """
+    if NEIGHBOURS in method_class(options.type).inputs_of(options):
+        _check_k(name, options, workspace)
+    device, replicates = choose_device(runtime.device), workspace.corpus.replicates
+    return engine.map(
+        partial(_score_one, options, workspace, training),
+        list(zip(replicates, engine.spread(device, len(replicates)), strict=True)),
+        resources=engine.Resources.on(device, runtime.threads),
+        description=f"try {name}",
+    )
+
+
+def _score_one(
+    options: MethodOptions, workspace: Workspace, training: Training, placed: tuple[Replicate, str]
+) -> float:
+    replicate, device = placed
+    method = build_method(options, workspace.shape(), training, device)
+    return fit_replicate(method, workspace.replicate(replicate, method.reads), History()).val_selection
+
+
 def _check_k(name: str, options: MethodOptions, workspace: Workspace) -> None:
     """Every training row must find k neighbours, as test rows do: a head that has met none learns nothing of them."""
     held = [m for i, m in enumerate(MODALITIES) if workspace.corpus.available[:, i].any()]

@@ -1,0 +1,122 @@
+"""``ramer tune``: options of methods, searched on validation rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ramer.commands import options
+
+if TYPE_CHECKING:
+    from ramer.config import Config
+    from ramer.tracking.studies import Study
+    from ramer.tuning.studies import Search, Tuned
+
+Methods = Annotated[list[str], typer.Argument(help="Entries under methods of params.yaml, as many trials for each.")]
+Trials = Annotated[int, typer.Option(min=1, help="Of every method, whoever makes them.")]
+Journal = Annotated[
+    Path | None, typer.Option(help="File that all who take part share; the same command again, anywhere, takes part.")
+]
+Sampler = Annotated[str, typer.Option(help="tpe (learns from earlier trials) or random.")]
+Seed = Annotated[int, typer.Option(help="Of the sampler.")]
+Lost = Annotated[float, typer.Option(min=1.0, help="Seconds without a sign after which a worker counts as killed.")]
+Apply = Annotated[bool, typer.Option("--apply", help="Write the best options into params.yaml.")]
+
+
+def tune(
+    methods: Methods,
+    trials: Trials = 30,
+    journal: Journal = None,
+    sampler: Sampler = "tpe",
+    seed: Seed = 0,
+    lost_seconds: Lost = 120.0,
+    apply: Apply = False,
+    project: options.Project = Path("."),
+) -> None:
+    """Search for options of methods on validation rows.
+
+    Needs a project whose pipeline has run as far as retrieve.
+    """
+    import logging
+
+    from ramer.config import load_config
+    from ramer.project import Project
+    from ramer.training.workspace import Workspace
+
+    _check(sampler)
+    from ramer.instructions import hold_threads
+    from ramer.tuning.studies import Search, Tuned, run_study
+    from ramer.tuning.written import apply as write
+    from ramer.tuning.written import as_command
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    place = Project(project)
+    config = load_config(place.params)
+    hold_threads(config.runtime.threads)
+    workspace = Workspace(place)
+    asked = [Tuned(name, config, workspace) for name in dict.fromkeys(methods)]
+    search = Search(journal or place.studies, trials, sampler, seed, lost_seconds)
+    changes = {}
+    for tuned in asked:
+        study = run_study(tuned, search)
+        changes[tuned.name] = _told(tuned, study, search)
+        _track(study, config, place.root)
+    changes = {name: found for name, found in changes.items() if found}
+    if not changes:
+        typer.echo("nothing to change")
+    elif apply:
+        write(place.params, changes)
+        typer.echo(f"written to {place.params}")
+    if changes:
+        typer.echo(as_command(changes, config.methods))
+
+
+def _check(sampler: str) -> None:
+    """Refuse before the work what is not installed, or no sampler.
+
+    Raises:
+        ConfigError: either.
+    """
+    from importlib.util import find_spec
+
+    from ramer.errors import ConfigError
+
+    lacking = [name for name, module in (("optuna", "optuna"), ("ruamel.yaml", "ruamel")) if find_spec(module) is None]
+    if lacking:
+        raise ConfigError(f"tune: {', '.join(lacking)} is not installed: pip install 'ramer[tune]'")
+    if sampler not in ("tpe", "random"):
+        raise ConfigError(f"sampler: expected tpe or random, got {sampler!r}")
+
+
+def _told(tuned: Tuned, study: Study, search: Search) -> dict[str, str | int | float | bool]:
+    """Say what was found; returns the options that are other than those that stand."""
+    from ramer.errors import ConfigError
+
+    best, first = study.best, next((one for one in study.trials if one.number == 0), None)
+    if best is None or best.selection is None:
+        raise ConfigError(f"methods.{study.method}: none of {len(study.trials)} trials has options that go together")
+    stands = "" if first is None or first.selection is None else f" (as it stands {first.selection:.4f})"
+    typer.echo(f"{study.method}: {len(study.trials)} trials, best on validation {best.selection:.4f}{stands}")
+    return {name: value for name, value in best.options.items() if value != tuned.present[name]}
+
+
+def _track(study: Study, config: Config, root: Path) -> None:
+    """Log a study; a store that fails costs a warning."""
+    import os
+
+    from ramer.mlflow_address import tracking_uri  # noqa: F401  # sets what MLflow reads when it is imported
+
+    if not config.tracking.enabled:
+        return
+    from ramer.tracking.store import StoreError, open_store
+    from ramer.tracking.studies import log_study
+
+    try:
+        with open_store(
+            config.tracking.experiment, os.environ, root.resolve(), timeout_s=config.tracking.timeout_s
+        ) as store:
+            log_study(store, study)
+    except StoreError as error:
+        typer.echo(f"warning: NOT logged to MLflow: {error}; the journal holds all, the same command logs it", err=True)
