@@ -21,6 +21,7 @@ from ramer.commands.neighbours import neighbours
 from ramer.commands.predict import predict
 from ramer.commands.promote import promote
 from ramer.commands.report import report
+from ramer.commands.serve import serve
 from ramer.commands.tune import tune
 from ramer.credentials import without_credentials
 from ramer.errors import RamerError, in_one_line
@@ -98,7 +99,7 @@ def _advised(error: RamerError) -> list[str]:
     return [f"{line}; run `dvc repro`" if line in ours else line for line in error.faults]
 
 
-for _command in (predict, neighbours, report, export, promote, demo, labels, extract, tune):
+for _command in (predict, neighbours, report, export, promote, demo, serve, labels, extract, tune):
     app.command()(plain_errors(_command))
 
 _database = typer.Typer(help="The clips that a model retrieves from.", no_args_is_help=True)

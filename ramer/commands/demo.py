@@ -23,25 +23,15 @@ def demo(
 
     Drop a clip or pick one, switch modalities off, see emotions and neighbours change.
     """
-    import socket
-
-    from ramer.serving.demo.app import LOOPBACK, build_app
+    from ramer.commands.listening import listen
+    from ramer.serving.demo.app import build_app
     from ramer.serving.demo.bounds import Bounds
     from ramer.serving.demo.server import serve
     from ramer.serving.demo.session import Session
 
     bounds = Bounds()
     app = build_app(Session.open(model, method, manifest=manifest, preset=preset), host, bounds)
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as listening:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-        listening.listen()  # whoever reads the address may come before the server is up
-        shown = f"[{host}]" if ":" in host else host
-        address = f"http://{shown}:{listening.getsockname()[1]}"
-        typer.echo(f"{address}  (Ctrl+C stops)")
-        if host not in LOOPBACK:
-            typer.echo(f"warning: whoever reaches {host} can use this page", err=True)
+    with listen(host, port, "this page") as (listening, address):
         if open_page:
             typer.launch(address)
         serve(app, listening, bounds)

@@ -29,10 +29,15 @@ class TrainedOn(Section):
     Attributes:
         name: as the corpus calls itself.
         digest: of its contents.
+        patterns: share of training rows by the letters of what they hold, the mean over replicates; None of a model
+            made before that was kept, as are ``classes``.
+        classes: share of training rows by class.
     """
 
     name: str
     digest: str | None
+    patterns: dict[str, float] | None = None
+    classes: dict[str, float] | None = None
 
 
 class RetrievalSettings(Section):

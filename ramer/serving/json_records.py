@@ -75,6 +75,29 @@ def predict_table(
         >>> predict_table(predictor, clips)[["available", "missing"]].values.tolist()
         [['a', ['video', 'text']]]
     """
+    prediction = predict_records(predictor, clips, neighbours, coverage, risk)
+    table = _scores(prediction)
+    table.insert(1, "missing", [list(prediction.missing(row)) for row in range(len(clips))])
+    if neighbours:
+        near: Any = [[asdict(neighbour) for neighbour in found] for found in prediction.neighbours]
+        table["neighbours"] = near
+    if coverage is not None:
+        table["set"] = [list(names) for names in prediction.sets]
+    return table
+
+
+def predict_records(
+    predictor: Predictor,
+    clips: pd.DataFrame,
+    neighbours: bool = False,
+    coverage: float | None = None,
+    risk: float | None = None,
+) -> Prediction:
+    """The prediction of such clips; one that holds nothing is a clip too.
+
+    Raises:
+        RamerError: as ``predict_table``.
+    """
     known = ", ".join(MODALITIES)
     faults = [f"{name}: no such field, expected {known}" for name in clips if name not in MODALITIES][:MOST_NAMED]
     faults += [f"{name}: given more than once" for name in clips.columns[clips.columns.duplicated()]]
@@ -86,15 +109,7 @@ def predict_table(
     if all(vectors is None for vectors in features.values()):  # no column at all is no fault here: a clip with nothing
         present = next(m for m in MODALITIES if predictor.dims[m])
         features[present] = np.full((len(clips), predictor.dims[present]), np.nan, dtype=np.float32)
-    prediction = predictor.predict(features, neighbours=neighbours, coverage=coverage, risk=risk)
-    table = _scores(prediction)
-    table.insert(1, "missing", [list(prediction.missing(row)) for row in range(len(clips))])
-    if neighbours:
-        near: Any = [[asdict(neighbour) for neighbour in found] for found in prediction.neighbours]
-        table["neighbours"] = near
-    if coverage is not None:
-        table["set"] = [list(names) for names in prediction.sets]
-    return table
+    return predictor.predict(features, neighbours=neighbours, coverage=coverage, risk=risk)
 
 
 def _scores(prediction: Prediction) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from ramer.config import BEST, load_config
 from ramer.data.prepared import PreparedCorpus
 from ramer.digests import check_folder
 from ramer.errors import ModelError
+from ramer.evaluation.conformal import patterns
 from ramer.evaluation.conformal_record import CONFORMAL_FILE, ConformalScores
 from ramer.files import read_json
 from ramer.inputs import NEIGHBOURS, OWN_KEYS, SHUFFLED
@@ -129,7 +130,7 @@ class ProjectModel(ModelFiles):
             label_names=corpus.label_names,
             dims=corpus.dims,
             replicates=tuple(r.name for r in corpus.replicates),
-            corpus=TrainedOn(name=corpus.name, digest=corpus.info.digest),
+            corpus=_trained_on(corpus),
             retrieval=RetrievalSettings(
                 width=retrieval.width,
                 scope=OWN_SCOPE if OWN_KEYS in inputs else retrieval.scope,
@@ -160,6 +161,23 @@ class ProjectModel(ModelFiles):
         }
         rows, available = np.arange(corpus.rows), corpus.available & np.asarray(members.any(axis=0))[:, None]
         return DatabaseTable(self.replicates, rows, corpus.ids, labels, members, available, states, features)
+
+
+def _trained_on(corpus: PreparedCorpus) -> TrainedOn:
+    """The corpus, and of what kinds its training rows are: what new clips are compared with."""
+    names = np.array(corpus.label_names, dtype=object)
+    held: dict[str, float] = {}
+    classes: dict[str, float] = {}
+    for replicate in corpus.replicates:
+        rows = corpus.rows_in(replicate, "train")
+        for shares, kinds in (
+            (held, patterns(corpus.available[rows])),
+            (classes, names[corpus.labels(replicate)[rows]]),
+        ):
+            for kind, many in zip(*np.unique(np.array(kinds, dtype=str), return_counts=True), strict=True):
+                share = float(many) / len(rows) / len(corpus.replicates)
+                shares[str(kind)] = shares.get(str(kind), 0.0) + share
+    return TrainedOn(name=corpus.name, digest=corpus.info.digest, patterns=held, classes=classes)
 
 
 def _read_extraction(corpus: Path, folders: dict[str, str | None]) -> dict[str, Any] | None:

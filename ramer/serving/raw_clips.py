@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -77,6 +78,52 @@ class ClipReader:
         if faults:
             raise RamerError(faults)
         return ClipFeatures(vectors, missing, made.transcript)
+
+
+class SharedReader:
+    """A reader that several threads share: extractors hold models that one clip at a time goes through.
+
+    Args:
+        reader: None where raw clips cannot be taken, and ``why`` then says why.
+
+    Attributes:
+        why: raw clips cannot be taken; empty where they can.
+    """
+
+    def __init__(self, reader: ClipReader | None, why: str = "") -> None:
+        self.why = why
+        self._reader = reader
+        self._reading = threading.Lock()
+
+    @classmethod
+    def open(cls, predictor: Predictor, *, manifest: Path | None = None, preset: str | None = None) -> SharedReader:
+        """A reader of what a model was trained on, as far as that is known and installed.
+
+        Raises:
+            RamerError: a manifest or preset was named that does not fit the model.
+        """
+        try:
+            return cls(ClipReader(predictor, manifest=manifest, preset=preset))
+        except RamerError as error:
+            if manifest is not None or preset is not None:
+                raise
+            return cls(None, error.faults[0])
+
+    def check(self) -> ClipReader:
+        """What makes features of clips.
+
+        Raises:
+            RamerError: nothing does.
+        """
+        if self._reader is None:
+            raise RamerError(self.why)
+        return self._reader
+
+    def read(self, path: Path | None, transcript: str | None) -> ClipFeatures:
+        """As ``ClipReader.read``, one clip after the other."""
+        reader = self.check()
+        with self._reading:
+            return reader.read(path, transcript)
 
 
 def _extractor(predictor: Predictor, manifest: Path | None, preset: str | None, options: dict[str, Any]) -> Extractor:

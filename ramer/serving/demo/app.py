@@ -50,7 +50,7 @@ def build_app(session: Session, host: str = "127.0.0.1", bounds: Bounds | None =
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"])
     app.add_middleware(BoundedRequests, bounds=bounds)
     app.add_middleware(OwnPagesOnly)
-    _answer_faults(app)
+    answer_faults(app)
     _take_clips(app, session, bounds)
 
     @app.get("/api/model")
@@ -89,14 +89,14 @@ def _take_clips(app: FastAPI, session: Session, bounds: Bounds) -> None:
         name: Annotated[str, Query(max_length=1000)] = "",
         transcript: Annotated[str | None, Query(max_length=10_000)] = None,
     ) -> dict[str, Any]:
-        suffix = _check_clip(request, name)
+        suffix = clip_suffix(request, name)
         session.check_takes_files()
         places.take()
         working = None
         try:
             # What takes too long goes on in its thread, and keeps its place, although its file is gone.
             with tempfile.TemporaryDirectory(prefix="ramer-demo-", ignore_cleanup_errors=True) as folder:
-                path = await _receive(request, Path(folder, f"clip{suffix}")) if suffix else None
+                path = await receive_file(request, Path(folder, f"clip{suffix}")) if suffix else None
                 working = readers.submit(read, path, transcript)
                 working.add_done_callback(lambda _: places.leave())
                 return await asyncio.wait_for(asyncio.wrap_future(working), bounds.reading_seconds)
@@ -107,7 +107,7 @@ def _take_clips(app: FastAPI, session: Session, bounds: Bounds) -> None:
                 places.leave()
 
 
-def _answer_faults(app: FastAPI) -> None:
+def answer_faults(app: FastAPI) -> None:
     """Every fault is a status and one line under ``error``."""
 
     def say(status: int, text: str, headers: dict[str, str] | None = None) -> JSONResponse:
@@ -131,7 +131,7 @@ def _answer_faults(app: FastAPI) -> None:
         return say(500, in_one_line(error))
 
 
-def _check_clip(request: Request, name: str) -> str:
+def clip_suffix(request: Request, name: str) -> str:
     """The ending of a dropped file's name, of which nothing else is kept; empty for a transcript alone."""
     if request.headers.get("content-type") != "application/octet-stream":  # what other sites' pages cannot send
         raise RamerError("expected a clip as application/octet-stream")
@@ -141,7 +141,7 @@ def _check_clip(request: Request, name: str) -> str:
     return suffix
 
 
-async def _receive(request: Request, path: Path) -> Path:
+async def receive_file(request: Request, path: Path) -> Path:
     """Write the body of a request into a file."""
     with path.open("wb") as file:
         async for block in request.stream():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,7 +49,8 @@ class Bounds:
 class Places:
     """So many at once; whoever comes then is told to come again."""
 
-    def __init__(self, many: int) -> None:
+    def __init__(self, many: int, busy: str = "other clips are being read") -> None:
+        self._busy = busy
         self._free = threading.BoundedSemaphore(many)
 
     def take(self) -> None:
@@ -59,24 +60,29 @@ class Places:
             HTTPException: 503, none is free.
         """
         if not self._free.acquire(blocking=False):
-            raise HTTPException(503, "other clips are being read; try again in a moment", {"Retry-After": "5"})
+            raise HTTPException(503, f"{self._busy}; try again in a moment", {"Retry-After": "5"})
 
     def leave(self) -> None:
         self._free.release()
 
 
 class BoundedRequests:
-    """ASGI middleware: a request that is too large is refused with 413, one that does not arrive in time with 408."""
+    """ASGI middleware: a request that is too large is refused with 413, one that does not arrive in time with 408.
 
-    def __init__(self, app: ASGIApp, bounds: Bounds) -> None:
+    Args:
+        is_clip: whether a request brings a clip, and may be as large as one; by the page's address if None.
+    """
+
+    def __init__(self, app: ASGIApp, bounds: Bounds, is_clip: Callable[[Scope], bool] | None = None) -> None:
         self.app = app
+        self.is_clip = is_clip or (lambda scope: scope["path"] == CLIP_PATH)
         self.bounds = bounds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        clip = scope["path"] == CLIP_PATH
+        clip = self.is_clip(scope)
         most = self.bounds.clip_bytes if clip else self.bounds.other_bytes
         seconds = self.bounds.upload_seconds if clip else self.bounds.other_seconds
         deadline = asyncio.get_running_loop().time() + seconds

@@ -17,7 +17,7 @@ from ramer.errors import RamerError
 from ramer.modalities import MODALITIES
 from ramer.project import Project
 from ramer.serving.predictor import Predictor
-from ramer.serving.raw_clips import ClipReader
+from ramer.serving.raw_clips import ClipReader, SharedReader
 
 KEPT_CLIPS = 64  # dropped clips whose features stay in memory
 COVERAGE = 0.9  # of the sets that the page shows
@@ -50,21 +50,18 @@ class Session:
 
     Args:
         predictor: the model. corpus: of a project, whose test clips can be picked.
-        reader: makes features of dropped clips; None where that is not possible, and ``why`` then says why.
+        reader: makes features of dropped clips, or says why it cannot.
     """
 
     def __init__(
         self,
         predictor: Predictor,
         corpus: PreparedCorpus | None = None,
-        reader: ClipReader | None = None,
-        why: str = "",
+        reader: SharedReader | None = None,
     ) -> None:
         self.predictor = predictor
         self._corpus = corpus
-        self._reader = reader
-        self._why = why
-        self._reading = threading.Lock()  # extractors hold models that one clip at a time goes through
+        self._reader = reader or SharedReader(None, "this page takes no clips")
         self._clips: OrderedDict[str, Held] = OrderedDict()
         self._keeping = threading.Lock()
         self._rows = {} if corpus is None else {str(corpus.ids[row]): int(row) for row in _pickable(corpus)}
@@ -81,13 +78,7 @@ class Session:
         predictor = Predictor.load(model, method)
         project = Project(Path(model))
         corpus = PreparedCorpus.open(project.prepared) if project.corpus.is_file() else None
-        try:
-            reader, why = ClipReader(predictor, manifest=manifest, preset=preset), ""
-        except RamerError as error:
-            if manifest is not None or preset is not None:
-                raise
-            reader, why = None, error.faults[0]
-        return cls(predictor, corpus, reader, why)
+        return cls(predictor, corpus, SharedReader.open(predictor, manifest=manifest, preset=preset))
 
     def describe(self) -> dict[str, Any]:
         """The model, and what can be tried on it."""
@@ -100,8 +91,8 @@ class Session:
             "replicates": len(described.replicates),
             "retrieves": described.retrieves,
             "clips": list(self._rows),
-            "takes_files": self._reader is not None,
-            "why_no_files": self._why,
+            "takes_files": not self._reader.why,
+            "why_no_files": self._reader.why,
         }
 
     def check_takes_files(self) -> ClipReader:
@@ -110,9 +101,7 @@ class Session:
         Raises:
             RamerError: nothing does.
         """
-        if self._reader is None:
-            raise RamerError(self._why)
-        return self._reader
+        return self._reader.check()
 
     def read(self, path: Path | None, transcript: str | None) -> dict[str, Any]:
         """Take in a media file, or a transcript alone.
@@ -120,9 +109,7 @@ class Session:
         Raises:
             RamerError: it cannot be read, or raw clips cannot be taken at all.
         """
-        reader = self.check_takes_files()
-        with self._reading:
-            made = reader.read(path, transcript)
+        made = self._reader.read(path, transcript)
         held = Held(made.vectors, made.missing, made.transcript)
         token = uuid.uuid4().hex
         with self._keeping:

@@ -23,7 +23,7 @@ from ramer.serving.demo.app import build_app
 from ramer.serving.demo.bounds import Bounds
 from ramer.serving.demo.server import make_server
 from ramer.serving.demo.session import Session
-from ramer.serving.raw_clips import ClipFeatures, ClipReader
+from ramer.serving.raw_clips import ClipFeatures, ClipReader, SharedReader
 from tests.support.disks import fill, small_disk
 from tests.support.served_project import corpus_of, rows_of
 
@@ -62,7 +62,7 @@ class Page:
 def running(served: Path, bounds: Bounds) -> Iterator[Page]:
     predictor = Predictor.load(served)
     reader = SlowReader(predictor.dims)
-    server = make_server(build_app(Session(predictor, corpus_of(served), reader), bounds=bounds), bounds)
+    server = make_server(build_app(Session(predictor, corpus_of(served), SharedReader(reader)), bounds=bounds), bounds)
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()

@@ -1,0 +1,148 @@
+"""The service: FastAPI as the page has it, with the page's bounds."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Query, Request
+from fastapi.middleware.trustedhost import TrustedHostMiddleware
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.types import Scope
+
+from ramer.serving.demo.app import LOOPBACK, answer_faults, clip_suffix, receive_file
+from ramer.serving.demo.bounds import BoundedRequests, Bounds, Places, check_media
+from ramer.serving.demo.headers import OwnPagesOnly
+from ramer.serving.predictor import Predictor
+from ramer.serving.raw_clips import SharedReader
+from ramer.serving.service.answers import Answer, Wanted, answer_clip, answer_question, read_question
+from ramer.serving.service.figures import TEXT, Figures
+from ramer.serving.service.observed import Observed
+
+_CLIP = "application/octet-stream"
+_JSON = "application/json"
+PATHS = ("/predict", "/health", "/metrics")
+BOUNDS = Bounds(other_bytes=16_000_000, other_seconds=30.0)
+
+
+def build_service(
+    predictor: Predictor, reader: SharedReader, host: str = "127.0.0.1", bounds: Bounds = BOUNDS
+) -> FastAPI:
+    """The application for one model.
+
+    Args:
+        reader: makes features of uploaded clips, or says why it cannot.
+        host: it is served on; on loopback, requests that name another host are refused.
+        bounds: of what it takes; as many predictions of records at once as of clips.
+    """
+    app, figures = FastAPI(title="ramer", openapi_url=None), Figures(predictor.description.corpus)
+    if host in LOOPBACK:
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"])
+    app.add_middleware(BoundedRequests, bounds=bounds, is_clip=_is_clip)
+    app.add_middleware(OwnPagesOnly)
+    app.add_middleware(Observed, figures=figures, paths=PATHS)
+    answer_faults(app)
+    _add_predict(app, predictor, reader, figures, bounds)
+
+    @app.get("/health")
+    async def health() -> dict[str, Any]:
+        described = predictor.description
+        told: dict[str, Any] = {"status": "ok", "method": described.method, "corpus": described.corpus.name}
+        told |= {"labels": list(predictor.label_names), "inputs": {m: d for m, d in predictor.dims.items() if d}}
+        return told | {"takes_clips": not reader.why, "sets": predictor.conformal is not None}
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        return Response(figures.text(), headers={"Content-Type": TEXT})
+
+    return app
+
+
+def _is_clip(scope: Scope) -> bool:
+    return any(name == b"content-type" and value == _CLIP.encode() for name, value in scope["headers"])
+
+
+def _add_predict(app: FastAPI, predictor: Predictor, reader: SharedReader, figures: Figures, bounds: Bounds) -> None:
+    records = _Work(bounds.clips, bounds.other_seconds, "other requests are being answered")
+    clips = _Work(bounds.clips, bounds.reading_seconds, "other clips are being read")
+
+    def of_clip(path: Path | None, transcript: str | None, wanted: Wanted) -> Answer:
+        predictor.check_judges(wanted.coverage, wanted.risk)
+        if path is not None:
+            check_media(path, bounds)
+        return answer_clip(predictor, reader.read(path, transcript), wanted)
+
+    @app.post("/predict")
+    async def predict(
+        request: Request,
+        name: Annotated[str, Query(max_length=1000)] = "",
+        transcript: Annotated[str | None, Query(max_length=10_000)] = None,
+        neighbours: bool = False,
+        coverage: float | None = None,
+        risk: float | None = None,
+    ) -> JSONResponse:
+        kind = request.headers.get("content-type", "").split(";")[0].strip()
+        if kind == _CLIP:
+            suffix, _ = clip_suffix(request, name), reader.check()
+            wanted = Wanted(neighbours=neighbours, coverage=coverage, risk=risk)
+            # What takes too long goes on in its thread, and keeps its place, although its file is gone.
+            with (
+                clips.place() as place,
+                tempfile.TemporaryDirectory(prefix="ramer-serve-", ignore_cleanup_errors=True) as folder,
+            ):
+                path = await receive_file(request, Path(folder, f"clip{suffix}")) if suffix else None
+                said = await place.run(lambda: of_clip(path, transcript, wanted))
+        elif kind == _JSON:
+            with records.place() as place:
+                body = await request.body()
+                said = await place.run(lambda: answer_question(predictor, read_question(body)))
+        else:
+            raise HTTPException(415, f"expected records as {_JSON}, or a clip as {_CLIP}")
+        figures.observe(said.prediction)
+        return JSONResponse(said.content)
+
+
+class _Work:
+    """Threads for one kind of work, as many places as threads."""
+
+    def __init__(self, many: int, seconds: float, busy: str) -> None:
+        self.places, self.seconds = Places(many, busy), seconds
+        self.threads = ThreadPoolExecutor(many)
+
+    def place(self) -> _Place:
+        return _Place(self)
+
+
+class _Place:
+    """A place from the beginning of a request to the end of its work, whichever way that ends."""
+
+    def __init__(self, work: _Work) -> None:
+        self._work = work
+        self._started = False
+
+    def __enter__(self) -> _Place:
+        self._work.places.take()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._started:
+            self._work.places.leave()
+
+    async def run(self, task: Callable[[], Answer]) -> Answer:
+        """The result of a task in a thread.
+
+        Raises:
+            HTTPException: 504, it takes too long.
+        """
+        working = self._work.threads.submit(task)
+        self._started = True
+        working.add_done_callback(lambda _: self._work.places.leave())
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(working), self._work.seconds)
+        except TimeoutError:
+            raise HTTPException(504, f"not answered within {self._work.seconds:g} s") from None
