@@ -16,6 +16,7 @@ from ramer import engine
 from ramer.digests import digest_files
 from ramer.errors import ConfigError
 from ramer.instructions import PORTABLE, THREADS
+from ramer.project import Project
 from tests.support.clone import Clone
 from tests.support.closure import ROOT
 from tests.support.ray_cluster import RayCluster, ray_cluster
@@ -114,7 +115,7 @@ def test_every_file_is_that_of_one_process(cluster: RayCluster, tmp_path: Path, 
 def _wait_for_training(root: Path) -> None:
     """Until the folder of the first encoders is there, and their tasks have had a while to begin."""
     for _ in range(2400):
-        if list(root.glob("models/encoders/.audio.*")):
+        if list(Project(root).encoders("audio").parent.glob(".audio.*")):
             break
         time.sleep(0.05)
     time.sleep(5)
