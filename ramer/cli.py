@@ -14,6 +14,7 @@ import typer
 from ramer import __version__
 from ramer.commands import database
 from ramer.commands.demo import demo
+from ramer.commands.evaluate import evaluate
 from ramer.commands.export import export
 from ramer.commands.extract import extract
 from ramer.commands.labels import labels
@@ -99,7 +100,7 @@ def _advised(error: RamerError) -> list[str]:
     return [f"{line}; run `dvc repro`" if line in ours else line for line in error.faults]
 
 
-for _command in (predict, neighbours, report, export, promote, demo, serve, labels, extract, tune):
+for _command in (predict, evaluate, neighbours, report, export, promote, demo, serve, labels, extract, tune):
     app.command()(plain_errors(_command))
 
 _database = typer.Typer(help="The clips that a model retrieves from.", no_args_is_help=True)

@@ -20,13 +20,14 @@ def predict(
         Path | None,
         typer.Argument(
             help=f"A clip ({MEDIA_KINDS}); an npz with ids and any of A, V, L; or a folder of feature "
-            "folders. Nothing: a transcript alone."
+            "folders, or of clips. Nothing: a transcript alone."
         ),
     ] = None,
     model: options.Model = Path("."),
     method: options.Method = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="CSV to write; standard output else.")] = None,
     transcript: Annotated[str | None, typer.Option(help="What is said in the clip.")] = None,
+    transcripts: Annotated[Path | None, typer.Option(help="Of a folder of clips: CSV with what is said.")] = None,
     manifest: options.Manifest = None,
     preset: options.Preset = None,
     audio: options.AudioFolder = None,
@@ -54,20 +55,30 @@ def predict(
     from ramer.serving.predictor import Predictor
 
     check_letters(drop, "--drop")
+    folders = {"audio": audio, "video": video, "text": text}
+    many = _is_clip_folder(source, transcripts, folders)
     raw = _is_clip(source)
     if source is None and transcript is None:
         raise ConfigError("SOURCE: expected a clip, an npz or a folder of features; or --transcript alone")
-    if not raw and (transcript, manifest, preset) != (None, None, None):
+    if not (raw or many) and (transcript, manifest, preset) != (None, None, None):
         raise ConfigError(f"{source}: --transcript, --manifest and --preset are for a raw clip, this holds features")
-    if source is not None and source.is_file() and (audio, video, text) != (None, None, None):
+    if many and (output is None or transcript is not None):
+        raise ConfigError(
+            f"{source}: many clips: expected -o FILE, beside which features are kept for another run, and "
+            "--transcripts in place of --transcript"
+        )
+    if source is not None and source.is_file() and any(folders.values()):
         raise ConfigError(f"{source}: --audio, --video and --text name folders of features, this is a file")
     predictor = Predictor.load(model, method)
     predictor.check_judges(coverage, risk)
-    if raw:
+    if many and source is not None and output is not None:
+        kept = output.with_name(f"{output.stem}.features")
+        ids, features = extract_folder(predictor, source, kept, transcripts, manifest, preset)
+    elif raw:
         ids, features = _read_clip(predictor, source, transcript, manifest, preset)
     else:
         assert source is not None
-        ids, features = _read_features(predictor, source, {"audio": audio, "video": video, "text": text}, frames)
+        ids, features = _read_features(predictor, source, folders, frames)
     said = predictor.predict(drop_modalities(features, drop), coverage=coverage, risk=risk)
     for note in said.notes:
         typer.echo(note, err=True)
@@ -84,6 +95,34 @@ def _is_clip(source: Path | None) -> bool:
     if source is None:
         return True
     return not source.is_dir() and source.suffix.lower() in MEDIA_SUFFIXES
+
+
+def _is_clip_folder(source: Path | None, transcripts: Path | None, folders: dict[str, str | None]) -> bool:
+    from ramer.errors import ConfigError
+    from ramer.serving.features import holds_clips
+
+    many = source is not None and not any(folders.values()) and holds_clips(source)
+    if transcripts is not None and not many:
+        raise ConfigError(f"{source}: --transcripts is for a folder of clips ({MEDIA_KINDS})")
+    return many
+
+
+def extract_folder(
+    predictor: Predictor,
+    source: Path,
+    kept: Path,
+    transcripts: Path | None,
+    manifest: Path | None,
+    preset: str | None,
+) -> tuple[list[str], Features]:
+    """Features of all clips below a folder, with progress on standard error; a rerun goes on where it was ended."""
+    from ramer.extraction.console import shown_progress
+    from ramer.serving.clip_folder import read_clip_folder
+    from ramer.serving.raw_clips import ClipReader
+
+    reader = ClipReader(predictor, manifest=manifest, preset=preset)
+    with shown_progress() as progress:
+        return read_clip_folder(reader, source, kept, transcripts, progress)
 
 
 def _read_clip(

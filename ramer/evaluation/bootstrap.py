@@ -183,6 +183,14 @@ class Bootstrap:
             self._drawn[name] = score_draws(counts, weights, list(COUNT_METRICS), scenarios)
             self._observed[name] = score_draws(counts, once, list(COUNT_METRICS), scenarios)
 
+    def scores(self, method: str, metric: str) -> dict[str, tuple[float, float, float]]:
+        """A method's own score with its interval (low, high), per condition, avg6 and scenario."""
+        observed, drawn = self._observed[method][metric][0], self._drawn[method][metric]
+        return {
+            column: (float(observed[place]), *interval(drawn[:, place], self.confidence))
+            for place, column in enumerate(self.columns)
+        }
+
     def compare(
         self, reference: str, families: Sequence[tuple[str, str]] = (), methods: Sequence[str] | None = None
     ) -> list[Comparison]:

@@ -12,7 +12,7 @@ import numpy as np
 from ramer.data.clip_vectors import load_vector
 from ramer.data.corpus import strings
 from ramer.data.folders import FolderWalk
-from ramer.data.media_kinds import MEDIA_KINDS
+from ramer.data.media_kinds import MEDIA_KINDS, MEDIA_SUFFIXES
 from ramer.data.merbench_features import clip_paths, frame_folders
 from ramer.data.npy import UNREADABLE, damage, open_archive
 from ramer.data.packed_keys import COLUMNS, MATRICES, meant_notes, read_column
@@ -51,6 +51,12 @@ def read_features(
             raise RamerError(f"{source}: unknown kind of file, expected a clip ({MEDIA_KINDS}) or an npz of features")
         return _read_packed(source)
     raise RamerError(f"{source}: no such file or folder, expected an npz or a folder of features")
+
+
+def holds_clips(folder: Path) -> bool:
+    """Whether media files lie below a folder, and no features, which would be those of such clips."""
+    kinds = {Path(name).suffix.lower() for name in FolderWalk(folder)} if folder.is_dir() else set()
+    return ".npy" not in kinds and not kinds.isdisjoint(MEDIA_SUFFIXES)
 
 
 def drop_modalities(features: Features, letters: str) -> Features:
