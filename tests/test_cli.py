@@ -254,5 +254,5 @@ def test_a_reader_that_leaves_early_is_no_fault(served: Path, tmp_path: Path) ->
     command = f"{sys.executable} -m ramer.cli predict {tmp_path}/many.npz --model {served} | head -n 1"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     ran = subprocess.run(["bash", "-c", command], env=environment, capture_output=True, text=True, timeout=300)
-    assert ran.stdout.startswith("id,available,predicted,p/")
+    assert ran.stdout.startswith("id,available,predicted,method,p/")
     assert ran.stderr == ""
