@@ -83,6 +83,29 @@ def _seeded(index: Any, settings: Index, chosen: dict[str, int]) -> Any:
     return index
 
 
+def new_index(settings: Index, kind: str, count: int, dimension: int) -> tuple[faiss.Index, dict[str, int]]:
+    """An empty index for so many keys, and the sizes that were chosen."""
+    return KINDS[kind](settings, count, dimension)
+
+
+def train_index(
+    index: Any, settings: Index, chosen: dict[str, int], states: np.ndarray, rows: np.ndarray, ids: np.ndarray
+) -> None:
+    """Train an index that needs it on a sample of the states of ``rows``.
+
+    Args:
+        states: raw states by row number, may be memory-mapped. ids: names by row number.
+
+    Raises:
+        RetrievalError: a state of the sample is zero or not finite.
+    """
+    if index.is_trained:
+        return
+    size = min(len(rows), TRAIN_PER_CENTROID * max(chosen["nlist"], 1 << chosen.get("bits", 0)))
+    sample = np.sort(generator(settings.seed, "index", "sample").choice(rows, size, replace=False))
+    index.train(l2_normalise(states[sample], refuse="key of row", ids=ids[sample]))
+
+
 def fill_index(
     settings: Index, kind: str, states: np.ndarray, rows: np.ndarray, ids: np.ndarray
 ) -> tuple[faiss.Index, dict[str, int], float | None]:
@@ -95,11 +118,8 @@ def fill_index(
     """
     if not len(rows):
         return faiss.IndexFlatIP(max(states.shape[1], 1)), {}, None
-    index, chosen = KINDS[kind](settings, len(rows), states.shape[1])
-    if not index.is_trained:
-        size = min(len(rows), TRAIN_PER_CENTROID * max(chosen["nlist"], 1 << chosen.get("bits", 0)))
-        sample = np.sort(generator(settings.seed, "index", "sample").choice(rows, size, replace=False))
-        index.train(l2_normalise(states[sample], refuse="key of row", ids=ids[sample]))
+    index, chosen = new_index(settings, kind, len(rows), states.shape[1])
+    train_index(index, settings, chosen, states, rows, ids)
     add_keys(index, kind, states, rows, ids[rows])
     asked = RecallSample.draw(states, rows, settings.seed) if kind != "flat" else None
     if asked is None:
