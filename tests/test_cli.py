@@ -55,7 +55,7 @@ def test_help_says_every_command_in_full_on_80_columns() -> None:
         env={**os.environ, "COLUMNS": "80"}, text=True, capture_output=True, check=True,
     )  # fmt: skip
     commands = shown.stdout.partition("Commands:\n")[2].splitlines()
-    assert len(commands) == 9
+    assert len(commands) == 10
     assert [line for line in commands if not line.endswith(".") or line.endswith("...")] == []
 
 

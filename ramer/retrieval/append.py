@@ -48,17 +48,15 @@ def append_keys(
     if not index.rows.size and index.exact and inner.d != states.shape[1]:
         inner = faiss.IndexFlatIP(states.shape[1])  # a modality that no row held before
     add_keys(inner, index.about.kind, states, rows, list(ids))
-    every = np.concatenate([index.rows, rows])
-    sample = None if index.exact else RecallSample.draw(states, every, seed)
+    named = index.named.grown(rows, map(str, ids))
+    sample = None if index.exact else RecallSample.draw(states, named.rows, seed)
     changed = {
-        "ids": (*index.about.ids, *(str(name) for name in ids)),
-        "rows": tuple(every.tolist()),
-        "count": len(every),
+        "count": len(named),
         "dimension": states.shape[1],
         "ids_digest": ids_digest,
         "recall_at_5": sample.recall(inner, rerank) if sample else None,
     }
-    return StoredIndex(inner, every, index.about.model_copy(update=changed))
+    return StoredIndex.of(inner, named, index.about.model_copy(update=changed))
 
 
 def _check_order(index: StoredIndex, rows: np.ndarray, ids: Sequence[str] | np.ndarray) -> None:
@@ -72,7 +70,6 @@ def _check_order(index: StoredIndex, rows: np.ndarray, ids: Sequence[str] | np.n
             f"new rows: row {int(rows[at])} ({ids[at]!r}): expected ascending numbers above {before}, "
             "the last row of the index"
         )
-    held = set(index.about.ids)
-    again = [str(name) for name in ids if str(name) in held]
+    again = index.named.held(map(str, ids))
     if again:
         raise RetrievalError(f"new rows: id {again[0]!r} is in the index already ({len(again)} such)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -15,10 +16,11 @@ from ramer.config import Index, Section
 from ramer.data.prepared import PreparedCorpus, Replicate
 from ramer.digests import sealed_directory
 from ramer.errors import RetrievalError, StaleError
-from ramer.files import atomic_file
+from ramer.files import atomic_file, read_json
 from ramer.modalities import MODALITIES
 from ramer.records import Record
 from ramer.retrieval.index_kinds import choose_kind, fill_index
+from ramer.retrieval.indexed_rows import ENDING, IndexedRows
 from ramer.retrieval.states import StatesTable
 
 log = logging.getLogger(__name__)
@@ -46,8 +48,7 @@ class Sidecar(IndexKind, Record):
 
     Attributes:
         modality: whose states the keys are.
-        ids, rows: of the keys, in order.
-        count: how many there are.
+        count: how many keys there are.
         metric: always inner_product.
         recall_at_5: of an approximate index, measured on a sample; None for an exact one.
         scope: the splits that the rows are of.
@@ -55,13 +56,12 @@ class Sidecar(IndexKind, Record):
         ids_digest: of the corpus' ids in row order.
         crossfit_digest: of the encoders that made training rows' states, empty where there are none.
         bytes: of the index' file.
+        rows_digest: of the table of its rows, which lies beside it.
     """
 
     later: ClassVar[frozenset[str]] = frozenset({"format", "crossfit_digest"})
 
     modality: str
-    ids: tuple[str, ...]
-    rows: tuple[int, ...]
     count: int
     metric: str = "inner_product"
     recall_at_5: float | None
@@ -70,6 +70,20 @@ class Sidecar(IndexKind, Record):
     ids_digest: str
     crossfit_digest: str = ""
     bytes: int = 0
+    rows_digest: str = ""
+
+
+class WholeSidecar(Sidecar):
+    """A sidecar of an older version, which names the rows itself.
+
+    Attributes:
+        ids, rows: of the keys, in order.
+    """
+
+    ids: tuple[str, ...]
+    rows: tuple[int, ...]
+
+    later: ClassVar[frozenset[str]] = Sidecar.later | {"rows_digest"}
 
 
 @dataclass(frozen=True)
@@ -97,9 +111,16 @@ class StoredIndex(DatabaseIndex):
 
     Attributes:
         about: the description.
+        named: the rows with their names.
     """
 
     about: Sidecar
+    named: IndexedRows
+
+    @classmethod
+    def of(cls, index: faiss.Index, named: IndexedRows, about: Sidecar) -> StoredIndex:
+        """An index whose keys are of these rows."""
+        return cls(index, named.rows, about, named)
 
 
 def database_rows(prepared: PreparedCorpus, replicate: Replicate, modality: str, scope: str) -> np.ndarray:
@@ -139,8 +160,6 @@ def build_indexes(corpus: PreparedCorpus, table: StatesTable, options: Index, sc
             index, settings, recall = fill_index(options, kind, table.of(replicate), rows, corpus.ids)
             sidecar = Sidecar(
                 modality=table.modality,
-                ids=tuple(corpus.ids[rows]),
-                rows=tuple(rows.tolist()),
                 count=len(rows),
                 dimension=table.hidden_dim,
                 kind=kind,
@@ -151,17 +170,19 @@ def build_indexes(corpus: PreparedCorpus, table: StatesTable, options: Index, sc
                 ids_digest=corpus.ids_digest,
                 crossfit_digest=table.crossfit_digest(replicate),
             )
-            save_index(StoredIndex(index, rows, sidecar), folder / f"{replicate.name}.faiss")
+            named = IndexedRows.of(rows, corpus.ids[rows])
+            save_index(StoredIndex.of(index, named, sidecar), folder / f"{replicate.name}.faiss")
             log.info("%s %s: %d rows in a %s index", table.modality, replicate.name, len(rows), kind)
 
 
 def save_index(index: StoredIndex, path: str | Path) -> None:
-    """Write an index and, beside it, its sidecar, which says how many bytes the index has."""
+    """Write an index and, beside it, the table of its rows and the sidecar, which tells whether both are whole."""
     path = Path(path)
     with atomic_file(path) as temporary, temporary.open("wb") as file:
         # Given a name, FAISS would not notice that the last bytes did not fit on the disk.
         faiss.write_index(index.faiss_index, faiss.PyCallbackIOWriter(file.write))  # type: ignore[attr-defined]
-    index.about.model_copy(update={"bytes": path.stat().st_size}).write(path.with_suffix(".json"))
+    whole = {"bytes": path.stat().st_size, "rows_digest": index.named.write(path)}
+    index.about.model_copy(update=whole).write(path.with_suffix(".json"))
 
 
 def load_index(
@@ -176,7 +197,7 @@ def load_index(
     """Read an index and its sidecar, and refuse what does not fit.
 
     Args:
-        path: the ``.faiss`` file; the sidecar is beside it.
+        path: the ``.faiss`` file; the sidecar and the table of rows are beside it.
         mapped: leave the keys on disk, where this FAISS can. Such an index is only searched: FAISS ends the whole
             process that adds to one.
         expected_encoder_digest, expected_ids_digest, expected_crossfit_digest: of the queries' encoder, of the corpus'
@@ -190,23 +211,42 @@ def load_index(
     side = path.with_suffix(".json")
     if lost := [file for file in (path, side) if not file.exists()]:
         raise StaleError(f"{lost[0]}: no such file", path)
-    sidecar = Sidecar.read(side)
+    sidecar, named = _described(path, side)
     wanted = {
         "encoder_digest": expected_encoder_digest,
         "ids_digest": expected_ids_digest,
         "crossfit_digest": expected_crossfit_digest,
     }
     faults = _foreign(sidecar, side, wanted)
-    index, rows = _read_keys(path, sidecar, mapped), np.array(sidecar.rows, dtype=np.int64)
+    index = _read_keys(path, sidecar, mapped)
     if index.d != max(sidecar.dimension, 1):
         faults.append(f"{path}: dimension: expected {sidecar.dimension} as in {side.name}, got {index.d}")
-    if not index.ntotal == len(rows) == len(sidecar.ids):
-        faults.append(f"{path}: expected {len(rows)} keys as in {side.name}, got {index.ntotal}")
+    if not index.ntotal == len(named) == len(named.ids):
+        faults.append(f"{path}: expected {len(named)} keys as in {path.stem}{ENDING}, got {index.ntotal}")
     elif ids is not None:
-        faults += [f"{side}: rows: {fault}" for fault in _misnamed(sidecar, rows, ids)]
+        faults += [f"{side}: rows: {fault}" for fault in _misnamed(named, ids)]
     if faults:
         raise StaleError(faults, path)
-    return StoredIndex(index, rows, sidecar)
+    return StoredIndex.of(index, named, sidecar)
+
+
+def _described(path: Path, side: Path) -> tuple[Sidecar, IndexedRows]:
+    """A sidecar and the rows that it is of, which those of older versions hold themselves."""
+    if path.with_suffix(ENDING).exists() or "ids" not in _raw(side):
+        sidecar = Sidecar.read(side)
+        return sidecar, IndexedRows.read(path, sidecar.rows_digest)
+    whole = WholeSidecar.read(side)
+    named = IndexedRows.of(np.array(whole.rows, dtype=np.int64), whole.ids)
+    return Sidecar.model_validate(whole.model_dump(exclude={"ids", "rows"})), named
+
+
+def _raw(side: Path) -> Mapping[str, object]:
+    """The sidecar as JSON; empty where it is none, which reading it tells."""
+    try:
+        raw = read_json(side)
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return raw if isinstance(raw, dict) else {}
 
 
 def _foreign(sidecar: Sidecar, side: Path, wanted: dict[str, str | None]) -> list[str]:
@@ -232,9 +272,10 @@ def _read_keys(path: Path, sidecar: Sidecar, mapped: bool) -> faiss.Index:
         raise StaleError(f"{path}: torn, or no index of FAISS", path) from None
 
 
-def _misnamed(sidecar: Sidecar, rows: np.ndarray, ids: np.ndarray) -> list[str]:
+def _misnamed(named: IndexedRows, ids: np.ndarray) -> list[str]:
     """The first row that the corpus knows by another id."""
-    inside = (rows >= 0) & (rows < len(ids))
-    named = np.array(sidecar.ids, dtype=object)
-    wrong = np.flatnonzero(~inside | (ids[np.where(inside, rows, 0)] != named))
-    return [f"row {rows[i]} is not {sidecar.ids[i]!r} in the corpus" for i in wrong[:1]]
+    inside = (named.rows >= 0) & (named.rows < len(ids))
+    wrong = np.flatnonzero(~inside)
+    if not len(wrong):
+        wrong = named.differing(ids[named.rows])
+    return [f"row {named.rows[i]} is not {named.ids[int(i)].as_py()!r} in the corpus" for i in wrong[:1]]

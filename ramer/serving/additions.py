@@ -152,10 +152,10 @@ def _append(
     index: StoredIndex, grown: DatabaseTable, states: np.ndarray, added: np.ndarray, settings: RetrievalSettings
 ) -> StoredIndex:
     # By their places in the table, as its states are; on disk an index names rows by their numbers.
-    placed = StoredIndex(index.faiss_index, np.searchsorted(grown.rows, index.rows), index.about)
+    places = index.named.numbered(np.searchsorted(grown.rows, index.rows))
+    placed = StoredIndex.of(index.faiss_index, places, index.about)
     digest = digest_strings(grown.ids)
     made = append_keys(
         placed, states, added, grown.ids[added], ids_digest=digest, seed=settings.seed, rerank=settings.rerank
     )
-    rows = grown.rows[made.rows]
-    return StoredIndex(made.faiss_index, rows, made.about.model_copy(update={"rows": tuple(rows.tolist())}))
+    return StoredIndex.of(made.faiss_index, made.named.numbered(grown.rows[made.rows]), made.about)

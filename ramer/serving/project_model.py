@@ -107,7 +107,7 @@ class ProjectModel(ModelFiles):
         if described.retrieves:
             files[project.prepared] = [f"{m}.npy" for m in self.feature_dims]
         if described.indexed:
-            indexes = [f"{r}{ending}" for r in described.replicates for ending in (".faiss", ".json")]
+            indexes = [f"{r}{ending}" for r in described.replicates for ending in (".faiss", ".json", ".parquet")]
             files |= {project.indexes(m): indexes for m in present}
             files |= {project.states(m): ["states.json", "states.npy", "posteriors.npy"] for m in MODALITIES}
         return files

@@ -94,6 +94,6 @@ def _load_index(files: ModelFiles, modality: str, name: str, table: DatabaseTabl
     index = load_index(path, expected_encoder_digest=digest)
     places = np.searchsorted(table.rows, index.rows)
     known = np.append(table.rows, -1)[places] == index.rows
-    if not known.all() or (table.ids[places] != np.array(index.about.ids, dtype=object)).any():
+    if not known.all() or len(index.named.differing(table.ids[places])):
         raise StaleError(f"{path}: names rows that the database does not hold", path)
     return DatabaseIndex(index.faiss_index, places, index.about)

@@ -13,6 +13,7 @@ from ramer.files import digest_file, read_json, write_json
 from ramer.retrieval import index_kinds as kinds_module
 from ramer.retrieval import recall as recall_module
 from ramer.retrieval.index_kinds import choose_kind
+from ramer.retrieval.indexed_rows import IndexedRows
 from ramer.retrieval.indexes import load_index
 from ramer.retrieval.states import l2_normalise
 from tests.support.tiny_states import Tiny, build, tiny_config, write_tiny
@@ -28,7 +29,7 @@ def test_keys_are_unit_states_of_the_database_rows(tiny: Tiny) -> None:
         assert np.array_equal(keys, l2_normalise(states))
         train = corpus.rows_in(replicate, "train")
         assert np.array_equal(loaded.rows, train[corpus.available[train, 0]])
-        assert list(loaded.about.ids) == list(corpus.ids[loaded.rows])
+        assert loaded.named.ids.to_pylist() == list(corpus.ids[loaded.rows])
         assert loaded.exact
 
 
@@ -152,7 +153,6 @@ def tamper(tiny: Tiny, **changes: Any) -> None:
         ({"encoder_digest": "other"}, "encoder_digest: expected encoder0, got other"),
         ({"ids_digest": "other"}, "ids_digest: expected"),
         ({"dimension": 9}, "dimension: expected 9 as in fold0_seed0.json, got 6"),
-        ({"rows": [1, 2, 3], "ids": ["a", "b", "c"]}, "expected 3 keys as in fold0_seed0.json"),
     ],
 )
 def test_an_index_that_does_not_fit_is_refused(tiny: Tiny, changes: dict[str, Any], fault: str) -> None:
@@ -165,11 +165,38 @@ def test_an_index_that_does_not_fit_is_refused(tiny: Tiny, changes: dict[str, An
         load_index(file, expected_encoder_digest="encoder0", expected_ids_digest=digest)
 
 
+def test_a_table_of_other_rows_is_refused(tiny: Tiny) -> None:
+    build(tiny)
+    file = tiny.indexes("audio") / "fold0_seed0.faiss"
+    few = IndexedRows.of(np.arange(3), ["a", "b", "c"])
+    digest = few.write(file)
+    with pytest.raises(StaleError, match=r"fold0_seed0\.parquet: not the rows that the index was written with"):
+        load_index(file)
+    tamper(tiny, rows_digest=digest)
+    with pytest.raises(StaleError, match=r"expected 3 keys as in fold0_seed0\.parquet"):
+        load_index(file)
+    file.with_suffix(".parquet").unlink()
+    with pytest.raises(StaleError, match=r"fold0_seed0\.parquet: no such file"):
+        load_index(file)
+
+
+def test_a_sidecar_that_names_the_rows_itself_is_still_read(tiny: Tiny) -> None:
+    build(tiny)
+    file = tiny.indexes("audio") / "fold0_seed0.faiss"
+    now, side = load_index(file), file.with_suffix(".json")
+    before = {key: value for key, value in read_json(side).items() if key != "rows_digest"}
+    write_json(side, before | {"ids": now.named.ids.to_pylist(), "rows": now.rows.tolist()})
+    file.with_suffix(".parquet").unlink()
+    older = load_index(file, ids=tiny.open_corpus().ids)
+    assert (older.named.ids, older.rows.tolist()) == (now.named.ids, now.rows.tolist())
+
+
 @pytest.mark.parametrize("shift", [1, 1000, -1000])
 def test_rows_that_are_not_the_ids_rows_are_refused(tiny: Tiny, shift: int) -> None:
     build(tiny)
     file = tiny.indexes("audio") / "fold0_seed0.faiss"
-    tamper(tiny, rows=[row + shift for row in read_json(file.with_suffix(".json"))["rows"]])
+    named = load_index(file).named
+    tamper(tiny, rows_digest=named.numbered(named.rows + shift).write(file))
     with pytest.raises(StaleError, match=r"is not 'clip\d+' in the corpus"):
         load_index(file, ids=tiny.open_corpus().ids)
 

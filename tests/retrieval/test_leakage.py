@@ -13,6 +13,7 @@ from ramer.methods.ramer import RamerOptions
 from ramer.modalities import MODALITIES
 from ramer.retrieval.aggregation import gather, select
 from ramer.retrieval.candidates import pair_scores
+from ramer.retrieval.indexed_rows import IndexedRows
 from ramer.retrieval.indexes import load_index
 from ramer.retrieval.neighbours import NeighbourTable
 from ramer.retrieval.states import StatesTable
@@ -100,8 +101,9 @@ def test_states_of_misaligned_rows_are_refused(tiny: Tiny) -> None:
 def test_index_rows_that_moved_against_their_ids_are_refused(tiny: Tiny) -> None:
     run(tiny)
     for file in tiny.indexes("audio").glob("fold*.json"):
-        sidecar = read_json(file)
-        write_json(file, sidecar | {"ids": sidecar["ids"][1:] + sidecar["ids"][:1]})
+        named = load_index(file.with_suffix(".faiss")).named
+        moved = IndexedRows(named.rows, named.ids.take(np.roll(np.arange(len(named)), -1)))
+        write_json(file, read_json(file) | {"rows_digest": moved.write(file)})
     with pytest.raises(StaleError, match=r"row \d+ is not 'clip"):
         search(tiny)
 

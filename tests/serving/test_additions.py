@@ -14,6 +14,8 @@ from ramer import Predictor
 from ramer.errors import RamerError
 from ramer.files import digest_strings, read_json, read_table, write_json
 from ramer.modalities import CONDITIONS, MODALITIES
+from ramer.retrieval.indexed_rows import IndexedRows
+from ramer.retrieval.indexes import load_index
 from ramer.retrieval.states import l2_normalise
 from ramer.serving import additions
 from ramer.serving.additions import add_to_database
@@ -55,12 +57,13 @@ def without_last_clips(served: Path, model: Path) -> Path:
         for path in (model / "index" / m).glob("*.faiss"):
             side = read_json(path.with_suffix(".json"))
             keys = faiss.read_index(str(path))
-            keep = np.flatnonzero(~np.isin(side["rows"], pool_rows(served)))
+            named = load_index(path).named
+            keep = np.flatnonzero(~np.isin(named.rows, pool_rows(served)))
             index = faiss.IndexFlatIP(keys.d)
             index.add(keys.reconstruct_n(0, keys.ntotal)[keep])
             faiss.write_index(index, str(path))
-            rows, ids = [side["rows"][i] for i in keep], [side["ids"][i] for i in keep]
-            changed = {"rows": rows, "ids": ids, "count": len(keep), "bytes": path.stat().st_size}
+            rows_digest = IndexedRows(named.rows[keep], named.ids.take(keep)).write(path)
+            changed = {"rows_digest": rows_digest, "count": len(keep), "bytes": path.stat().st_size}
             write_json(path.with_suffix(".json"), side | changed)
     return reseal(model)
 
@@ -112,7 +115,7 @@ def test_a_grown_index_has_the_bytes_of_a_new_one(served: Path, smaller: Path, t
     for m in MODALITIES:
         states = np.load(smaller / folders["database"] / f"{m}.npy")
         for position, path in enumerate(sorted((smaller / folders["index"] / m).glob("*.faiss"))):
-            rows = np.searchsorted(table["row"], read_json(path.with_suffix(".json"))["rows"])
+            rows = np.searchsorted(table["row"], load_index(path).rows)
             index = faiss.IndexFlatIP(states.shape[2])
             index.add(l2_normalise(states[position, rows]))
             faiss.write_index(index, str(tmp_path / "new.faiss"))
