@@ -96,7 +96,8 @@ def build_on_disk(
             merge_ondisk(index, files, str(folder / _LISTS))
         shutil.rmtree(folder / _PARTS)
         recall = _chosen_recall(index, settings, chosen, table, rows)
-        merged: Any = faiss.downcast_InvertedLists(faiss.extract_index_ivf(index).invlists)
+        lists: Any = faiss.extract_index_ivf(index)
+        merged: Any = faiss.downcast_InvertedLists(lists.invlists)
         merged.filename = _LISTS  # not the name that the folder has while it is written
         faiss.write_index(index, str(folder / _INDEX))
         about = ListsRecord(
