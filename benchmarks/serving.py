@@ -51,7 +51,6 @@ def main() -> None:
 
 
 def _make_model(root: Path, out: Path, rows: int) -> Path:
-    root.mkdir()
     build_project(root, "ramer", rows, [0])
     export_model(root, out, "ramer")
     return out
