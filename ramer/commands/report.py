@@ -23,7 +23,7 @@ def report(
     ] = None,
     open_page: Annotated[bool, typer.Option("--open", help="Open such a copy in the browser.")] = False,
 ) -> None:
-    """Print the comparison of all methods, as a table of your choice, or copy or open the report."""
+    """Print the comparison of all methods, copy or open the report."""
     from rich.console import Console
 
     from ramer.errors import RamerError, StaleError
