@@ -31,6 +31,7 @@ def run(load: Callable[[], Stage], *, per: Literal["modality", "method"] | None 
     handler.setFormatter(PlainFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("faiss").setLevel(logging.WARNING)  # it tells which build it tried, line by line
+    logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells of every table of a font that a PDF takes over
     project, arguments = Project(), sys.argv[1:]
     with plain_errors(project):
         config = load_config(project.params)
