@@ -10,7 +10,7 @@ import typer
 from ramer.commands import options
 
 if TYPE_CHECKING:
-    from ramer.config import Config
+    from ramer.config import Tracking
     from ramer.tracking.studies import Study
     from ramer.tuning.studies import Search, Tuned
 
@@ -56,13 +56,16 @@ def tune(
     config = load_config(place.params)
     hold_threads(config.runtime.threads)
     workspace = Workspace(place)
-    asked = [Tuned(name, config, workspace) for name in dict.fromkeys(methods)]
+    asked = [
+        Tuned(name, config.methods, workspace, retrieval=config.retrieval, train=config.train, runtime=config.runtime)
+        for name in dict.fromkeys(methods)
+    ]
     search = Search(journal or place.studies, trials, sampler, seed, lost_seconds)
     changes = {}
     for tuned in asked:
         study = run_study(tuned, search)
         changes[tuned.name] = _told(tuned, study, search)
-        _track(study, config, place.root)
+        _track(study, config.tracking, place.root)
     changes = {name: found for name, found in changes.items() if found}
     if not changes:
         typer.echo("nothing to change")
@@ -102,21 +105,19 @@ def _told(tuned: Tuned, study: Study, search: Search) -> dict[str, str | int | f
     return {name: value for name, value in best.options.items() if value != tuned.present[name]}
 
 
-def _track(study: Study, config: Config, root: Path) -> None:
+def _track(study: Study, tracking: Tracking, root: Path) -> None:
     """Log a study; a store that fails costs a warning."""
     import os
 
     from ramer.mlflow_address import tracking_uri  # noqa: F401  # sets what MLflow reads when it is imported
 
-    if not config.tracking.enabled:
+    if not tracking.enabled:
         return
     from ramer.tracking.store import StoreError, open_store
     from ramer.tracking.studies import log_study
 
     try:
-        with open_store(
-            config.tracking.experiment, os.environ, root.resolve(), timeout_s=config.tracking.timeout_s
-        ) as store:
+        with open_store(tracking.experiment, os.environ, root.resolve(), timeout_s=tracking.timeout_s) as store:
             log_study(store, study)
     except StoreError as error:
         typer.echo(f"warning: NOT logged to MLflow: {error}; the journal holds all, the same command logs it", err=True)

@@ -50,5 +50,5 @@ class Report(Section):
     reference: str = "best_baseline"
     draws: Annotated[int, Field(ge=100)] = 2000
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
-    seed: Whole = 0
     coverage: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.9
+    seed: Whole = 0

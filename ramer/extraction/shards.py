@@ -31,7 +31,7 @@ class Shard(NamedTuple):
 
     Example:
         >>> [Shard(number, 3).holds("speaker1/clip7") for number in (1, 2, 3)]
-        [False, False, True]
+        [True, False, False]
     """
 
     number: int

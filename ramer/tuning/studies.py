@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import optuna
 from filelock import BaseFileLock
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from ramer.config import Config
+from ramer.config import Retrieval, Runtime, Training
 from ramer.errors import ConfigError, RamerError, RetrievalError
 from ramer.files import json_text
 from ramer.methods import MethodOptions, method_options
@@ -60,25 +61,34 @@ class Tuned:
         ConfigError: no such entry, or none of its options has bounds.
     """
 
-    def __init__(self, name: str, config: Config, workspace: Workspace) -> None:
-        self.name, self._config, self._workspace = name, config, workspace
-        if name not in config.methods:
-            raise ConfigError(f"params.yaml: methods.{name}: no such method, expected {', '.join(config.methods)}")
-        self._entry = config.methods[name]
+    def __init__(
+        self,
+        name: str,
+        methods: dict[str, dict[str, Any]],
+        workspace: Workspace,
+        *,
+        retrieval: Retrieval,
+        train: Training,
+        runtime: Runtime,
+    ) -> None:
+        self.name, self._workspace, self._train, self._runtime = name, workspace, train, runtime
+        if name not in methods:
+            raise ConfigError(f"params.yaml: methods.{name}: no such method, expected {', '.join(methods)}")
+        self._entry = methods[name]
         options = method_options(name, self._entry)
         self.present = current(options)
-        self.space: Space = space_of(options, config.retrieval.width)
+        self.space: Space = space_of(options, retrieval.width)
         if not self.space:
             raise ConfigError(f"params.yaml: methods.{name}: no option of {options.type} is looked for, leave it out")
         corpus = workspace.corpus
         made_of = {
             "options": options.model_dump(mode="json"),
             "space": {option: repr(bounds) for option, bounds in self.space.items()},
-            "train": config.train.model_dump(mode="json"),
+            "train": train.model_dump(mode="json"),
             "rows": corpus.ids_digest,
             "replicates": [replicate.name for replicate in corpus.replicates],
             "encoders": {m: table.encoder_digests for m, table in workspace.states.items()},
-            "retrieval": config.retrieval.model_dump(mode="json"),
+            "retrieval": retrieval.model_dump(mode="json"),
         }
         self.digest = hashlib.sha256(json_text(made_of).encode()).hexdigest()
 
@@ -96,8 +106,7 @@ class Tuned:
         Raises:
             ConfigError, RetrievalError: the options do not go together, or not with the lists.
         """
-        config = self._config
-        scores = validation_scores(self.name, self.options(tried), self._workspace, config.train, config.runtime)
+        scores = validation_scores(self.name, self.options(tried), self._workspace, self._train, self._runtime)
         return sum(scores) / len(scores)
 
 

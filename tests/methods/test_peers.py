@@ -61,8 +61,8 @@ def test_more_modalities_are_punished_only_where_they_are_worse() -> None:
 
 def test_the_ranking_loss_makes_more_modalities_no_worse(workspace: Workspace) -> None:
     worse = {}
-    for weight in (0.0, 30.0):
-        method = build("simmlm", workspace, training(epochs=15, patience=15), ranking_weight=weight)
+    for weight in (0.0, 3.0):
+        method = build("simmlm", workspace, training(epochs=8, patience=8), ranking_weight=weight)
         data = data_for("simmlm", workspace)
         fit(method, data)
         rows = rows_of("simmlm", data, "train")
@@ -70,7 +70,7 @@ def test_the_ranking_loss_makes_more_modalities_no_worse(workspace: Workspace) -
         lost = {c: -np.log(p[np.arange(len(rows)), rows.labels]) for c, p in proba.items()}
         pairs = [(m, f) for m in CONDITIONS for f in CONDITIONS if set(f) < set(m)]
         worse[weight] = np.mean([np.clip(lost[m] - lost[f], 0, None).mean() for m, f in pairs])
-    assert worse[30.0] < worse[0.0]
+    assert worse[3.0] < 0.9 * worse[0.0]
 
 
 def test_a_memory_hands_out_what_a_plain_loop_finds() -> None:
