@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,7 @@ from ramer.data.media_kinds import MEDIA_KINDS, MEDIA_SUFFIXES
 
 if TYPE_CHECKING:
     from ramer.serving.features import Features
-    from ramer.serving.predictor import Predictor
+    from ramer.serving.predictor import Prediction, Predictor
 
 
 def predict(
@@ -46,29 +47,14 @@ def predict(
 
     Writes a CSV with one row per clip: id, available, predicted, method, p/<label>...
     """
-    import sys
-
-    from ramer.errors import ConfigError
-    from ramer.files import atomic_file
     from ramer.serving.features import check_letters, drop_modalities
-    from ramer.serving.json_records import prediction_csv
     from ramer.serving.predictor import Predictor
 
     check_letters(drop, "--drop")
     folders = {"audio": audio, "video": video, "text": text}
     many = _is_clip_folder(source, transcripts, folders)
     raw = _is_clip(source)
-    if source is None and transcript is None:
-        raise ConfigError("SOURCE: expected a clip, an npz or a folder of features; or --transcript alone")
-    if not (raw or many) and (transcript, manifest, preset) != (None, None, None):
-        raise ConfigError(f"{source}: --transcript, --manifest and --preset are for a raw clip, this holds features")
-    if many and (output is None or transcript is not None):
-        raise ConfigError(
-            f"{source}: many clips: expected -o FILE, beside which features are kept for another run, and "
-            "--transcripts in place of --transcript"
-        )
-    if source is not None and source.is_file() and any(folders.values()):
-        raise ConfigError(f"{source}: --audio, --video and --text name folders of features, this is a file")
+    _check_goes_together(source, raw, many, folders, transcript, of_clip=(manifest, preset), output=output)
     predictor = Predictor.load(model, method)
     predictor.check_judges(coverage, risk)
     if many and source is not None and output is not None:
@@ -80,6 +66,40 @@ def predict(
         assert source is not None
         ids, features = _read_features(predictor, source, folders, frames)
     said = predictor.predict(drop_modalities(features, drop), coverage=coverage, risk=risk)
+    _write(ids, said, output)
+
+
+def _check_goes_together(
+    source: Path | None,
+    raw: bool,
+    many: bool,
+    folders: Mapping[str, str | None],
+    transcript: str | None,
+    *,
+    of_clip: tuple[Path | None, str | None],
+    output: Path | None,
+) -> None:
+    from ramer.errors import ConfigError
+
+    if source is None and transcript is None:
+        raise ConfigError("SOURCE: expected a clip, an npz or a folder of features; or --transcript alone")
+    if not (raw or many) and (transcript, *of_clip) != (None, None, None):
+        raise ConfigError(f"{source}: --transcript, --manifest and --preset are for a raw clip, this holds features")
+    if many and (output is None or transcript is not None):
+        raise ConfigError(
+            f"{source}: many clips: expected -o FILE, beside which features are kept for another run, and "
+            "--transcripts in place of --transcript"
+        )
+    if source is not None and source.is_file() and any(folders.values()):
+        raise ConfigError(f"{source}: --audio, --video and --text name folders of features, this is a file")
+
+
+def _write(ids: list[str], said: Prediction, output: Path | None) -> None:
+    import sys
+
+    from ramer.files import atomic_file
+    from ramer.serving.json_records import prediction_csv
+
     for note in said.notes:
         typer.echo(note, err=True)
     table = prediction_csv(ids, said)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,7 @@ from ramer.commands import options
 if TYPE_CHECKING:
     from ramer.config import Tracking
     from ramer.tracking.studies import Study
+    from ramer.tuning.spaces import Value
     from ramer.tuning.studies import Search, Tuned
 
 Methods = Annotated[list[str], typer.Argument(help="Entries under methods of params.yaml, as many trials for each.")]
@@ -48,8 +49,6 @@ def tune(
     _check(sampler)
     from ramer.instructions import hold_threads
     from ramer.tuning.studies import Search, Tuned, run_study
-    from ramer.tuning.written import apply as write
-    from ramer.tuning.written import as_command
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     place = Project(project)
@@ -66,14 +65,22 @@ def tune(
         study = run_study(tuned, search)
         changes[tuned.name] = _told(tuned, study, search)
         _track(study, config.tracking, place.root)
+    _offer(changes, config.methods, place.params if apply else None)
+
+
+def _offer(changes: dict[str, dict[str, Value]], methods: dict[str, dict[str, Any]], written_to: Path | None) -> None:
+    """Print, or write, what a study found better than what the parameters say."""
+    from ramer.tuning.written import apply as write
+    from ramer.tuning.written import as_command
+
     changes = {name: found for name, found in changes.items() if found}
     if not changes:
         typer.echo("nothing to change")
-    elif apply:
-        write(place.params, changes)
-        typer.echo(f"written to {place.params}")
+    elif written_to is not None:
+        write(written_to, changes)
+        typer.echo(f"written to {written_to}")
     if changes:
-        typer.echo(as_command(changes, config.methods))
+        typer.echo(as_command(changes, methods))
 
 
 def _check(sampler: str) -> None:
