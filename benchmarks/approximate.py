@@ -25,7 +25,8 @@ from ramer.pipeline.prepare import prepare
 from ramer.pipeline.pretrain import pretrain
 from ramer.project import Project
 from ramer.retrieval.index_kinds import fill_index
-from ramer.retrieval.indexes import DatabaseIndex, IndexKind
+from ramer.retrieval.index_sidecars import IndexKind
+from ramer.retrieval.indexes import DatabaseIndex
 from ramer.retrieval.search import search
 from ramer.retrieval.states import l2_normalise
 from ramer.seeding import set_threads

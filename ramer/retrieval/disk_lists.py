@@ -23,7 +23,8 @@ from ramer.digests import sealed_directory
 from ramer.errors import RetrievalError, StaleError
 from ramer.records import Record
 from ramer.retrieval.index_kinds import BLOCK, new_index, train_index
-from ramer.retrieval.indexes import DatabaseIndex, IndexKind
+from ramer.retrieval.index_sidecars import IndexKind
+from ramer.retrieval.indexes import DatabaseIndex
 from ramer.retrieval.recall import RecallSample
 from ramer.retrieval.states import l2_normalise, map_arrays
 

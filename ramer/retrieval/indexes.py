@@ -6,20 +6,18 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 import faiss
 import numpy as np
-from pydantic import Field
 
-from ramer.config import Index, Section
+from ramer.config import Index
 from ramer.data.prepared import PreparedCorpus, Replicate
 from ramer.digests import sealed_directory
 from ramer.errors import RetrievalError, StaleError
 from ramer.files import atomic_file, read_json
 from ramer.modalities import MODALITIES
-from ramer.records import Record
 from ramer.retrieval.index_kinds import choose_kind, fill_index
+from ramer.retrieval.index_sidecars import IndexKind, Sidecar, WholeSidecar
 from ramer.retrieval.indexed_rows import ENDING, IndexedRows
 from ramer.retrieval.states import StatesTable
 
@@ -27,63 +25,6 @@ log = logging.getLogger(__name__)
 
 SCOPES: dict[str, tuple[str, ...]] = {"train": ("train",), "pool": ("pool",), "all": ("train", "pool")}
 OWN_SCOPE = "all"  # of a method that searches by keys of its own, whatever retrieval.scope says of states
-
-
-class IndexKind(Section):
-    """How an index is searched.
-
-    Attributes:
-        kind: flat, ivf_flat, ivf_pq or hnsw.
-        dimension: length of a key.
-        settings: sizes that were chosen for the kind.
-    """
-
-    kind: str
-    dimension: int
-    settings: dict[str, int] = Field(default_factory=dict)
-
-
-class Sidecar(IndexKind, Record):
-    """The description beside an index.
-
-    Attributes:
-        modality: whose states the keys are.
-        count: how many keys there are.
-        metric: always inner_product.
-        recall_at_5: of an approximate index, measured on a sample; None for an exact one.
-        scope: the splits that the rows are of.
-        encoder_digest: of the encoder that made the keys.
-        ids_digest: of the corpus' ids in row order.
-        crossfit_digest: of the encoders that made training rows' states, empty where there are none.
-        bytes: of the index' file.
-        rows_digest: of the table of its rows, which lies beside it.
-    """
-
-    later: ClassVar[frozenset[str]] = frozenset({"format", "crossfit_digest"})
-
-    modality: str
-    count: int
-    metric: str = "inner_product"
-    recall_at_5: float | None
-    scope: str
-    encoder_digest: str
-    ids_digest: str
-    crossfit_digest: str = ""
-    bytes: int = 0
-    rows_digest: str = ""
-
-
-class WholeSidecar(Sidecar):
-    """A sidecar of an older version, which names the rows itself.
-
-    Attributes:
-        ids, rows: of the keys, in order.
-    """
-
-    ids: tuple[str, ...]
-    rows: tuple[int, ...]
-
-    later: ClassVar[frozenset[str]] = Sidecar.later | {"rows_digest"}
 
 
 @dataclass(frozen=True)

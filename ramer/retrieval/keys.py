@@ -13,7 +13,8 @@ from jaxtyping import Bool, Int
 
 from ramer.modalities import MODALITIES
 from ramer.nn.keys import SIZE, KeyEncoders
-from ramer.retrieval.indexes import DatabaseIndex, IndexKind
+from ramer.retrieval.index_sidecars import IndexKind
+from ramer.retrieval.indexes import DatabaseIndex
 from ramer.retrieval.search import NEW_CLIP, search
 from ramer.retrieval.states import l2_normalise
 from ramer.retrieval.structures import Candidates, Database

@@ -14,8 +14,9 @@ from ramer.errors import RetrievalError
 from ramer.files import digest_file, digest_strings, read_json, read_table, write_table
 from ramer.retrieval.append import append_keys
 from ramer.retrieval.index_kinds import KINDS, add_keys
+from ramer.retrieval.index_sidecars import Sidecar
 from ramer.retrieval.indexed_rows import IndexedRows
-from ramer.retrieval.indexes import Sidecar, StoredIndex, load_index, save_index
+from ramer.retrieval.indexes import StoredIndex, load_index, save_index
 from ramer.retrieval.states import l2_normalise
 from tests.support.tiny_states import Tiny, build, write_tiny
 

@@ -15,7 +15,8 @@ from ramer.errors import RetrievalError, StaleError
 from ramer.retrieval import disk_lists
 from ramer.retrieval.disk_lists import build_on_disk, open_on_disk
 from ramer.retrieval.index_kinds import fill_index
-from ramer.retrieval.indexes import DatabaseIndex, IndexKind
+from ramer.retrieval.index_sidecars import IndexKind
+from ramer.retrieval.indexes import DatabaseIndex
 from ramer.retrieval.search import search
 
 SETTINGS = {"ivf_flat": Index(kind="ivf_flat", nlist=16), "ivf_pq": Index(kind="ivf_pq", nlist=8, m=4)}

@@ -6,7 +6,8 @@ import faiss
 import numpy as np
 
 from ramer.modalities import MODALITIES
-from ramer.retrieval.indexes import DatabaseIndex, IndexKind
+from ramer.retrieval.index_sidecars import IndexKind
+from ramer.retrieval.indexes import DatabaseIndex
 from ramer.retrieval.listing import search_lists
 from ramer.retrieval.search import exclusion_codes, search
 from ramer.retrieval.states import l2_normalise

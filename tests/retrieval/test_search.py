@@ -13,7 +13,8 @@ from ramer.errors import RetrievalError
 from ramer.retrieval import fetching as fetching_module
 from ramer.retrieval import search as search_module
 from ramer.retrieval.fetching import search_gpu
-from ramer.retrieval.indexes import DatabaseIndex, IndexKind
+from ramer.retrieval.index_sidecars import IndexKind
+from ramer.retrieval.indexes import DatabaseIndex
 from ramer.retrieval.search import NEW_CLIP, Hits, exclusion_codes, search
 from ramer.retrieval.states import l2_normalise
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from ramer.retrieval.fetching import FEW
-from ramer.retrieval.indexes import DatabaseIndex, IndexKind
+from ramer.retrieval.index_sidecars import IndexKind
+from ramer.retrieval.indexes import DatabaseIndex
 from ramer.retrieval.search import search
 from ramer.retrieval.stacked_indexes import StackedIndexes
 from ramer.retrieval.states import l2_normalise, row_norms

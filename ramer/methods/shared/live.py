@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from ramer.modalities import MODALITIES
 from ramer.nn.encoder import UnimodalEncoder
 from ramer.retrieval.aggregation import weigh
-from ramer.retrieval.indexes import DatabaseIndex, IndexKind
+from ramer.retrieval.index_sidecars import IndexKind
+from ramer.retrieval.indexes import DatabaseIndex
 from ramer.retrieval.listing import search_lists
 from ramer.retrieval.states import l2_normalise
 from ramer.retrieval.structures import Database, Lists, Neighbours, Queries, Rules, Selected
