@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import time
 import wave
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -172,3 +173,19 @@ def chosen(one: Attack, served: Path, root: Path) -> dict[str, Command]:
     require_extraction()
     found = commands(served, root)
     return found if one.whole else {name: found[name] for name in ("export", "predict")}
+
+
+def attempts_elsewhere(
+    one: Attack, served: Path, whole: Path, hostile: Path
+) -> Iterator[tuple[random.Random, str, Command]]:
+    """For each attempt a command that writes into ``hostile``, and knows what it writes where nobody disturbs it."""
+    known = chosen(one, served, whole)
+    for command in known.values():
+        undisturbed(command)
+    there = commands(served, hostile)
+    for rng in one.attempts():
+        name = rng.choice(sorted(known))
+        command = there[name]
+        command.old, command.new = known[name].old, known[name].new
+        command.reset()
+        yield rng, name, command

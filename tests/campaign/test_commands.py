@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests.campaign.attacking import Attack, end, lines_of
-from tests.campaign.commands import chosen, commands, environment, run, undisturbed
+from tests.campaign.commands import attempts_elsewhere, chosen, environment, run, undisturbed
 from tests.support.disks import fill, small_disk
 from tests.support.registered import run_track
 from tests.support.served_project import rows_of, save_npz
@@ -46,15 +46,7 @@ def test_commands_that_are_killed(attack: Callable[..., Attack], served: Path, t
 def test_commands_on_full_disks(attack: Callable[..., Attack], served: Path, tmp_path: Path) -> None:
     one = attack("commands that write, disk full", 40, 2, minutes=4)
     with small_disk(tmp_path / "disk", 60_000_000) as disk:
-        known = chosen(one, served, tmp_path / "whole")
-        for command in known.values():
-            undisturbed(command)
-        small = commands(served, disk / "small")
-        for rng in one.attempts():
-            name = rng.choice(sorted(known))
-            command = small[name]
-            command.old, command.new = known[name].old, known[name].new
-            command.reset()
+        for rng, name, command in attempts_elsewhere(one, served, tmp_path / "whole", disk / "small"):
             needed = sum(map(len, command.new.values()))
             filler = fill(disk, int(needed * rng.uniform(0.0, 3.0)))
             code, errors, _ = run(command)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.campaign.attacking import Attack, lines_of
-from tests.campaign.commands import chosen, commands, undisturbed
+from tests.campaign.commands import attempts_elsewhere
 from tests.support.contents import contents
 from tests.support.disks import make_read_only, make_writable, small_disk
 from tests.support.stages import STAGES
@@ -32,15 +32,7 @@ def _close(rng: random.Random, folder: Path) -> str:
 def test_commands_in_folders_that_are_closed(attack: Callable[..., Attack], served: Path, tmp_path: Path) -> None:
     one = attack("commands that write, folder locked, somebody else's or read only", 40, 2, minutes=4)
     with small_disk(tmp_path / "disk", 100_000_000) as disk:
-        known = chosen(one, served, tmp_path / "whole")
-        for command in known.values():
-            undisturbed(command)
-        closed = commands(served, disk / "closed")
-        for rng in one.attempts():
-            name = rng.choice(sorted(known))
-            command = closed[name]
-            command.old, command.new = known[name].old, known[name].new
-            command.reset()
+        for rng, name, command in attempts_elsewhere(one, served, tmp_path / "whole", disk / "closed"):
             read_only = rng.random() < 0.3
             how = "read only" if read_only else _close(rng, command.writes)
             if read_only:
