@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -113,3 +114,17 @@ def test_tests_take_helpers_from_tests_support_only(file: str) -> None:
     helpers = {name for name in names if name.startswith(("tests.support", own))}
     helpers -= {name for name in helpers if name.split(".")[-1].startswith(("conftest", "test_"))}
     assert {name for name in names if name.startswith("tests.")} == helpers
+
+
+# Files here are named for what their readers know (a stage, a command, a section of params.yaml or of the report),
+# beside the module of that name that they call.
+NAMED_FOR_READERS = ("stages/", "ramer/pipeline/", "ramer/commands/", "ramer/config/", "ramer/reporting/sections/")
+
+
+def test_no_two_modules_have_one_name() -> None:
+    names = Counter(
+        file.rpartition("/")[2]
+        for file in FILES
+        if file.startswith("ramer/") and not file.startswith(NAMED_FOR_READERS) and "/__" not in file
+    )
+    assert [name for name, times in names.items() if times > 1] == []

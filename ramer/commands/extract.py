@@ -21,10 +21,10 @@ from ramer.data.media_kinds import MEDIA_KINDS
 
 if TYPE_CHECKING:
     from ramer.extraction.extractor import Extractor
+    from ramer.extraction.outcome_summary import Summary
     from ramer.extraction.settings import ExtractionSettings
     from ramer.extraction.shards import Shard as Part
     from ramer.extraction.source import Source
-    from ramer.extraction.summary import Summary
 
 _MODEL = "Hugging Face model for {}: a local folder, or NAME@COMMIT of the hub; 'none' leaves {} out."
 

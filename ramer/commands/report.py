@@ -28,7 +28,7 @@ def report(
 
     from ramer.errors import RamerError, StaleError
     from ramer.files import read_json
-    from ramer.pipeline.stamp import copy_report
+    from ramer.pipeline.stamped_report import copy_report
     from ramer.project import Project
     from ramer.reporting.comma_separated import csv_table
     from ramer.reporting.latex import latex_table

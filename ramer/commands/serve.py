@@ -30,7 +30,7 @@ def serve(
     from ramer.serving.demo.server import serve as answer
     from ramer.serving.predictor import Predictor
     from ramer.serving.raw_clips import SharedReader
-    from ramer.serving.service.app import BOUNDS, build_service
+    from ramer.serving.service.http_app import BOUNDS, build_service
 
     predictor = Predictor.load(model, method)
     reader = SharedReader.open(predictor, manifest=manifest, preset=preset)

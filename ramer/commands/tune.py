@@ -11,7 +11,7 @@ from ramer.commands import options
 
 if TYPE_CHECKING:
     from ramer.config import Tracking
-    from ramer.tracking.studies import Study
+    from ramer.tracking.study_runs import Study
     from ramer.tuning.spaces import Value
     from ramer.tuning.studies import Search, Tuned
 
@@ -121,7 +121,7 @@ def _track(study: Study, tracking: Tracking, root: Path) -> None:
     if not tracking.enabled:
         return
     from ramer.tracking.store import StoreError, open_store
-    from ramer.tracking.studies import log_study
+    from ramer.tracking.study_runs import log_study
 
     try:
         with open_store(tracking.experiment, os.environ, root.resolve(), timeout_s=tracking.timeout_s) as store:

@@ -13,11 +13,11 @@ from ramer.extraction.extractor import Extractor
 from ramer.extraction.feature_files import FeatureStore, Origin
 from ramer.extraction.manifest import Manifest, digest_json
 from ramer.extraction.media_files import Clip
+from ramer.extraction.outcome_summary import Made, Summary, check_any
 from ramer.extraction.outcomes import Missing, Outcome
 from ramer.extraction.ready_faces import digest_faces
 from ramer.extraction.shards import Shard
 from ramer.extraction.source import Source
-from ramer.extraction.summary import Made, Summary, check_any
 from ramer.extraction.text import is_blank
 
 log = logging.getLogger(__name__)

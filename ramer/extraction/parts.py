@@ -21,10 +21,10 @@ from ramer.extraction.feature_files import FeatureStore
 from ramer.extraction.manifest import Manifest, digest_json
 from ramer.extraction.manifest_record import ModelRecord
 from ramer.extraction.media_files import Clip
+from ramer.extraction.outcome_summary import Made, Summary, check_any
 from ramer.extraction.settings import ExtractionSettings
 from ramer.extraction.shards import Shard, begun_shards, merge_shards, shards_of
 from ramer.extraction.source import Source
-from ramer.extraction.summary import Made, Summary, check_any
 
 log = logging.getLogger(__name__)
 

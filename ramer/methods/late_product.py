@@ -16,7 +16,7 @@ from ramer.config import Positive
 from ramer.evaluation.metrics import weighted_f1
 from ramer.inputs import FEATURES
 from ramer.methods.shared.contract import Method, MethodOptions
-from ramer.methods.shared.product import UNSEEN, multiply
+from ramer.methods.shared.posterior_product import UNSEEN, multiply
 from ramer.modalities import MODALITIES
 from ramer.progress import track
 from ramer.training.batches import Batch

@@ -26,7 +26,7 @@ from ramer.methods.shared.own_keys import NeighbourFill, OwnKeys, OwnKeysOptions
 from ramer.methods.shared.ridge_fill import RidgeFill
 from ramer.methods.shared.teaching import Lesson
 from ramer.methods.shared.weights import take_weights
-from ramer.nn.keys import KeyEncoders
+from ramer.nn.key_networks import KeyEncoders
 from ramer.nn.losses import soft_cross_entropy
 from ramer.nn.masked import Masked, MaskedClassifier
 from ramer.retrieval.keys import FeatureKeys, KeySpace, LearnedKeys

@@ -21,7 +21,7 @@ from ramer.evaluation.metrics import weighted_f1
 from ramer.inputs import FEATURES, STATES
 from ramer.methods.blend import fitted_blend
 from ramer.methods.shared.contract import Method, MethodOptions
-from ramer.methods.shared.product import multiply
+from ramer.methods.shared.posterior_product import multiply
 from ramer.methods.shared.teaching import Lesson
 from ramer.modalities import FULL_CONDITION, MODALITIES
 from ramer.progress import track

@@ -16,15 +16,15 @@ from ramer.evaluation.reference import choose_reference
 from ramer.evaluation.scenarios import scenarios
 from ramer.files import atomic_directory, atomic_file, write_json
 from ramer.project import Project
-from ramer.reporting.explorer.page import Explored, render_explorer
+from ramer.reporting.explorer.explorer_page import Explored, render_explorer
 from ramer.reporting.figures.drawing import draw_figures
 from ramer.reporting.figures.style import method_colors
 from ramer.reporting.findings import BAYES, find
 from ramer.reporting.page import render_page
 from ramer.reporting.results import ReportSettings, Results, read_results
-from ramer.reporting.sections.section import Inputs
+from ramer.reporting.sections.report_section import Inputs
 from ramer.reporting.summary import build_headline, build_summary
-from ramer.training.served import choose_served
+from ramer.training.best_method import choose_served
 
 logger = logging.getLogger(__name__)
 

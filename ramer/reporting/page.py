@@ -11,7 +11,7 @@ from ramer.modalities import AVERAGE, CONDITIONS
 from ramer.reporting import words
 from ramer.reporting.findings import BAYES, SCORE
 from ramer.reporting.sections.order import SECTIONS
-from ramer.reporting.sections.section import Inputs
+from ramer.reporting.sections.report_section import Inputs
 from ramer.reporting.tables import p_text, points, signed
 
 

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Int
 
 from ramer.modalities import MODALITIES
-from ramer.nn.keys import SIZE, KeyEncoders
+from ramer.nn.key_networks import SIZE, KeyEncoders
 from ramer.retrieval.index_sidecars import IndexKind
 from ramer.retrieval.indexes import DatabaseIndex
 from ramer.retrieval.search import NEW_CLIP, search

@@ -25,9 +25,9 @@ from ramer.serving.database import DatabaseTable, read_array
 from ramer.serving.description import ModelDescription, RetrievalSettings, TrainedOn
 from ramer.serving.model import ModelFiles
 from ramer.serving.torn import refuse_torn
+from ramer.training.best_method import served_method
 from ramer.training.costs import trained_digest
 from ramer.training.method_record import METHOD_FILE, TrainedMethod
-from ramer.training.served import served_method
 
 log = logging.getLogger(__name__)
 

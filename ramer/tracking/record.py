@@ -15,8 +15,8 @@ from ramer.files import digest_file
 from ramer.modalities import AVERAGE, FULL_CONDITION, MODALITIES
 from ramer.project import Project
 from ramer.tracking.result_files import Point, ResultsError, mean_history, numbers_of, read_mapping, read_record_of
+from ramer.training.best_method import served_method
 from ramer.training.method_record import METHOD_FILE, ScoredMethod
-from ramer.training.served import served_method
 
 _RESULTS = ("predictions.parquet", "metrics.json", "confusion.json", "retrieval.json", "method.json")
 _HEADLINES = (f"{AVERAGE}/weighted_f1", f"{FULL_CONDITION}/weighted_f1")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ramer.modalities import MODALITIES
-from ramer.nn.keys import KeyEncoders, info_nce
+from ramer.nn.key_networks import KeyEncoders, info_nce
 from ramer.nn.masked import Masked
 from ramer.progress import track
 from ramer.seeding import seed_torch

@@ -19,9 +19,9 @@ from ramer.errors import ConfigError, RamerError, RetrievalError
 from ramer.files import json_text
 from ramer.methods import MethodOptions, method_options
 from ramer.methods.shared.fitting import validation_scores
-from ramer.tracking.studies import Study, Tried
+from ramer.tracking.study_runs import Study, Tried
 from ramer.training.workspace import Workspace
-from ramer.tuning import journal
+from ramer.tuning import trial_journal
 from ramer.tuning.spaces import Space, Value, current, short, space_of
 
 log = logging.getLogger(__name__)
@@ -120,19 +120,21 @@ def run_study(tuned: Tuned, search: Search) -> Study:
         OSError: the journal cannot be written.
         RamerError: a trial failed.
     """
-    study, lock = journal.open_study(search.journal, f"{tuned.name}-{search.sampler}{search.seed}-{tuned.digest[:16]}")
-    wanted = journal.distributions(tuned.space, tuned.present)
+    study, lock = trial_journal.open_study(
+        search.journal, f"{tuned.name}-{search.sampler}{search.seed}-{tuned.digest[:16]}"
+    )
+    wanted = trial_journal.distributions(tuned.space, tuned.present)
     with lock:
         if not study.trials:
             study.enqueue_trial({name: tuned.present[name] for name in wanted})
-    watch = journal.Watch(search.lost_seconds)
+    watch = trial_journal.Watch(search.lost_seconds)
     while True:
         with lock:
             trial = None
-            if len(journal.of_state(study, *journal.COUNTED)) < search.trials:
-                trial = journal.ask(study, wanted, search.sampler, search.seed)
+            if len(trial_journal.of_state(study, *trial_journal.COUNTED)) < search.trials:
+                trial = trial_journal.ask(study, wanted, search.sampler, search.seed)
             else:
-                running = journal.of_state(study, TrialState.RUNNING)
+                running = trial_journal.of_state(study, TrialState.RUNNING)
                 for lost in watch.lost(running):
                     _take_up(tuned, study, lost.number)
                 if not running:
@@ -149,14 +151,14 @@ def _make(tuned: Tuned, study: optuna.Study, lock: BaseFileLock, trial: Trial, e
     tried, score = short(trial.params), None
     log.info("%s: trial %d: %s", tuned.name, trial.number, tried)
     try:
-        with journal.beating(trial, every):
+        with trial_journal.beating(trial, every):
             score = _scored(tuned.score, tried)
     except BaseException as error:
         with lock:
             if isinstance(error, Exception):
                 study.tell(trial, state=TrialState.FAIL)
             else:  # interrupted: no fault of the options
-                journal.take_up_again(study, trial.number)
+                trial_journal.take_up_again(study, trial.number)
         raise
     with lock:
         if study.trials[trial.number].state != TrialState.RUNNING:
@@ -178,13 +180,15 @@ def _scored(score: Callable[[dict[str, Value]], float], tried: dict[str, Value])
 
 def _take_up(tuned: Tuned, study: optuna.Study, number: int) -> None:
     log.warning("%s: the worker of trial %d gives no sign, its options are tried again", tuned.name, number)
-    if not journal.take_up_again(study, number):
+    if not trial_journal.take_up_again(study, number):
         tried = short(study.trials[number].params)
-        raise RamerError(f"methods.{tuned.name}: {tried}: their worker was lost {journal.MOST_TRIES} times (memory?)")
+        raise RamerError(
+            f"methods.{tuned.name}: {tried}: their worker was lost {trial_journal.MOST_TRIES} times (memory?)"
+        )
 
 
 def _tried(study: optuna.Study, most: int) -> tuple[Tried, ...]:
-    ended = journal.of_state(study, TrialState.COMPLETE, TrialState.PRUNED)[:most]
+    ended = trial_journal.of_state(study, TrialState.COMPLETE, TrialState.PRUNED)[:most]
     return tuple(Tried(one.number, short(one.params), _value(one)) for one in ended)
 
 

@@ -19,7 +19,7 @@ from ramer.methods.shared.own_keys import NeighbourFill, OwnKeys
 from ramer.methods.shared.weighing import fit_weights
 from ramer.methods.taught_product import fit_soft
 from ramer.modalities import CONDITIONS, MODALITIES, condition_masks
-from ramer.nn.keys import info_nce
+from ramer.nn.key_networks import info_nce
 from ramer.retrieval.keys import FeatureKeys, KeyIndex
 from ramer.retrieval.structures import Database, LiveSearch, Rules
 from ramer.training.contrastive import train_keys

@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 
 from ramer.errors import RamerError
 from ramer.files import write_json
-from ramer.pipeline.stamp import copy_report, stamp_of
+from ramer.pipeline.stamped_report import copy_report, stamp_of
 from ramer.training.costs import PREDICTING_FILE, TRAINING_FILE, PredictingCost, TrainingCost, trained_digest
 from tests.support.simulated import METHODS, SimulatedProject
 

@@ -17,7 +17,7 @@ from ramer.errors import RamerError
 from ramer.evaluation.metrics import METRICS
 from ramer.files import read_json, read_table, write_json, write_table
 from ramer.modalities import CONDITIONS
-from ramer.reporting.figures.classes import confusions
+from ramer.reporting.figures.class_figures import confusions
 from tests.support.simulated import LABELS, METHODS, SimulatedProject
 
 Make = Callable[..., SimulatedProject]

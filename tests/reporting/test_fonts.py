@@ -11,7 +11,7 @@ from PIL import Image
 
 from ramer.modalities import CONDITIONS
 from ramer.reporting.figures import fonts
-from ramer.reporting.figures.classes import confusions
+from ramer.reporting.figures.class_figures import confusions
 
 
 def drawn(counts: np.ndarray, names: list[str]) -> np.ndarray:

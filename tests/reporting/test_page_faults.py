@@ -15,7 +15,7 @@ from ramer.evaluation.scenarios import scenarios
 from ramer.files import read_json, read_table, write_json, write_table
 from ramer.reporting.figures.scores import rate_limits
 from ramer.reporting.reliability import reliability
-from ramer.reporting.speakers import accuracy_by_group
+from ramer.reporting.speaker_spread import accuracy_by_group
 from tests.support.simulated import METHODS, SimulatedProject
 
 Make = Callable[..., SimulatedProject]

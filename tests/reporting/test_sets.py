@@ -14,7 +14,7 @@ from ramer.files import read_table
 from ramer.modalities import CONDITIONS
 from ramer.reporting.explorer.answers import set_sizes
 from ramer.reporting.explorer.arrays import packed
-from ramer.reporting.explorer.clips import choose_clips
+from ramer.reporting.explorer.shown_clips import choose_clips
 from ramer.reporting.results import Results, read_results
 from ramer.reporting.sets import judged_rows
 from tests.support.simulated import METHODS, SimulatedProject

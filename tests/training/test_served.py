@@ -17,8 +17,8 @@ from ramer.files import read_json
 from ramer.pipeline.check import check
 from ramer.project import Project
 from ramer.serving.modelfiles import export_model
+from ramer.training.best_method import choose_served
 from ramer.training.method_record import METHOD_FILE, ScoredMethod, TrainedMethod
-from ramer.training.served import choose_served
 from tests.support.commands import call, refused
 from tests.support.served_project import raw_features, rows_of, save_npz
 from tests.support.simulated import METHODS, SimulatedProject

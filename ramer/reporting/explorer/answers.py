@@ -12,7 +12,7 @@ from ramer.evaluation.metrics import condition_positions
 from ramer.evaluation.predictions import PROBABILITY_PREFIX
 from ramer.modalities import CONDITIONS
 from ramer.reporting.explorer.arrays import Packed, packed
-from ramer.reporting.explorer.clips import Clips
+from ramer.reporting.explorer.shown_clips import Clips
 from ramer.reporting.findings import SCORE
 from ramer.reporting.results import Results
 from ramer.reporting.sets import judged_rows

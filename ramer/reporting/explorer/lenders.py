@@ -11,7 +11,7 @@ import pandas as pd
 from ramer.evaluation.metrics import condition_positions
 from ramer.modalities import CONDITIONS, MODALITIES
 from ramer.reporting.explorer.arrays import numbers, packed
-from ramer.reporting.explorer.clips import Clips
+from ramer.reporting.explorer.shown_clips import Clips
 
 MOST = 5  # lenders shown per modality
 SCORE_STEPS = 100

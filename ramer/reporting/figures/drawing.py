@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ramer.modalities import AVERAGE
-from ramer.reporting.figures import classes, learning, scores, trust
+from ramer.reporting.figures import class_figures, learning, scores, trust
 from ramer.reporting.figures.style import Drawn
 from ramer.reporting.findings import BOUNDS, SCORE, Findings, neighbour_purity, shown_methods
 from ramer.reporting.reliability import reliability
 from ramer.reporting.results import ReportSettings, Results
-from ramer.reporting.speakers import accuracy_by_group
+from ramer.reporting.speaker_spread import accuracy_by_group
 
 
 def draw_figures(
@@ -27,7 +27,7 @@ def draw_figures(
     shown = shown_methods(results, findings, summary["reference"], settings.served)
     figures = {
         "conditions": scores.bars(summary, order, colors),
-        "confusion": classes.confusions({n: results.methods[n].confusion for n in shown}, results.label_names),
+        "confusion": class_figures.confusions({n: results.methods[n].confusion for n in shown}, results.label_names),
     }
     if len(order) > 1:
         figures["differences"] = scores.forest(summary["comparisons"], summary["reference"], order, colors)
@@ -46,7 +46,7 @@ def draw_figures(
         figures["training"] = learning.method_curves(methods, colors, means)
     purity = neighbour_purity(results)
     if purity:
-        figures["purity"] = classes.purity(purity)
+        figures["purity"] = class_figures.purity(purity)
     figures["reliability"] = trust.reliability_diagram(
         {n: reliability(results.methods[n].predictions, results.label_names) for n in shown}, colors
     )

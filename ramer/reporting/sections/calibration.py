@@ -6,7 +6,7 @@ import numpy as np
 
 from ramer.modalities import FULL_CONDITION, MISSING_CONDITIONS
 from ramer.reporting.reliability import mean_confidence
-from ramer.reporting.sections.section import Content, Inputs, Section
+from ramer.reporting.sections.report_section import Content, Inputs, Section
 
 
 def _content(page: Inputs) -> Content:

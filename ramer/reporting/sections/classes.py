@@ -8,8 +8,8 @@ import pandas as pd
 
 from ramer.modalities import AVERAGE, FULL_CONDITION
 from ramer.reporting.findings import shown_methods
-from ramer.reporting.sections.section import Content, Inputs, Section
-from ramer.reporting.speakers import accuracy_by_group
+from ramer.reporting.sections.report_section import Content, Inputs, Section
+from ramer.reporting.speaker_spread import accuracy_by_group
 
 _MOST = 6  # methods that a page of A4 has room for beside the name of a class
 _QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)

@@ -7,7 +7,7 @@ from typing import Any
 from ramer.evaluation.metrics import METRICS
 from ramer.modalities import AVERAGE, FULL_CONDITION
 from ramer.reporting.findings import SCORE
-from ramer.reporting.sections.section import COLUMNS, Content, Inputs, Section
+from ramer.reporting.sections.report_section import COLUMNS, Content, Inputs, Section
 from ramer.reporting.tables import best_deployable
 
 _HEADINGS = {"uar": "UAR", "ece": "ECE"}

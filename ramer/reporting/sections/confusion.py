@@ -9,7 +9,7 @@ import numpy as np
 from ramer.modalities import FULL_CONDITION, MISSING_CONDITIONS
 from ramer.reporting.figures.fonts import key
 from ramer.reporting.findings import shown_methods
-from ramer.reporting.sections.section import Content, Inputs, Section
+from ramer.reporting.sections.report_section import Content, Inputs, Section
 
 _SHADES = 10
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from ramer.data.corpus_record import CorpusRecord
 from ramer.modalities import MODALITIES
-from ramer.reporting.sections.section import Content, Inputs, Section
+from ramer.reporting.sections.report_section import Content, Inputs, Section
 
 _SPLITS = ("train", "val", "test", "pool")
 

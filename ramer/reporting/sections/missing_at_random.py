@@ -5,7 +5,7 @@ from __future__ import annotations
 from ramer.config import Evaluate
 from ramer.evaluation.scenarios import AREA, IMBALANCED, scenarios
 from ramer.reporting.findings import SCORE
-from ramer.reporting.sections.section import Content, Inputs, Section
+from ramer.reporting.sections.report_section import Content, Inputs, Section
 from ramer.reporting.tables import best_of
 
 

@@ -17,7 +17,7 @@ from ramer.reporting.sections import (
     training,
     use,
 )
-from ramer.reporting.sections.section import Section, nothing
+from ramer.reporting.sections.report_section import Section, nothing
 
 SECTIONS: tuple[Section, ...] = (
     use.SECTION,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ramer.reporting.sections.section import Content, Inputs, Section
+from ramer.reporting.sections.report_section import Content, Inputs, Section
 
 
 def _content(page: Inputs) -> Content | None:

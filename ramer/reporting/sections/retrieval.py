@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ramer.reporting import words
 from ramer.reporting.findings import neighbour_purity
-from ramer.reporting.sections.section import Content, Inputs, Section
+from ramer.reporting.sections.report_section import Content, Inputs, Section
 
 _SPEAKER_COLUMNS = (
     ("with_exclusion", "as retrieved"),

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ramer.evaluation.bootstrap import draw_weights, interval
 from ramer.modalities import CONDITIONS
-from ramer.reporting.sections.section import Content, Inputs, Section
+from ramer.reporting.sections.report_section import Content, Inputs, Section
 from ramer.reporting.sets import judged_rows
 from ramer.seeding import generator
 

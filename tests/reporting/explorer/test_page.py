@@ -17,8 +17,8 @@ from ramer.evaluation.bootstrap import Bootstrap
 from ramer.files import read_table, write_table
 from ramer.modalities import CONDITIONS
 from ramer.reporting.explorer.arrays import numbers, packed
-from ramer.reporting.explorer.page import Explored, render_explorer
-from ramer.reporting.explorer.states import principal
+from ramer.reporting.explorer.explorer_page import Explored, render_explorer
+from ramer.reporting.explorer.state_map import principal
 from ramer.reporting.figures.style import method_colors
 from ramer.reporting.findings import find
 from ramer.reporting.results import read_results

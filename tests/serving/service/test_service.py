@@ -26,8 +26,8 @@ from ramer.serving.demo.server import make_server
 from ramer.serving.modelfiles import export_model
 from ramer.serving.predictor import Prediction, Predictor
 from ramer.serving.raw_clips import ClipFeatures, ClipReader, SharedReader
-from ramer.serving.service.answers import MOST_RECORDS
-from ramer.serving.service.app import BOUNDS, build_service
+from ramer.serving.service.http_app import BOUNDS, build_service
+from ramer.serving.service.responses import MOST_RECORDS
 from tests.support.served_project import build_project, corpus_of, prior_of, raw_features, rows_of
 
 

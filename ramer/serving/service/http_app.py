@@ -20,9 +20,9 @@ from ramer.serving.demo.bounds import BoundedRequests, Bounds, Places, check_med
 from ramer.serving.demo.headers import OwnPagesOnly
 from ramer.serving.predictor import Predictor
 from ramer.serving.raw_clips import SharedReader
-from ramer.serving.service.answers import Answer, Wanted, answer_clip, answer_question, read_question
 from ramer.serving.service.figures import TEXT, Figures
 from ramer.serving.service.observed import Observed
+from ramer.serving.service.responses import Answer, Wanted, answer_clip, answer_question, read_question
 
 _CLIP = "application/octet-stream"
 _JSON = "application/json"

@@ -21,9 +21,9 @@ from ramer.modalities import CONDITIONS, LETTERS, MODALITIES
 from ramer.project import Project
 from ramer.reporting.explorer.answers import answers, differences, set_sizes
 from ramer.reporting.explorer.arrays import numbers, packed
-from ramer.reporting.explorer.clips import REASONS, Clips, choose_clips
 from ramer.reporting.explorer.lenders import lenders
-from ramer.reporting.explorer.states import state_map
+from ramer.reporting.explorer.shown_clips import REASONS, Clips, choose_clips
+from ramer.reporting.explorer.state_map import state_map
 from ramer.reporting.findings import BOUNDS, Findings, control_of
 from ramer.reporting.results import Results
 

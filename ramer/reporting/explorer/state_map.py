@@ -10,7 +10,7 @@ from ramer.errors import StaleError
 from ramer.modalities import MODALITIES
 from ramer.project import Project
 from ramer.reporting.explorer.arrays import Packed, packed
-from ramer.reporting.explorer.clips import Clips
+from ramer.reporting.explorer.shown_clips import Clips
 from ramer.retrieval.states import STATES_FILE, StatesTable, l2_normalise
 
 NOWHERE = -32768  # of a clip without a state
