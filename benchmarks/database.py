@@ -19,7 +19,10 @@ import numpy as np
 
 from ramer.config import Index
 from ramer.files import write_array
-from ramer.retrieval.disk_lists import build_on_disk, open_on_disk
+from ramer.retrieval.disk_lists import States, fill_on_disk, lists_of
+from ramer.retrieval.index_sidecars import IndexKind
+from ramer.retrieval.indexed_rows import IndexedRows
+from ramer.retrieval.indexes import DatabaseIndex
 from ramer.retrieval.search import search
 from ramer.seeding import generator
 
@@ -73,27 +76,29 @@ def main() -> None:
     parser.add_argument("--nlist", type=int, default=2048)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
-        states, out = Path(place) / "states", Path(place) / "index"
+        states, path = Path(place) / "states", Path(place) / "index.faiss"
         _write_states(states, asked.rows, asked.dim)
         peak = Peak()
         peak.start()
         begun = time.perf_counter()
-        settings = Index(kind=asked.kind, nlist=asked.nlist)
-        about = build_on_disk(settings, asked.kind, states, 0, np.arange(asked.rows), out)
+        settings, ids = Index(kind=asked.kind, lists="disk", nlist=asked.nlist), np.arange(asked.rows)
+        named = IndexedRows.of(ids, map(str, ids))
+        made, chosen, recall = fill_on_disk(settings, asked.kind, States(states, 0), named, ids, path)
         built = time.perf_counter() - begun
         table = np.load(states / "states.npy", mmap_mode="r")[0]
         queries = np.asarray(table[:: asked.rows // QUERIES][:QUERIES])
-        index = open_on_disk(out)
+        index = DatabaseIndex(made, named.rows, IndexKind(kind=asked.kind, dimension=asked.dim, settings=chosen))
         begun = time.perf_counter()
         search(index, table, queries, 20)
         searched = time.perf_counter() - begun
         peak.over.set()
         peak.join()
+        size = lists_of(path).stat().st_size
     told = {
         "rows": asked.rows,
-        "settings": about.settings,
-        "recall_at_5": about.recall_at_5,
-        "lists_mb": round(about.bytes / 1e6),
+        "settings": chosen,
+        "recall_at_5": recall,
+        "lists_mb": round(size / 1e6),
         "built_s": round(built, 1),
         "ms_a_query": round(1000 * searched / QUERIES, 2),
         "peak_anonymous_mb_of_any_process": round(peak.mb),

@@ -15,7 +15,9 @@ def index(config: Config, project: Project, modality: str) -> None:
     Raises:
         StaleError: states of other rows.
         RetrievalError: an empty scope, or a key that is zero or not finite.
+        OSError: the disk has no room for lists on it.
     """
     corpus = PreparedCorpus.open(project.prepared)
     states = StatesTable.open(project.states(modality), corpus)
-    build_indexes(corpus, states, config.index, config.retrieval.scope, project.indexes(modality))
+    scope, out = config.retrieval.scope, project.indexes(modality)
+    build_indexes(corpus, states, config.index, scope, out, threads=config.runtime.threads)

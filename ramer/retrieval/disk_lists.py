@@ -1,17 +1,21 @@
-"""Inverted lists on disk: trained once, filled in shards by several workers, merged without being held in memory."""
+"""Inverted lists on disk: trained once, filled in shards by several workers, merged without being held in memory.
+
+They are, list by list, those of an index that is filled in memory; the file beside the index holds them, and searching
+reads the lists that it visits.
+"""
 
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import faiss
 import numpy as np
@@ -19,142 +23,128 @@ from faiss.contrib.ondisk import merge_ondisk
 
 from ramer import engine
 from ramer.config import Index
-from ramer.digests import sealed_directory
-from ramer.errors import RetrievalError, StaleError
-from ramer.records import Record
-from ramer.retrieval.index_kinds import BLOCK, new_index, train_index
-from ramer.retrieval.index_sidecars import IndexKind
-from ramer.retrieval.indexes import DatabaseIndex
-from ramer.retrieval.recall import RecallSample
+from ramer.errors import RetrievalError
+from ramer.retrieval.index_kinds import BLOCK, measure_recall, new_index, train_index, write_faiss
+from ramer.retrieval.indexed_rows import IndexedRows
 from ramer.retrieval.states import l2_normalise, map_arrays
 
 KINDS_ON_DISK = ("ivf_flat", "ivf_pq")
-SHARD_ROWS = 500_000  # keys that a worker holds at a time: of 64 numbers, 130 MB and what FAISS' vectors grow by
-_INDEX, _LISTS, _ROWS, _ABOUT, _PARTS = "index.faiss", "lists.ivfdata", "rows.npy", "index.json", "shards"
+ENDING = ".ivfdata"
+SHARD_NUMBERS = 32_000_000  # of the keys that a worker holds at a time: 128 MB, and what FAISS' vectors grow by
+_TRAINED, _ROWS = "trained.faiss", "rows.npy"
+_NUMBER = 8  # bytes of a key's place in its list
 
 
-class ListsRecord(IndexKind, Record):
-    """``index.json`` of an index whose lists are on disk.
-
-    Attributes:
-        recall_at_5: measured on a sample.
-        bytes: of the lists.
-    """
-
-    recall_at_5: float | None
-    bytes: int
-
-
-@dataclass(frozen=True)
-class _Filling:
-    """What every worker is told.
+class States(NamedTuple):
+    """Where the keys come from: every worker maps the file.
 
     Attributes:
-        states: folder that holds ``states.npy``, which each worker maps.
-        replicate: whose states are indexed.
-        folder: that is being written.
+        folder: of ``states.npy``, float32 [replicates, rows, hidden].
+        replicate: position of the replicate.
     """
 
-    states: Path
-    replicate: int
     folder: Path
+    replicate: int
+
+    def read(self) -> np.ndarray:
+        """Raw states by row number, memory-mapped [rows, hidden].
+
+        Raises:
+            StaleError: absent or torn.
+        """
+        (states,) = map_arrays(self.folder, "states")
+        return states[self.replicate]
 
 
-def build_on_disk(
-    settings: Index, kind: str, states: Path, replicate: int, rows: np.ndarray, out: Path, *, threads: int = 1
-) -> ListsRecord:
-    """Index states that need not fit into memory; no process holds more keys than ``SHARD_ROWS``.
+def lists_of(index: Path) -> Path:
+    """Where the lists of an index are that has them on disk: moved together, they stay together."""
+    return index.with_suffix(ENDING)
+
+
+def fill_on_disk(
+    settings: Index, kind: str, states: States, named: IndexedRows, ids: np.ndarray, path: Path, *, threads: int = 1
+) -> tuple[faiss.Index, dict[str, int], float | None]:
+    """What ``fill_index`` makes, with the lists in a file; no process holds more keys than ``SHARD_NUMBERS`` are.
 
     The engine of ``RAMER_ENGINE`` fills the shards; how many there are, and who fills them, changes no byte.
 
     Args:
         settings: sizes, as of an index in memory.
         kind: of ``KINDS_ON_DISK``.
-        states: folder of ``states.npy``, float32 [replicates, rows, hidden].
-        replicate: position of the replicate.
-        rows: numbers of the rows to index, ascending.
-        out: folder to write, whole or not at all.
+        named: the rows to index. ids: names by row number.
+        path: of the index, which is not written; the lists are, beside it.
         threads: of a worker.
+
+    Returns:
+        The index, its settings and its recall on a sample.
 
     Raises:
         RetrievalError: another kind, no row, or a state that is zero or not finite.
+        OSError: the disk has no room for the lists.
         StaleError: there are no states.
     """
-    if kind not in KINDS_ON_DISK or not len(rows):
+    if kind not in KINDS_ON_DISK or not len(named):
         raise RetrievalError(f"lists on disk: expected rows and one of {', '.join(KINDS_ON_DISK)}, got {kind}")
-    (held,) = map_arrays(states, "states")
-    table = held[replicate]
-    with sealed_directory(out) as folder:
-        (folder / _PARTS).mkdir()
-        np.save(folder / _ROWS, rows.astype(np.int64))
-        index, chosen = new_index(settings, kind, len(rows), table.shape[1])
-        train_index(index, settings, chosen, table, rows, np.arange(len(table)))
-        faiss.write_index(index, str(folder / _PARTS / _INDEX))
-        resources, work = engine.Resources(threads), _Filling(states, replicate, folder)
-        starts = range(0, len(rows), SHARD_ROWS)
-        files = engine.map(partial(_fill, work), starts, resources=resources, description=f"index {kind}")
-        with _chatter_to_stderr():
-            merge_ondisk(index, files, str(folder / _LISTS))
-        shutil.rmtree(folder / _PARTS)
-        recall = _chosen_recall(index, settings, chosen, table, rows)
-        lists: Any = faiss.extract_index_ivf(index)
-        merged: Any = faiss.downcast_InvertedLists(lists.invlists)
-        merged.filename = _LISTS  # not the name that the folder has while it is written
-        faiss.write_index(index, str(folder / _INDEX))
-        about = ListsRecord(
-            kind=kind,
-            dimension=table.shape[1],
-            settings=chosen,
-            recall_at_5=recall,
-            bytes=(folder / _LISTS).stat().st_size,
-        )
-        about.write(folder / _ABOUT)
-    return about
+    table, lists, parts = states.read(), lists_of(path), path.with_suffix(".shards")
+    parts.mkdir()
+    np.save(parts / _ROWS, named.rows)
+    named.write(parts / _ROWS)
+    index, chosen = new_index(settings, kind, len(named), table.shape[1])
+    train_index(index, settings, chosen, table, named.rows, ids)
+    write_faiss(index, parts / _TRAINED)
+    starts = range(0, len(named), max(BLOCK, SHARD_NUMBERS // table.shape[1]))
+    fill, resources = partial(_fill, states, parts, starts.step), engine.Resources(threads)
+    shards = engine.map(fill, starts, resources=resources, description=f"index {path.stem}")
+    _check_room(lists, index, len(named))
+    with _chatter_to_stderr():
+        merge_ondisk(index, shards, str(lists))
+    shutil.rmtree(parts)
+    recall = measure_recall(index, settings, chosen, table, named.rows)
+    merged: Any = faiss.downcast_InvertedLists(_ivf(index).invlists)
+    merged.filename = lists.name  # not the folder's: it has another name while it is written
+    return index, chosen, recall
 
 
-def _fill(work: _Filling, start: int) -> str:
+def _fill(states: States, parts: Path, size: int, start: int) -> str:
     """One shard's keys, added to the trained lists under their places; returns the file."""
-    states = map_arrays(work.states, "states")[0][work.replicate]
-    rows = np.load(work.folder / _ROWS, mmap_mode="r")[start : start + SHARD_ROWS]
-    index = faiss.read_index(str(work.folder / _PARTS / _INDEX))
+    table, index = states.read(), faiss.read_index(str(parts / _TRAINED))
+    rows = np.load(parts / _ROWS, mmap_mode="r")[start : start + size]
     for first in range(0, len(rows), BLOCK):
         block = np.asarray(rows[first : first + BLOCK])
         places = np.arange(start + first, start + first + len(block))
-        index.add_with_ids(l2_normalise(states[block], refuse="key of row", ids=block), places)
-    path = str(work.folder / _PARTS / f"{start}.faiss")
-    faiss.write_index(index, path)
-    return path
+        index.add_with_ids(_unit(table[block], parts, places), places)
+    shard = parts / f"{start}.faiss"
+    write_faiss(index, shard)
+    return str(shard)
 
 
-def _chosen_recall(
-    index: Any, settings: Index, chosen: dict[str, int], states: np.ndarray, rows: np.ndarray
-) -> float | None:
-    """Recall on a sample, at as many visited lists as it asks for where the settings do not say."""
-    asked = RecallSample.draw(states, rows, settings.seed)
-    if asked is None:
-        return None
-    if settings.nprobe is None:
-        chosen["nprobe"] = asked.fewest_lists(index, chosen["nlist"], settings.rerank)
-    index.nprobe = chosen["nprobe"]
-    return asked.recall(index, settings.rerank)
+def _unit(keys: np.ndarray, parts: Path, places: np.ndarray) -> np.ndarray:
+    try:
+        return l2_normalise(keys, refuse="key of row")
+    except RetrievalError:  # names are read where there is something to say of one
+        names = IndexedRows.read_unchecked(parts / _ROWS).ids.take(places).to_pylist()
+        return l2_normalise(keys, refuse="key of row", ids=names)
 
 
-def open_on_disk(folder: Path) -> DatabaseIndex:
-    """The index that ``build_on_disk`` left; its lists are read from the disk as they are visited.
+def _check_room(lists: Path, index: faiss.Index, keys: int) -> None:
+    """FAISS writes into mapped memory: where the disk is full, the process ends without a word."""
+    needed, free = keys * (_ivf(index).code_size + _NUMBER), shutil.disk_usage(lists.parent).free
+    if needed > free:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(lists))
+
+
+def read_on_disk(path: Path) -> faiss.Index:
+    """An index whose lists are beside it, which is searched and takes no keys.
 
     Raises:
-        StaleError: a file is absent or torn.
+        RuntimeError: FAISS cannot read it.
     """
-    about = ListsRecord.read(folder / _ABOUT)
-    lists = folder / _LISTS
-    if not lists.exists() or lists.stat().st_size != about.bytes:  # reading torn lists would end the process
-        raise StaleError(f"{lists}: absent or torn", folder)
-    try:
-        with _chatter_to_stderr():
-            index = faiss.read_index(str(folder / _INDEX), faiss.IO_FLAG_ONDISK_SAME_DIR)
-    except RuntimeError:  # all that FAISS raises
-        raise StaleError(f"{folder / _INDEX}: absent, torn, or no index of FAISS", folder) from None
-    return DatabaseIndex(index, np.load(folder / _ROWS, mmap_mode="r"), about)
+    with _chatter_to_stderr():
+        return faiss.read_index(str(path), faiss.IO_FLAG_ONDISK_SAME_DIR | faiss.IO_FLAG_READ_ONLY)
+
+
+def _ivf(index: faiss.Index) -> Any:  # the stubs lack the class' attributes
+    return faiss.extract_index_ivf(index)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import faiss
@@ -121,13 +122,31 @@ def fill_index(
     index, chosen = new_index(settings, kind, len(rows), states.shape[1])
     train_index(index, settings, chosen, states, rows, ids)
     add_keys(index, kind, states, rows, ids[rows])
-    asked = RecallSample.draw(states, rows, settings.seed) if kind != "flat" else None
+    return index, chosen, None if kind == "flat" else measure_recall(index, settings, chosen, states, rows)
+
+
+def measure_recall(
+    index: Any, settings: Index, chosen: dict[str, int], states: np.ndarray, rows: np.ndarray
+) -> float | None:
+    """Recall on a sample of the keys, None where there are no two; chooses ``nprobe`` where the settings do not.
+
+    Args:
+        chosen: sizes, of which ``nprobe`` may change.
+        states: raw states by row number, may be memory-mapped.
+    """
+    asked = RecallSample.draw(states, rows, settings.seed)
     if asked is None:
-        return index, chosen, None
+        return None
     if "nprobe" in chosen and settings.nprobe is None:
         chosen["nprobe"] = asked.fewest_lists(index, chosen["nlist"], settings.rerank)
         faiss.ParameterSpace().set_index_parameter(index, "nprobe", chosen["nprobe"])
-    return index, chosen, asked.recall(index, settings.rerank)
+    return asked.recall(index, settings.rerank)
+
+
+def write_faiss(index: faiss.Index, path: Path) -> None:
+    """Write an index; given a name, FAISS would not notice that the last bytes did not fit on the disk."""
+    with path.open("wb") as file:
+        faiss.write_index(index, faiss.PyCallbackIOWriter(file.write))  # type: ignore[attr-defined]
 
 
 def add_keys(index: Any, kind: str, states: np.ndarray, rows: np.ndarray, names: Sequence[Any] | np.ndarray) -> None:

@@ -36,7 +36,7 @@ class Sidecar(IndexKind, Record):
         encoder_digest: of the encoder that made the keys.
         ids_digest: of the corpus' ids in row order.
         crossfit_digest: of the encoders that made training rows' states, empty where there are none.
-        bytes: of the index' file.
+        bytes: of the index' file, and of that of its lists where those are on disk.
         rows_digest: of the table of its rows, which lies beside it.
     """
 

@@ -16,7 +16,8 @@ from ramer.digests import sealed_directory
 from ramer.errors import RetrievalError, StaleError
 from ramer.files import atomic_file, read_json
 from ramer.modalities import MODALITIES
-from ramer.retrieval.index_kinds import choose_kind, fill_index
+from ramer.retrieval.disk_lists import KINDS_ON_DISK, States, fill_on_disk, lists_of, read_on_disk
+from ramer.retrieval.index_kinds import choose_kind, fill_index, write_faiss
 from ramer.retrieval.index_sidecars import IndexKind, Sidecar, WholeSidecar
 from ramer.retrieval.indexed_rows import ENDING, IndexedRows
 from ramer.retrieval.states import StatesTable
@@ -81,7 +82,9 @@ def database_rows(prepared: PreparedCorpus, replicate: Replicate, modality: str,
     return rows[prepared.available[rows, MODALITIES.index(modality)]]
 
 
-def build_indexes(corpus: PreparedCorpus, table: StatesTable, options: Index, scope: str, out: Path) -> None:
+def build_indexes(
+    corpus: PreparedCorpus, table: StatesTable, options: Index, scope: str, out: Path, *, threads: int = 1
+) -> None:
     """Build one index per replicate over the rows of a scope that hold a modality; keys have length 1.
 
     Args:
@@ -89,16 +92,25 @@ def build_indexes(corpus: PreparedCorpus, table: StatesTable, options: Index, sc
         table: states of the modality.
         options: kind and sizes of the indexes.
         scope: which rows may be returned, a key of ``SCOPES``.
-        out: folder to write, whole or not at all: ``<replicate>.faiss`` and ``<replicate>.json``.
+        out: folder to write, whole or not at all: per replicate ``.faiss``, ``.json``, ``.parquet`` and, with lists on
+            disk, ``.ivfdata``.
+        threads: of a worker that fills such lists.
 
     Raises:
+        OSError: the disk has no room for lists on it.
         RetrievalError: an empty scope, or a key that is zero or not finite.
     """
     with sealed_directory(out) as folder:
         for replicate in corpus.replicates:
             rows = database_rows(corpus, replicate, table.modality, scope)
             kind = choose_kind(options, len(rows), table.hidden_dim)
-            index, settings, recall = fill_index(options, kind, table.of(replicate), rows, corpus.ids)
+            named, path = IndexedRows.of(rows, corpus.ids[rows]), folder / f"{replicate.name}.faiss"
+            if options.lists == "disk" and kind in KINDS_ON_DISK and len(rows):
+                states = States(table.path, replicate.index)
+                made = fill_on_disk(options, kind, states, named, corpus.ids, path, threads=threads)
+            else:
+                made = fill_index(options, kind, table.of(replicate), rows, corpus.ids)
+            index, settings, recall = made
             sidecar = Sidecar(
                 modality=table.modality,
                 count=len(rows),
@@ -111,19 +123,23 @@ def build_indexes(corpus: PreparedCorpus, table: StatesTable, options: Index, sc
                 ids_digest=corpus.ids_digest,
                 crossfit_digest=table.crossfit_digest(replicate),
             )
-            named = IndexedRows.of(rows, corpus.ids[rows])
-            save_index(StoredIndex.of(index, named, sidecar), folder / f"{replicate.name}.faiss")
+            save_index(StoredIndex.of(index, named, sidecar), path)
             log.info("%s %s: %d rows in a %s index", table.modality, replicate.name, len(rows), kind)
 
 
 def save_index(index: StoredIndex, path: str | Path) -> None:
     """Write an index and, beside it, the table of its rows and the sidecar, which tells whether both are whole."""
     path = Path(path)
-    with atomic_file(path) as temporary, temporary.open("wb") as file:
-        # Given a name, FAISS would not notice that the last bytes did not fit on the disk.
-        faiss.write_index(index.faiss_index, faiss.PyCallbackIOWriter(file.write))  # type: ignore[attr-defined]
-    whole = {"bytes": path.stat().st_size, "rows_digest": index.named.write(path)}
+    with atomic_file(path) as temporary:
+        write_faiss(index.faiss_index, temporary)
+    whole = {"bytes": _size(path), "rows_digest": index.named.write(path)}
     index.about.model_copy(update=whole).write(path.with_suffix(".json"))
+
+
+def _size(path: Path) -> int:
+    """Bytes of an index and, where it has them on disk, of its lists."""
+    lists = lists_of(path)
+    return path.stat().st_size + (lists.stat().st_size if lists.exists() else 0)
 
 
 def load_index(
@@ -147,6 +163,7 @@ def load_index(
 
     Raises:
         StaleError: absent or torn files or any mismatch, one line per fault.
+        RetrievalError: keys are to be added to lists on disk.
     """
     path = Path(path)
     side = path.with_suffix(".json")
@@ -205,9 +222,14 @@ def _foreign(sidecar: Sidecar, side: Path, wanted: dict[str, str | None]) -> lis
 
 
 def _read_keys(path: Path, sidecar: Sidecar, mapped: bool) -> faiss.Index:
+    on_disk = lists_of(path).exists()
+    if on_disk and not mapped:
+        raise RetrievalError(f"{path}: has its lists on disk, which take no more keys; build the index anew")
     try:
-        if path.stat().st_size != sidecar.bytes:  # mapping a torn file would end the whole process
+        if _size(path) != sidecar.bytes:  # mapping a torn file would end the whole process
             raise RuntimeError
+        if on_disk:
+            return read_on_disk(path)
         return faiss.read_index(str(path), getattr(faiss, "IO_FLAG_MMAP_IFC", 0) if mapped else 0)
     except RuntimeError:  # all that FAISS raises
         raise StaleError(f"{path}: torn, or no index of FAISS", path) from None

@@ -21,6 +21,7 @@ from ramer.errors import ModelError, RamerError
 from ramer.files import digest_strings
 from ramer.modalities import MODALITIES
 from ramer.retrieval.append import append_keys
+from ramer.retrieval.disk_lists import lists_of
 from ramer.retrieval.indexes import StoredIndex, load_index, save_index
 from ramer.serving.database import DatabaseTable, append_database, read_database
 from ramer.serving.description import Addition, Folders, RetrievalSettings
@@ -42,7 +43,8 @@ def add_to_database(path: Path, ids: list[str], features: Features) -> Addition:
         ids: of the clips [n]. features: per modality raw vectors [n, dim] with NaN rows where missing, or None.
 
     Raises:
-        ModelError: no exported model, its method does not retrieve, or another process is adding to it.
+        ModelError: no exported model, its method does not retrieve, its indexes have their lists on disk, or another
+            process is adding to it.
         RamerError: an id that is there already or given twice, a clip that holds nothing, vectors that do not fit.
     """
     found = find_exported(path, verify=False)
@@ -50,6 +52,7 @@ def add_to_database(path: Path, ids: list[str], features: Features) -> Addition:
         raise ModelError(f"{path}: method {found.description.method!r} retrieves nothing, it has no database")
     with _locked(found.folder):
         model = ExportedModel(found.folder)  # as whoever wrote last has left it
+        _refuse_lists_on_disk(model)
         table = model.read_database()
         new = _encode(model, table, ids, features)
         addition = _described(table, new)
@@ -62,6 +65,13 @@ def add_to_database(path: Path, ids: list[str], features: Features) -> Addition:
                 _append_indexes(model, grown, len(table), index)
             model.take(folders, addition)
     return addition
+
+
+def _refuse_lists_on_disk(model: ExportedModel) -> None:
+    """Before anything is written: what they hold may be more than memory does."""
+    if any(lists_of(path).exists() for path in model.index.rglob("*.faiss")):
+        told = "its indexes have their lists on disk, which take no more keys"
+        raise ModelError(f"{model.folder}: {told}: add the clips to the corpus, `dvc repro`, and export it again")
 
 
 def remove_unused(model: ExportedModel) -> None:

@@ -19,6 +19,7 @@ from ramer.inputs import NEIGHBOURS, OWN_KEYS, SHUFFLED
 from ramer.modalities import MODALITIES
 from ramer.opening import links_out, told_links
 from ramer.project import Project
+from ramer.retrieval.disk_lists import lists_of
 from ramer.retrieval.indexes import OWN_SCOPE, database_rows
 from ramer.retrieval.states import StatesTable
 from ramer.serving.database import DatabaseTable, read_array
@@ -107,10 +108,15 @@ class ProjectModel(ModelFiles):
         if described.retrieves:
             files[project.prepared] = [f"{m}.npy" for m in self.feature_dims]
         if described.indexed:
-            indexes = [f"{r}{ending}" for r in described.replicates for ending in (".faiss", ".json", ".parquet")]
-            files |= {project.indexes(m): indexes for m in present}
+            files |= {project.indexes(m): self._index_files(m) for m in present}
             files |= {project.states(m): ["states.json", "states.npy", "posteriors.npy"] for m in MODALITIES}
         return files
+
+    def _index_files(self, modality: str) -> list[str]:
+        """Of all replicates; lists are files of their own where ``index.lists`` was ``disk``."""
+        paths = [self.project.index(modality, replicate) for replicate in self.description.replicates]
+        beside = [path.with_suffix(ending) for path in paths for ending in (".faiss", ".json", ".parquet")]
+        return [path.name for path in (*beside, *(lists_of(path) for path in paths if lists_of(path).exists()))]
 
     def _describe(self, name: str) -> ModelDescription:
         # From the file: the method's class would load torch, which registering never needs.
