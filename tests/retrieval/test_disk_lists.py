@@ -67,12 +67,12 @@ def _lists(index: faiss.Index) -> list[tuple[list[int], list[int]]]:
 def test_every_list_is_that_of_one_in_memory(states: Path, tmp_path: Path, kind: str) -> None:
     settings, rows, table = Index(**SETTINGS[kind]), np.arange(0, 900, 2), np.load(states / "states.npy")[1]
     named = IndexedRows.of(rows, IDS[rows])
-    ours, *told = fill_on_disk(settings, kind, States(states, 1), named, IDS, tmp_path / "out.faiss")
-    whole, *expected = fill_index(settings, kind, table, rows, IDS)
-    assert told == expected
+    ours, chosen, recall = fill_on_disk(settings, kind, States(states, 1), named, IDS, tmp_path / "out.faiss")
+    whole, sizes, reached = fill_index(settings, kind, table, rows, IDS)
+    assert (chosen, recall) == (sizes, reached)
     for one, other in zip(_lists(ours), _lists(whole), strict=True):
         assert one == other
-    about = IndexKind(kind=kind, dimension=16, settings=expected[0] or {})
+    about = IndexKind(kind=kind, dimension=16, settings=chosen)
     answers = [search(DatabaseIndex(index, rows, about), table, table[1::2], 5) for index in (ours, whole)]
     assert np.array_equal(answers[0].rows, answers[1].rows)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.ivfdata", "states"]

@@ -51,7 +51,9 @@ def test_a_changed_bit_of_the_lists_is_noticed(projects: dict[str, Path], tmp_pa
 def test_adding_clips_is_refused_in_one_line_and_changes_nothing(projects: dict[str, Path], tmp_path: Path) -> None:
     export_model(projects["disk"], tmp_path / "model")
     before = contents(tmp_path, "model")
-    clips = {m: vectors[:2] for m, vectors in raw_features(projects["disk"], rows_of(projects["disk"])).items()}
+    clips: dict[str, np.ndarray | None] = {
+        m: vectors[:2] for m, vectors in raw_features(projects["disk"], rows_of(projects["disk"])).items()
+    }
     told = "its indexes have their lists on disk, which take no more keys: add the clips to the corpus"
     with pytest.raises(ModelError, match=told) as caught:
         add_to_database(tmp_path / "model", ["one", "two"], clips)
