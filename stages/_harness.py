@@ -12,6 +12,7 @@ from ramer.config import load_config
 from ramer.credentials import PlainFormatter, without_credentials
 from ramer.errors import ConfigError, RamerError, in_one_line
 from ramer.instructions import hold_instructions, hold_threads
+from ramer.loading import defer_meta_kernels, loading
 from ramer.pipeline.committed import with_way_back
 from ramer.pipeline.origin import advise
 from ramer.project import Project
@@ -34,15 +35,18 @@ def run(load: Callable[[], Stage], *, per: Literal["modality", "method"] | None 
     logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells of every table of a font that a PDF takes over
     project, arguments = Project(), sys.argv[1:]
     with plain_errors(project):
-        config = load_config(project.params)
-        hold_instructions(config.runtime.portable)
-        hold_threads(config.runtime.threads)
-        from ramer.files import sweep
+        with loading():
+            config = load_config(project.params)
+            hold_instructions(config.runtime.portable)
+            hold_threads(config.runtime.threads)
+            defer_meta_kernels()
+            from ramer.files import sweep
 
-        _check_arguments(arguments, per)
+            _check_arguments(arguments, per)
+            stage = load()
         for folder in project.holders:
             sweep(folder)
-        load()(config, project, *arguments)
+        stage(config, project, *arguments)
 
 
 @contextmanager

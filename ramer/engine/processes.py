@@ -16,13 +16,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
 from ramer.engine.calls import Done, Job, call_here, work_on
 from ramer.errors import RamerError
+from ramer.loading import defer_meta_kernels, loading
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -167,17 +168,20 @@ def serve(descriptor: str, parent: str, threads: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
     threading.Thread(target=_end_with, args=(int(parent),), daemon=True).start()
     become_worker()
-    with Connection(int(descriptor)) as pipe, suppress(EOFError, OSError):
+    defer_meta_kernels()
+    with Connection(int(descriptor)) as pipe, suppress(EOFError, OSError), ExitStack() as while_loading:
+        while_loading.enter_context(loading())
         told = pipe.recv_bytes()
-        for done in work_on(told, _numbers(pipe, int(threads))):
+        for done in work_on(told, _numbers(pipe, int(threads), while_loading)):
             pipe.send_bytes(done)
 
 
-def _numbers(pipe: Connection, threads: int) -> Iterator[int]:
+def _numbers(pipe: Connection, threads: int, while_loading: ExitStack) -> Iterator[int]:
     """Asked for once what is to be called is loaded: says so first."""
     from ramer.seeding import set_threads
 
     set_threads(threads)
+    while_loading.close()
     pipe.send_bytes(b"")
     while True:
         yield pipe.recv()
