@@ -166,7 +166,13 @@ class Project:
 
     @property
     def plots(self) -> Path:
+        """The report's figures."""
         return self.results / "plots"
+
+    @property
+    def plot_data(self) -> Path:
+        """The small tables that ``dvc plots`` draws."""
+        return self.results / "plot_data"
 
     # Tracking.
 

@@ -14,7 +14,7 @@ from tests.support.closure import ROOT
 OWNER = "ramer/project.py"
 FOLDERS = re.compile(
     r"(^|[\s/`'(])(data/(prepared|states|neighbours|code|params\.checked|\.dump)|models/(encoders|index|methods)"
-    r"|results/(methods|plots|summary\.json|headline\.json|report\.html)|\.tracking/)(?![\w.])"
+    r"|results/(methods|plots|plot_data|summary\.json|headline\.json|report\.html)|\.tracking/)(?![\w.])"
 )
 # The spelling itself is tested there: it is an interface, other people's scripts rely on it.
 SPELLED_ON_PURPOSE = {

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from ramer.credentials import without_credentials
 from ramer.mlflow_address import main_workspace
+from ramer.project import Project
 
-# The pipeline itself rewrites these, and both are logged: they do not make the code unknown.
-_WRITTEN_BY_RUNS = ("dvc.lock", "params.yaml")
+# The pipeline itself rewrites these: they do not make the code unknown.
+_RESULTS = Project()
+_WRITTEN_BY_RUNS = (_RESULTS.lock, _RESULTS.params, _RESULTS.headline, _RESULTS.plot_data)
 _UNKNOWN = "unknown"
 
 
@@ -24,7 +26,7 @@ class Provenance:
         experiment: DVC's name of the experiment, or ``workspace``.
         baseline: the commit it started from.
         commit: git HEAD.
-        modified: tracked files other than params.yaml and dvc.lock that differ from HEAD.
+        modified: tracked files that differ from HEAD, without those that a run rewrites.
         main: the main workspace (under ``--temp`` not the one that holds the files).
     """
 
@@ -47,7 +49,7 @@ class Provenance:
             experiment=environment.get("DVC_EXP_NAME") or "workspace",
             baseline=environment.get("DVC_EXP_BASELINE_REV") or commit,
             commit=commit,
-            modified=tuple(name for name in changed if name not in _WRITTEN_BY_RUNS),
+            modified=tuple(name for name in changed if not any(map(Path(name).is_relative_to, _WRITTEN_BY_RUNS))),
             stage=environment.get("DVC_STAGE") or "track",
             main=main_workspace(environment, root),
         )

@@ -178,7 +178,7 @@ def test_a_generated_corpus_carries_a_warning_and_a_real_one_does_not(make_proje
 @pytest.mark.slow
 def test_two_runs_write_the_same_bytes(make_project: Make) -> None:
     project = make_project(PAIR, seeds=2)
-    outputs = (project.summary, project.headline, project.report, project.explorer, project.plots)
+    outputs = (project.summary, project.headline, project.report, project.explorer, project.plots, project.plot_data)
     project.run()
     first = {f: f.read_bytes() for o in outputs for f in files_of(o)}
     for path in outputs:
