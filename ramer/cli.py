@@ -17,6 +17,7 @@ from ramer.commands.demo import demo
 from ramer.commands.evaluate import evaluate
 from ramer.commands.export import export
 from ramer.commands.extract import extract
+from ramer.commands.init import init
 from ramer.commands.labels import labels
 from ramer.commands.neighbours import neighbours
 from ramer.commands.predict import predict
@@ -100,7 +101,7 @@ def _advised(error: RamerError) -> list[str]:
     return [f"{line}; run `dvc repro`" if line in ours else line for line in error.faults]
 
 
-for _command in (predict, evaluate, neighbours, report, export, promote, demo, serve, labels, extract, tune):
+for _command in (init, predict, evaluate, neighbours, report, export, promote, demo, serve, labels, extract, tune):
     app.command()(plain_errors(_command))
 
 _database = typer.Typer(help="The clips that a model retrieves from.", no_args_is_help=True)

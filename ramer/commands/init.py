@@ -1,0 +1,20 @@
+"""``ramer init``: a new project."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="Empty, not there yet, or a git repository without any file.")],
+) -> None:
+    """Make a project: pipeline, parameters and code in a git repository."""
+    from ramer.pipeline.new_project import make_project
+
+    make_project(folder)
+    typer.echo(f"{folder}: a project. Next:")
+    typer.echo(f"  cd {folder} && git add --all && git commit -m Start")
+    typer.echo("  dvc repro && ramer report")

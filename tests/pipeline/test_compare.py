@@ -1,0 +1,153 @@
+"""``ramer.compare``: the pipeline's numbers in one call."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import ramer
+from ramer.config import Synthetic
+from ramer.data.synthetic import read_synthetic
+from ramer.errors import ConfigError, CorpusError
+from ramer.files import read_json
+from ramer.modalities import AVERAGE, CONDITIONS
+from ramer.project import Project
+from tests.support.served_project import build_project, run_report
+from tests.support.tiny_workspace import SYNTHETIC, tiny_config
+
+METHODS: dict[str, dict[str, Any]] = {
+    "ramer": {"type": "ramer", "k": 3},
+    "late_product": {"type": "late_product"},
+    "prior": {"type": "prior"},
+}
+CORPUS: dict[str, Any] = {"kind": "synthetic", "synthetic": SYNTHETIC}
+
+
+def sections(**changes: Any) -> dict[str, Any]:
+    """The parameters of ``build_project`` without corpus and methods."""
+    config = tiny_config(METHODS).model_dump(mode="json", exclude={"corpus", "methods"})
+    return config | {"prepare": {"seeds": [0, 1]}, "report": {"draws": 200}} | changes
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """What the stages leave of the same parameters."""
+    root = build_project(tmp_path_factory.mktemp("ran") / "project", METHODS, report={"draws": 200})
+    run_report(root)
+    return Project(root)
+
+
+@pytest.fixture(scope="module")
+def compared(ran: Project) -> Any:
+    return ramer.compare(CORPUS, METHODS, params=sections())
+
+
+def test_the_numbers_are_those_of_the_pipeline(compared: Any, ran: Project) -> None:
+    summary = read_json(ran.summary)
+    assert compared.reference == summary["reference"]
+    differences = compared.differences.to_dict("records")
+    told = [c for c in summary["comparisons"] if c["condition"] in (*CONDITIONS, AVERAGE)]
+    assert [d for d in differences if d["condition"] in (*CONDITIONS, AVERAGE)] == told
+    scores = compared.scores.set_index(["method", "condition"])
+    for method in METHODS:
+        for condition in (*CONDITIONS, AVERAGE):
+            for metric in ("weighted_f1", "uar"):
+                score = scores.loc[(method, condition), metric]
+                assert score == pytest.approx(summary["methods"][method][condition][metric]["mean"], abs=1e-6)
+    kept = pd.read_csv(ran.plot_data / "scores.csv")
+    np.testing.assert_allclose(kept["weighted_f1_low"], compared.scores["weighted_f1_low"], atol=1e-6)
+
+
+def test_tables_are_in_the_order_of_the_methods_with_both_ends(compared: Any) -> None:
+    assert list(dict.fromkeys(compared.scores["method"])) == list(METHODS)
+    assert (compared.scores["weighted_f1_low"] <= compared.scores["weighted_f1"]).all()
+    assert (compared.scores["weighted_f1"] <= compared.scores["weighted_f1_high"]).all()
+    assert set(compared.differences["method"]) == set(METHODS) - {compared.reference}
+    assert {"difference", "low", "high", "p", "p_holm"} <= set(compared.differences)
+
+
+def test_a_folder_becomes_a_project_and_without_one_nothing_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch, here = tmp_path / "scratch", tmp_path / "here"
+    scratch.mkdir()
+    here.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    before = dict(os.environ)
+    quick = sections(prepare={"seeds": [0]})
+    without = ramer.compare(CORPUS, ["late_product", "prior"], params=quick)
+    assert list(scratch.iterdir()) == list(here.iterdir()) == []
+    assert dict(os.environ) == before
+    monkeypatch.setattr("ramer.reporting.comparison.draw_figures", lambda *_: {})
+    kept = ramer.compare(CORPUS, ["late_product", "prior"], params=quick, folder="kept")
+    pd.testing.assert_frame_equal(kept.scores, without.scores)
+    project = Project(here / "kept")
+    assert project.report.is_file()
+    assert read_json(project.summary)["reference"] == kept.reference
+    predictor = ramer.Predictor.load(here / "kept")
+    said = predictor.predict({"text": [0.1] * predictor.dims["text"]})
+    assert said.labels[0] in predictor.label_names
+    with pytest.raises(ConfigError, match="expected an empty folder or none"):
+        ramer.compare(CORPUS, ["prior"], params=quick, folder="kept")
+
+
+def test_a_packed_corpus_and_one_in_memory(tmp_path: Path) -> None:
+    raw = read_synthetic(Synthetic.model_validate(SYNTHETIC))
+    arrays: dict[str, Any] = {
+        key: np.concatenate(list(source.blocks()))
+        for key, source in zip("AVL", raw.sources.values(), strict=True)
+        if source is not None
+    }
+    labels = np.where(raw.labels < 0, 0, raw.labels)
+    assert raw.splits is not None
+    packed: dict[str, Any] = {"ids": raw.ids.astype(str), "split": raw.splits.astype(str)}
+    packed |= {"speaker": raw.speakers.astype(str), "label": labels, "label_names": np.array(raw.label_names)}
+    np.savez(tmp_path / "c.npz", **packed, **arrays)
+    quick = sections(prepare={"seeds": [0]})
+    file = ramer.compare(tmp_path / "c.npz", ["late_product", "prior"], params=quick)
+    memory = ramer.compare(raw, ["late_product", "prior"], params=quick)
+    pd.testing.assert_frame_equal(file.scores, memory.scores)
+
+
+@pytest.mark.parametrize(
+    ("methods", "changes", "said"),
+    [
+        (["nonsense"], {}, "nonsense"),
+        ("ramer", {}, "expected a list of names"),
+        (["ramer"], {"retrieval": {"widht": 5}}, "ramer.compare: retrieval.widht: unknown key"),
+        ({"mine": {"type": "ramer", "kk": 2}}, {}, "kk"),
+        ([], {}, "methods"),
+    ],
+)
+def test_bad_requests_are_refused_before_any_work(methods: Any, changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        ramer.compare(CORPUS, methods, params=changes)
+
+
+def test_a_corpus_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "c.npz").write_bytes(b"no archive")
+    with pytest.raises(CorpusError, match=r"c\.npz"):
+        ramer.compare(tmp_path / "c.npz", ["prior"])
+
+
+def test_a_params_file_and_its_methods(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(json.dumps(sections() | {"methods": {"narrow": {"type": "ramer", "k": 99}}}), "utf-8")
+    with pytest.raises(ConfigError, match=r"narrow.*99"):
+        ramer.compare(CORPUS, ["narrow"], params=file)
+
+
+def test_the_package_itself_loads_nothing_heavy() -> None:
+    code = "import sys, ramer; print(*(m for m in ('numpy', 'torch', 'pandas', 'pydantic') if m in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
