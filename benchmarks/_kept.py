@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks._regimes import MANY_SEEDS, PLANNED
+from benchmarks._regimes import PLANNED
 from ramer.config import Config
 from ramer.evaluation.bootstrap import Bootstrap, Comparison, holm
 from ramer.evaluation.predictions import RATIOS
@@ -16,9 +16,9 @@ from ramer.evaluation.scenarios import AREA
 from ramer.modalities import AVERAGE, CONDITIONS
 from ramer.project import Project
 from ramer.reporting.results import read_results
-from ramer.reporting.tables import p_text, signed
 
 METRIC = "weighted_f1"
+KEPT = Path(__file__).resolve().parents[1] / "docs" / "results"
 
 
 def keep(project: Project, config: Config) -> dict[str, Any]:
@@ -43,6 +43,8 @@ def keep(project: Project, config: Config) -> dict[str, Any]:
             for path in sorted(project.all_neighbours.glob("*/diagnostics.json"))
         },
     }
+    if "pool" in summary:
+        kept["pool"] = summary["pool"]
     if "bounds" in summary:
         kept["bounds"] = {n: {c: b[c][METRIC] for c in (*CONDITIONS, AVERAGE)} for n, b in summary["bounds"].items()}
     rounded: dict[str, Any] = _rounded(kept)
@@ -75,37 +77,6 @@ def write_kept(path: Path, kept: Mapping[str, Any]) -> None:
     temporary = path.with_suffix(".part")
     temporary.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", "utf-8")
     temporary.replace(path)
-
-
-def seeds_line(kept: Mapping[str, Any]) -> str:
-    """How many seeds and folds stand behind a table, and what too few of them mean."""
-    seeds, folds = len(kept.get("seeds", range(3))), len(kept.get("folds", ())) or None
-    text = f"{seeds} seeds" + (f", {folds} folds" if folds and folds > 1 else "")
-    if seeds < MANY_SEEDS:
-        text += (
-            f". Fewer than {MANY_SEEDS} seeds can flatter or harm a peer that depends much on its start, such as `mmin`"
-        )
-    return f"{text}.\n"
-
-
-def planned_table(compared: Sequence[Mapping[str, Any]]) -> str:
-    """The planned comparisons as a Markdown table; empty where none was kept."""
-    if not compared:
-        return ""
-    lines = ["| planned before the run | avg6 [95 %] | p |", "| --- | ---: | ---: |"]
-    for c in compared:
-        difference, low, high = (signed(c[key]) for key in ("difference", "low", "high"))
-        pair = f"`{c['method']}` against `{c['reference']}`"
-        lines.append(f"| {pair} | {difference} [{low}, {high}] | {p_text(c['p_holm'])} |")
-    return "\n".join(lines) + "\n"
-
-
-def bound_line(kept: Mapping[str, Any]) -> str:
-    """Bayes' bound of a generated corpus in words; empty for any other."""
-    return "".join(
-        f"Bayes' bound on the test rows: avg6 {100 * bound[AVERAGE]:.1f}, avt {100 * bound['avt']:.1f}.\n"
-        for bound in kept.get("bounds", {}).values()
-    )
 
 
 def _rounded(value: Any) -> Any:

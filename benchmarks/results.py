@@ -27,16 +27,16 @@ import tempfile
 from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from ruamel.yaml import YAML
 
-from benchmarks._kept import bound_line, keep, planned_table, seeds_line, write_kept
+from benchmarks._kept import KEPT, keep, write_kept
 from benchmarks._method import SHARED, mark, marked, train_and_score_once
-from benchmarks._regimes import MAIN, REGIMES
+from benchmarks._regimes import MAIN, PRESET, REGIMES
+from benchmarks._tables import write_tables
 from ramer import engine
 from ramer.config import Config, load_config
-from ramer.modalities import AVERAGE, FULL_CONDITION, MODALITIES
+from ramer.modalities import MODALITIES
 from ramer.pipeline.check import check
 from ramer.pipeline.dump import dump
 from ramer.pipeline.index import index
@@ -45,16 +45,9 @@ from ramer.pipeline.pretrain import pretrain
 from ramer.pipeline.report import report
 from ramer.pipeline.retrieve import retrieve
 from ramer.project import Project
-from ramer.reporting.markdown import markdown_table
-from ramer.reporting.tables import points, signed
 from ramer.seeding import set_threads
 
 ROOT = Path(__file__).resolve().parents[1]
-KEPT = ROOT / "docs" / "results"
-TABLES = ROOT / "docs" / "result_tables.md"
-BRIEF_PAGES = (ROOT / "docs" / "results.md", ROOT / "README.md")
-BRIEF_METHODS = ("oracle", "blend", "late_product", "distil", "zero_fill", "ramer_literal", "ramer", "ramer_shuffled")
-PRESET = ROOT / "presets" / "all_methods.txt"
 SLOW = (
     "ramer_plus",
     "retrieval_distil",
@@ -70,12 +63,6 @@ SLOW = (
     "primd",
     "icl_ca",
 )
-
-
-def command(name: str) -> str:
-    """The command of a regime as a reader would type it."""
-    own = " ".join(part for change in REGIMES[name].changes("CORPORA") for part in ("-S", change))
-    return " ".join(part for part in ("dvc exp run", own, f"$(cat presets/{PRESET.name})") if part)
 
 
 def changes_of(name: str, corpora: str) -> list[str]:
@@ -185,72 +172,6 @@ def processor_seconds() -> float:
     """Processor time of this process and of those that it has ended."""
     spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in spent)
-
-
-def write_tables() -> None:
-    """Put the kept figures between ``<!-- name -->`` and ``<!-- end -->`` of the pages."""
-    text = TABLES.read_text("utf-8")
-    for name in REGIMES:
-        text = _between(text, name, _section(name), TABLES)
-    TABLES.write_text(text, "utf-8")
-    for page in BRIEF_PAGES:
-        page.write_text(_between(page.read_text("utf-8"), "brief", brief_table(), page), "utf-8")
-
-
-def _section(name: str) -> str:
-    path = KEPT / f"{name}.json"
-    text = f"\n```bash\n{command(name)}\n```\n\n"
-    if not path.exists():
-        return f"{text}*Not run yet.*\n\n"
-    kept = json.loads(path.read_text("utf-8"))
-    parts = [markdown_table(kept), seeds_line(kept), planned_table(kept.get("planned", ())), bound_line(kept)]
-    return text + "\n".join([*filter(None, parts), purity_line(kept["purity"])]) + "\n"
-
-
-def _between(text: str, name: str, put: str, page: Path) -> str:
-    begin, end = f"<!-- {name} -->\n", "<!-- end -->"
-    before, found, rest = text.partition(begin)
-    if not found or end not in rest:
-        sys.exit(f"error: {page}: expected a place for {name}, {begin.strip()} and {end}")
-    return before + begin + put + rest[rest.index(end) :]
-
-
-def brief_table() -> str:
-    """A few methods on the settings that say most, for the pages that sum up."""
-    folds, few, mosi = (
-        json.loads((KEPT / f"{name}.json").read_text("utf-8"))
-        for name in ("ravdess_meld_six_folds", "ravdess_meld_200_labels", "mosi")
-    )
-    told = {c["method"]: c for c in folds["comparisons"] if c["condition"] == AVERAGE}
-    reference = folds["reference"]
-    lines = [
-        f"| method | `ravdess_meld` avg6 | avt | avg6 against `{reference}` [95 %] | with 200 labels | `mosi` avg6 |",
-        "| --- | ---: | ---: | ---: | ---: | ---: |",
-    ]
-    for name in sorted(BRIEF_METHODS, key=lambda n: -_score(folds, n, AVERAGE)):
-        against = "reference"
-        if name != reference:
-            difference, low, high = (signed(told[name][key]) for key in ("difference", "low", "high"))
-            against = f"{difference} [{low}, {high}]"
-        scores = [
-            points(_score(folds, name, AVERAGE)),
-            points(_score(folds, name, FULL_CONDITION)),
-            against,
-            points(_score(few, name, AVERAGE)),
-            points(_score(mosi, name, AVERAGE)),
-        ]
-        mark = "" if folds["methods"][name]["deployable"] else " †"
-        lines.append(f"| `{name}`{mark} | {' | '.join(scores)} |")
-    return "\n".join(lines) + "\n"
-
-
-def _score(kept: dict[str, Any], method: str, condition: str) -> float:
-    return float(kept["methods"][method][condition]["weighted_f1"]["mean"])
-
-
-def purity_line(purity: dict[str, dict[str, float]]) -> str:
-    shares = ", ".join(f"{m} {100 * p['train']:.0f} / {100 * p['test']:.0f}" for m, p in purity.items())
-    return f"Five nearest neighbours with the query's own label, % of training / test rows: {shares}.\n"
 
 
 def call(*parts: str, cwd: Path = ROOT, read: bool = False) -> str:

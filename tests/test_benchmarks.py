@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import performance, results
+from benchmarks import _tables, performance
 from benchmarks._claims import CLAIMS
 
 
@@ -32,11 +32,11 @@ def test_the_performance_document_is_that_of_its_figures(monkeypatch: pytest.Mon
 
 
 def test_the_tables_of_the_results_are_those_of_their_figures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    copies = {page: tmp_path / page.name for page in (results.TABLES, *results.BRIEF_PAGES)}
+    copies = {page: tmp_path / page.name for page in (_tables.TABLES, *_tables.BRIEF_PAGES)}
     for page, copy in copies.items():
         copy.write_text(page.read_text("utf-8"), "utf-8")
-    monkeypatch.setattr(results, "TABLES", copies[results.TABLES])
-    monkeypatch.setattr(results, "BRIEF_PAGES", tuple(copies[page] for page in results.BRIEF_PAGES))
-    results.write_tables()
+    monkeypatch.setattr(_tables, "TABLES", copies[_tables.TABLES])
+    monkeypatch.setattr(_tables, "BRIEF_PAGES", tuple(copies[page] for page in _tables.BRIEF_PAGES))
+    _tables.write_tables()
     changed = [page.name for page, copy in copies.items() if copy.read_text("utf-8") != page.read_text("utf-8")]
     assert changed == [], "run `python -m benchmarks.results tables`"

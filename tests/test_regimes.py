@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from benchmarks import results
-from benchmarks._kept import bound_line, keep, planned, planned_table, seeds_line, write_kept
+from benchmarks._kept import keep, planned, write_kept
 from benchmarks._method import SHARED, mark, marked
 from benchmarks._regimes import MAIN, REGIMES
+from benchmarks._tables import bound_line, planned_table, pool_table, seeds_line
 from ramer.evaluation.bootstrap import Bootstrap, holm
 from ramer.project import Project
 from ramer.reporting.markdown import markdown_table
@@ -125,3 +126,13 @@ def test_seeds_and_bounds_in_words() -> None:
     assert seeds_line({}).startswith("3 seeds. Fewer")  # kept before seeds were noted
     assert bound_line({"bounds": {"bayes": {"avg6": 0.721, "avt": 0.891}}}).endswith("avg6 72.1, avt 89.1.\n")
     assert planned_table([]) == ""
+
+
+def test_a_late_pool_has_its_intervals_in_the_tables() -> None:
+    gain = {"difference": 0.008, "low": -0.001, "high": 0.017}
+    score = {"mean": 0.45, "std": 0.01}
+    least = {"pool": 0, "avg6": score, "to_smallest": None, "to_shuffled": {"difference": 0.0, "low": 0.0, "high": 0.0}}
+    lines = pool_table({"late": [least, {"pool": 724, "avg6": score, "to_smallest": gain, "to_shuffled": gain}]})
+    assert lines.splitlines()[2] == "| `late` | 0 | 45.0 |  | 0.0 [0.0, 0.0] |"
+    assert lines.splitlines()[3] == "| `late` | 724 | 45.0 | +0.8 [−0.1, +1.7] | +0.8 [−0.1, +1.7] |"
+    assert pool_table({}) == ""
