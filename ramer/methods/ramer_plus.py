@@ -3,14 +3,17 @@
 ``late_product`` and ``distil`` first, blended; what the blend says of the pool with everything at hand teaches
 regressions of their own (``taught_product``) and a student that sees neighbours' features in the place of what is
 missing (``retrieval_distil``). Every member gets a temperature per set of available modalities on validation rows, then
-its weight: non-negative, least log loss on validation rows, held near equality. Without a pool there is nothing to
-teach regressions with, and three members remain.
+its weight: non-negative, least log loss on validation rows, held near equality.
+
+Without a pool there is nothing to teach regressions with, and neighbours are few: the method is then ``blend``, to
+which retrieval is added only where it lowers the log loss on validation rows by more than its standard error.
 
 What retrieval adds is the difference to the same method with ``database: shuffled`` or ``fill: ridge``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 import numpy as np
@@ -20,10 +23,12 @@ from scipy.special import softmax
 from ramer.config import Count, Searched, Training
 from ramer.inputs import FEATURES, OWN_KEYS, STATES
 from ramer.methods.blend import Blend, BlendOptions
+from ramer.methods.distil import Distil, DistilOptions
+from ramer.methods.late_product import LateProduct, LateProductOptions
 from ramer.methods.retrieval_distil import RetrievalDistil, RetrievalDistilOptions
 from ramer.methods.shared.contract import Method
 from ramer.methods.shared.own_keys import OwnKeysOptions
-from ramer.methods.shared.weighing import fit_weights
+from ramer.methods.shared.weighing import fit_weights, pays
 from ramer.methods.taught_product import TaughtProduct, TaughtProductOptions
 from ramer.modalities import CONDITIONS
 from ramer.retrieval.structures import Database, Selected
@@ -31,6 +36,9 @@ from ramer.training.batches import Batch
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
 from ramer.training.loop import Fitted, History, selection
 from ramer.training.workspace import ModelShape
+
+INPUT_DROPOUT = 0.3  # of every student that learns from a pool or retrieves: searching for it gained nothing
+RETRIEVING, TAUGHT = "retrieval_distil", "taught_product"
 
 
 class RamerPlusOptions(OwnKeysOptions):
@@ -65,36 +73,51 @@ class RamerPlus(Method[RamerPlusOptions]):
 
     def __init__(self, options: RamerPlusOptions, shape: ModelShape, training: Training, device: str = "cpu") -> None:
         super().__init__(options, shape, training, device)
-        self._blend = Blend(BlendOptions(type="blend"), shape, training, device)
-        passed = options.model_dump(include={"k", "keys", "fill", "database", "most_pool_rows"})
-        retrieval = RetrievalDistilOptions(type="retrieval_distil", **passed)
-        self._retrieving = RetrievalDistil(retrieval, shape, training, device)
-        taught = TaughtProductOptions(type="taught_product", most_pool_rows=options.most_pool_rows)
-        self._taught = TaughtProduct(taught, shape, training, device)
-        self._retrieving.teacher = self._taught.teacher = self._blend
         self.members_: dict[str, Method] = {}
 
-    def _members(self, taught: bool) -> dict[str, Method]:
-        blended = dict(zip(self._blend.options.members, self._blend.members, strict=True))
-        others: dict[str, Method] = {"retrieval_distil": self._retrieving}
-        return {**blended, **others, **({"taught_product": self._taught} if taught else {})}
+    def _blend(self, pool: bool) -> Blend:
+        """The first two members, who teach the others; where there is a pool, one input dropout is enough for them."""
+        own = self.shape, self.training, self.device
+        blend = Blend(BlendOptions(type="blend"), *own)
+        if pool:
+            quick = DistilOptions(type="distil", input_dropouts=(INPUT_DROPOUT,))
+            blend.members = [LateProduct(LateProductOptions(type="late_product"), *own), Distil(quick, *own)]
+        return blend
+
+    def _members(self, blend: Blend) -> dict[str, Method]:
+        """All members, the blend's first."""
+        own, most = (self.shape, self.training, self.device), self.options.most_pool_rows
+        passed = self.options.model_dump(include={"k", "keys", "fill", "database"})
+        options = RetrievalDistilOptions(
+            type="retrieval_distil", input_dropouts=(INPUT_DROPOUT,), most_pool_rows=most, **passed
+        )
+        retrieving = RetrievalDistil(options, *own)
+        taught = TaughtProduct(TaughtProductOptions(type="taught_product", most_pool_rows=most), *own)
+        retrieving.teacher = taught.teacher = blend
+        return {m.options.type: m for m in (*blend.members, retrieving, taught)}
 
     def learn(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
-        if self.options.pool == "late":
+        late = self.options.pool == "late"
+        if late:
             train, val = train.without_pool(), val.on(val.data.with_pool(train.pool_rows[:0]))
-        self.members_ = self._members(taught=len(train.pool_rows) > 0)
-        epochs = [self._blend.fit(train, val, rng, log).best_epoch]
-        others = list(self.members_.values())[len(self._blend.members) :]
+        pool = len(train.pool_rows) > 0
+        blend = self._blend(pool)
+        members = self._members(blend)
+        if not pool:
+            del members[TAUGHT]
+        epochs = [blend.fit(train, val, rng, log).best_epoch]
+        others = list(members.values())[len(blend.members) :]
         epochs += [member.fit(train, val, rng, History()).best_epoch for member in others]
-        logs, labels = zip(*(self._held(val, condition) for condition in CONDITIONS), strict=True)
-        self.weights_ = fit_weights(np.concatenate(logs, axis=1), np.concatenate(labels), self.options.pull)
-        return Fitted(max(epochs), selection(lambda c: self.predict_proba(val.under(c)), val, self.prior_))
-
-    def _held(self, val: LabelledRows, condition: str) -> tuple[np.ndarray, np.ndarray]:
-        """Log probabilities and labels of the rows of which a condition leaves something."""
-        batch = val.under(condition)
-        some = np.flatnonzero(batch.available.any(axis=1))
-        return self._logs(batch.take(some)), val.labels[some]
+        self.members_, pull = members, self.options.pull
+        logs = {c: self._logs(val.under(c)) for c in CONDITIONS}
+        held = _held(logs, val)
+        if pool or late or pays(*held, pull):
+            self.weights_ = fit_weights(*held[:2], pull)
+        else:
+            del members[RETRIEVING]
+            self.weights_ = blend.weights_
+        mixed = {c: np.tensordot(self.weights_, logs[c][: len(members)], 1) for c in CONDITIONS}
+        return Fitted(max(epochs), selection(mixed.__getitem__, val, self.prior_))
 
     def _logs(self, batch: Batch) -> np.ndarray:
         """Log probabilities [members, n, classes]."""
@@ -104,13 +127,18 @@ class RamerPlus(Method[RamerPlusOptions]):
         return np.asarray(softmax(np.tensordot(self.weights_, self._logs(batch), 1), axis=1))
 
     def neighbours_of(self, batch: Batch) -> Selected | None:
-        return self._retrieving.neighbours_of(batch)
+        return self._retrieving.neighbours_of(batch) if self._retrieving else None
 
     def prepare(self, database: Database) -> None:
-        self._retrieving.prepare(database)
+        for member in self.members_.values():
+            member.prepare(database)
 
     def diagnose(self, batch: Batch, labels: np.ndarray) -> dict[str, float]:
-        return self._retrieving.diagnose(batch, labels)
+        return self._retrieving.diagnose(batch, labels) if self._retrieving else {}
+
+    @property
+    def _retrieving(self) -> Method | None:
+        return self.members_.get(RETRIEVING)
 
     def tensors(self) -> dict[str, np.ndarray]:
         learnt = {"weights_": self.weights_}
@@ -120,8 +148,15 @@ class RamerPlus(Method[RamerPlusOptions]):
 
     def restore(self, tensors: dict[str, np.ndarray]) -> Self:
         self.weights_ = tensors["weights_"]
-        self.members_ = self._members(taught=any(name.startswith("taught_product.") for name in tensors))
-        for name, member in self.members_.items():
-            own = f"{name}."
-            member.take_state({key.removeprefix(own): a for key, a in tensors.items() if key.startswith(own)})
+        for name, member in self._members(self._blend(pool=True)).items():
+            own = {key.removeprefix(f"{name}."): a for key, a in tensors.items() if key.startswith(f"{name}.")}
+            if own:
+                self.members_[name] = member.take_state(own)
         return self
+
+
+def _held(logs: Mapping[str, np.ndarray], val: LabelledRows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Log probabilities, labels and positions of the rows of which a condition leaves something, all conditions."""
+    some = {c: np.flatnonzero(val.under(c).available.any(axis=1)) for c in CONDITIONS}
+    rows = np.concatenate([some[c] for c in CONDITIONS])
+    return np.concatenate([logs[c][:, some[c]] for c in CONDITIONS], axis=1), val.labels[rows], rows

@@ -46,7 +46,7 @@ class RetrievalDistilOptions(OwnKeysOptions):
         fill: neighbours, or a ridge regression of the missing features from the available ones: the control that
             needs no database.
         tau: temperature of the neighbours' weights.
-        key_epochs: of the keys' training.
+        key_epochs: of the keys' training, fewer where a large pool makes many steps of them (``MOST_STEPS``).
         input_dropouts: of the student, chosen on validation.
         pool_rows: drawn for each labelled row of a step.
         most_pool_rows: that are learnt from; of a larger pool so many are drawn. All of it may be retrieved.
@@ -56,7 +56,7 @@ class RetrievalDistilOptions(OwnKeysOptions):
     fill: Literal["neighbours", "ridge"] = "neighbours"
     tau: Annotated[Positive, Searched(0.01, 1.0, log=True)] = 0.1
     key_epochs: Count = 30
-    input_dropouts: Annotated[tuple[Dropout, ...], Field(min_length=1, strict=False)] = (0.0, 0.3)
+    input_dropouts: Annotated[tuple[Dropout, ...], Field(min_length=1, strict=False)] = (0.3,)
     pool_rows: Annotated[Count, Searched(1, 8, log=True)] = 2
     most_pool_rows: Count = 20_000
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from itertools import combinations
 
@@ -17,6 +18,7 @@ from ramer.seeding import seed_torch
 from ramer.training.adamw import AdamW
 
 TEMPERATURE, BATCH, LR, WEIGHT_DECAY = 0.1, 256, 1e-3, 1e-2
+MOST_STEPS = 200  # 30 epochs of 1,700 rows
 
 
 def train_keys(
@@ -27,6 +29,7 @@ def train_keys(
     Args:
         dims: length of the features per modality, 0 where the corpus lacks it.
         rows: labelled training rows and the pool with everything that they hold.
+        epochs: at most; it ends before one that would go beyond ``MOST_STEPS``, but not before the first.
         rng: of the initial weights, the order of the rows and the dropout.
     """
     seed_torch(int(rng.integers(2**31)), "keys")
@@ -34,7 +37,8 @@ def train_keys(
     optimizer = AdamW(encoders.parameters(), LR, weight_decay=WEIGHT_DECAY)
     paired = (rows.available.sum(dim=1) > 1).nonzero().squeeze(1)
     encoders.train()
-    for _ in track(range(epochs), "keys"):
+    most = max(1, MOST_STEPS // max(1, math.ceil(len(paired) / BATCH)))
+    for _ in track(range(min(epochs, most)), "keys"):
         order = paired[torch.from_numpy(rng.permutation(len(paired))).to(paired.device)]
         for positions in order.split(BATCH):
             loss = _loss(encoders, rows.take(positions))

@@ -16,13 +16,14 @@ from ramer.methods.late_product import LateProduct, LateProductOptions
 from ramer.methods.shared.fitting import fit_replicate
 from ramer.methods.shared.masked_network import masked_inputs, stacked
 from ramer.methods.shared.own_keys import NeighbourFill, OwnKeys
-from ramer.methods.shared.weighing import fit_weights
+from ramer.methods.shared.weighing import fit_weights, pays
 from ramer.methods.taught_product import fit_soft
 from ramer.modalities import CONDITIONS, MODALITIES, condition_masks
 from ramer.nn.key_networks import info_nce
+from ramer.nn.masked import Masked
 from ramer.retrieval.keys import FeatureKeys, KeyIndex
 from ramer.retrieval.structures import Database, LiveSearch, Rules
-from ramer.training.contrastive import train_keys
+from ramer.training.contrastive import BATCH, MOST_STEPS, train_keys
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
 from ramer.training.loop import History
 from ramer.training.workspace import ModelShape, Workspace
@@ -152,17 +153,57 @@ def test_training_views_are_what_prediction_fills_in(workspace: Workspace) -> No
             )
 
 
-def test_without_a_pool_no_regression_is_taught_and_the_rest_works(workspace: Workspace) -> None:
+def test_without_a_pool_the_method_is_blend_unless_retrieval_pays(workspace: Workspace) -> None:
     data = workspace.replicate(workspace.corpus.replicates[0], INPUTS)
     data.corpus.split_codes = np.where(data.corpus.split_codes == 3, -1, data.corpus.split_codes)  # of nobody
     try:
-        method = build_method(method_options("mine", {"type": "ramer_plus"}), workspace.shape(), Training(epochs=2))
-        fit_replicate(method, data, History())
-        assert len(method.tensors()["weights_"]) == 3
-        test = LabelledRows(data, data.corpus.rows_in(data.replicate, "test"), method.reads)
-        assert np.isfinite(method.predict_proba(test.under("t"))).all()
+        mine, blend = (
+            build_method(method_options("one", {"type": kind}), workspace.shape(), Training(epochs=3))
+            for kind in ("ramer_plus", "blend")
+        )
+        fits = [fit_replicate(method, data, History()) for method in (mine, blend)]
+        test = LabelledRows(data, data.corpus.rows_in(data.replicate, "test"), mine.reads)
+        batch = test.under("t")
+        assert np.isfinite(mine.predict_proba(batch)).all()
+        retrieves = mine.neighbours_of(batch) is not None
+        assert len(mine.tensors()["weights_"]) == 2 + retrieves
+        assert any(name.startswith("retrieval_distil.") for name in mine.tensors()) == retrieves
+        if not retrieves:
+            assert fits[0].val_selection == fits[1].val_selection
+            for condition in CONDITIONS:
+                found, said = (m.predict_proba(test.under(condition)) for m in (mine, blend))
+                np.testing.assert_allclose(found, said, atol=1e-9)
+        again = build_method(mine.options, mine.shape, mine.training).take_state(mine.state())
+        np.testing.assert_array_equal(again.predict_proba(batch), mine.predict_proba(batch))
     finally:
         data.corpus.__dict__.update(type(data.corpus).open(data.corpus.path).__dict__)
+
+
+def test_a_member_pays_when_it_saves_more_than_chance_would() -> None:
+    rng = np.random.default_rng(3)
+    labels = np.tile(rng.integers(0, 3, size=100), 2)
+    rows = np.tile(np.arange(100), 2)
+    first, other, noise = (_logs(rng, labels, skill) for skill in (1.0, 1.0, 0.0))
+    assert pays(np.stack([first, other]), labels, rows, 0.0)
+    assert not pays(np.stack([first, first]), labels, rows, 0.0)
+    assert not pays(np.stack([first, noise]), labels, rows, 0.0)
+    assert not pays(np.stack([first, other])[:, :1], labels[:1], rows[:1], 0.0)
+    # One row that is seen twice says no more than seen once.
+    few = np.concatenate([np.arange(12), np.arange(12)])
+    seen = np.stack([first, other])[:, :12]
+    once, twice = (pays(seen[:, few[:n]], labels[few[:n]], few[:n], 0.02) for n in (12, 24))
+    assert once == twice
+
+
+def test_a_large_pool_makes_no_more_steps_of_the_keys_training() -> None:
+    rng = np.random.default_rng(0)
+    n = BATCH * (MOST_STEPS // 4)
+    values = {m: torch.from_numpy(rng.normal(size=(n, 2)).astype(np.float32)) for m in MODALITIES}
+    rows = Masked(values, torch.ones(n, 3, dtype=torch.bool))
+    dims = dict.fromkeys(MODALITIES, 2)
+    four, many, three = (train_keys(dims, rows, e, np.random.default_rng(0), "cpu").state_dict() for e in (4, 30, 3))
+    assert all(torch.equal(four[name], many[name]) for name in four)
+    assert not all(torch.equal(four[name], three[name]) for name in four)
 
 
 def test_a_class_that_no_training_row_has_leaves_the_product_at_work(workspace: Workspace) -> None:

@@ -1,4 +1,4 @@
-"""Weights of a logarithmic opinion pool, fitted on validation rows and held near equality."""
+"""Weights of a logarithmic opinion pool, fitted on validation rows and held near equality; whether a member pays."""
 
 from __future__ import annotations
 
@@ -34,3 +34,29 @@ def fit_weights(
 
     found = minimize(loss, equal, jac=True, method="L-BFGS-B", bounds=[(0.0, None)] * members)
     return np.asarray(found.x)
+
+
+def pays(
+    logs: Float[np.ndarray, "members n classes"],
+    labels: Int[np.ndarray, " n"],
+    rows: Int[np.ndarray, " n"],
+    pull: float,
+) -> bool:
+    """Whether the last member lowers the log loss by more than the standard error of what it saves, over rows.
+
+    Weights are fitted with it and without it on the same rows, so that a useless member saves next to nothing.
+
+    Args:
+        logs, labels, pull: as of ``fit_weights``.
+        rows: whose they are: one row under several conditions counts as one.
+    """
+    saved = _losses(logs[:-1], labels, pull) - _losses(logs, labels, pull)
+    _, code, times = np.unique(rows, return_inverse=True, return_counts=True)
+    each = np.bincount(code, saved) / times
+    return len(each) > 1 and bool(each.mean() > each.std(ddof=1) / np.sqrt(len(each)))
+
+
+def _losses(logs: np.ndarray, labels: np.ndarray, pull: float) -> np.ndarray:
+    """Log loss of every row with the weights that are best for all of them."""
+    mixed = log_softmax(np.tensordot(fit_weights(logs, labels, pull), logs, 1), axis=1)
+    return np.asarray(-mixed[np.arange(len(labels)), labels])
