@@ -8,6 +8,7 @@ from ramer.errors import ConfigError, RetrievalError
 from ramer.files import atomic_file
 from ramer.methods import MethodOptions, method_class, method_options
 from ramer.pipeline.committed import check_lock
+from ramer.pipeline.unfinished import forget_removed
 from ramer.project import Project
 from ramer.seeding import choose_device
 
@@ -35,6 +36,7 @@ def check(config: Config, project: Project) -> None:
     faults += _served_faults(options, config)
     if faults:
         raise ConfigError(faults)
+    forget_removed(project, config.methods)
     with atomic_file(project.checked) as temporary:
         temporary.write_text("ok\n", "utf-8")
 

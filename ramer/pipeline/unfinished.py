@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import logging
+import shutil
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from ramer.files import digest_file, json_text
 from ramer.project import Project
 from ramer.seeding import choose_device, machine
 from ramer.training.savepoints import NOTHING_KEPT, Savepoints, open_savepoints
+
+logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -45,6 +49,15 @@ def savepoints_of(
     }
     with open_savepoints(f"{stage} {item}", project.savepoints(stage, item), json_text(recipe)) as savepoints:
         yield savepoints
+
+
+def forget_removed(project: Project, methods: Collection[str]) -> None:
+    """Remove what killed trainings left of methods that are no more: nobody else would come to take it up."""
+    known = {project.savepoints("train", method) for method in methods}
+    for left in project.all_savepoints.glob(project.savepoints("train", "*").name):
+        if left not in known:
+            shutil.rmtree(left, ignore_errors=True)
+            logger.info("%s: removed, for params.yaml names no such method", left)
 
 
 def _contents(folder: Path) -> dict[str, str]:

@@ -163,3 +163,18 @@ def test_a_savepoint_that_was_damaged_is_thrown_away(
     assert line.startswith(f"{path}: a damaged savepoint, thrown away (")
     assert line.endswith("): starts over")
     assert contents(project.root, AUDIO) == contents(served, AUDIO)
+
+
+def test_what_a_killed_training_left_is_forgotten_with_its_method(served: Path, tmp_path: Path) -> None:
+    """Else gigabytes of a method that nobody trains again would lie there for ever."""
+    project = changed(served, tmp_path / "project", {})
+    left = project.savepoints("train", "tried_once") / "0123" / "fold0_seed0.0.safetensors"
+    held = project.savepoints("train", "zero_fill") / "0123" / "fold0_seed0.0.safetensors"
+    other = project.savepoints("pretrain", "audio") / "0123" / "fold0_seed0.safetensors"
+    for path in (left, held, other):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"0")
+    process = start_stage(project.root, "check")
+    assert str(project.savepoints("train", "tried_once").relative_to(project.root)) in finished(process)
+    assert [path.is_file() for path in (left, held, other)] == [False, True, True]
+    assert not project.savepoints("train", "tried_once").exists()
