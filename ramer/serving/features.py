@@ -86,7 +86,8 @@ def check_letters(letters: str, option: str) -> None:
 def mark_missing(vectors: np.ndarray) -> np.ndarray:
     """Zero vectors become NaN: nothing was extracted (protocol rule 11)."""
     vectors = np.array(vectors, dtype=np.float32)
-    vectors[~vectors.any(axis=1)] = np.nan
+    with np.errstate(invalid="ignore"):  # of a NaN that signals, as a damaged file may hold one
+        vectors[~vectors.any(axis=1)] = np.nan
     return vectors
 
 

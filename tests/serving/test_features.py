@@ -35,6 +35,14 @@ def test_a_packed_file_may_lack_modalities_and_rows(tmp_path: Path) -> None:
     np.testing.assert_array_equal(features["text"], [[np.nan, np.nan], [3, 4]])
 
 
+def test_a_nan_that_signals_is_missing_without_a_warning(tmp_path: Path) -> None:
+    """As a flipped bit makes one; the campaign met it."""
+    audio = np.full((1, 2), 0x7FA00000, np.uint32).view(np.float32)
+    _, features = read_features(packed(tmp_path / "x.npz", ids=np.array(["a"]), A=audio), {})
+    assert features["audio"] is not None
+    assert np.isnan(features["audio"]).all()
+
+
 @pytest.mark.parametrize(
     ("arrays", "line"),
     [
