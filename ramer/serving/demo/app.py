@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.trustedhost import TrustedHostMiddleware
-from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.responses import JSONResponse, Response
 from pydantic import Field
 from starlette.exceptions import HTTPException
 
@@ -23,7 +23,11 @@ from ramer.serving.demo.headers import OwnPagesOnly
 from ramer.serving.demo.session import Session
 
 PAGE = Path(__file__).with_name("page")
-FILES = {"": "index.html", "demo.css": "demo.css", "demo.js": "demo.js"}
+FILES = {
+    "": ("index.html", "text/html"),
+    "demo.css": ("demo.css", "text/css"),
+    "demo.js": ("demo.js", "text/javascript"),
+}
 MOST_NAMED = 5  # faults of one request that are told
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 Text = Annotated[str, Field(max_length=10_000)]
@@ -65,11 +69,15 @@ def build_app(session: Session, host: str = "127.0.0.1", bounds: Bounds | None =
     def predict(asked: Asked) -> dict[str, Any]:
         return session.predict(asked.token, asked.available)
 
+    # Read once: a page that many look at opens no files.
+    pages = {name: ((PAGE / file).read_bytes(), kind) for name, (file, kind) in FILES.items()}
+
     @app.get("/{name:path}")
     def page(name: str) -> Response:
-        if name not in FILES:
+        if name not in pages:
             return JSONResponse({"error": f"{name}: nothing here"}, status_code=404)
-        return FileResponse(PAGE / FILES[name], headers={"Cache-Control": "no-cache"})
+        content, kind = pages[name]
+        return Response(content, media_type=kind, headers={"Cache-Control": "no-cache"})
 
     return app
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
-from typing import cast
+from typing import Any, cast
 
 import h11
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from ramer.errors import in_one_line
 from ramer.serving.demo.bounds import Bounds
+
+log = logging.getLogger(__name__)
 
 
 def serve(app: FastAPI, listening: socket.socket, bounds: Bounds) -> None:
@@ -36,4 +40,20 @@ def make_server(app: FastAPI, bounds: Bounds) -> uvicorn.Server:
     config = uvicorn.Config(
         app, log_level="warning", http=cast(type[asyncio.Protocol], Impatient), limit_concurrency=bounds.connections
     )
-    return uvicorn.Server(config)
+    return _Server(config)
+
+
+class _Server(uvicorn.Server):
+    """Says in one line what the system refuses to it: too many open files, and it tries again in a second."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        asyncio.get_running_loop().set_exception_handler(_tell)
+        await super().startup(sockets)
+
+
+def _tell(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    error = context.get("exception")
+    if isinstance(error, OSError):
+        log.warning("warning: a connection was not taken: %s", in_one_line(error))
+    else:
+        loop.default_exception_handler(context)

@@ -16,6 +16,7 @@ from ramer.serving.predictor import Prediction, Predictor
 from ramer.serving.raw_clips import ClipFeatures
 
 MOST_RECORDS = 1000  # of one request
+_MOST_OPENED = 8 * MOST_RECORDS  # lists and records: each takes thirty times the memory of its two brackets
 
 
 class Wanted(Section):
@@ -54,6 +55,11 @@ def read_question(body: bytes) -> Question:
     Raises:
         RamerError: not JSON, a field is unknown or of another kind, or more records than are answered at once.
     """
+    opened = body.count(b"[") + body.count(b"{")
+    if opened > _MOST_OPENED:
+        raise RamerError(
+            f"request: {opened} lists and records, expected at most {MOST_RECORDS} records with their vectors"
+        )
     try:
         question = Question.model_validate(json.loads(body))
     except ValidationError as error:
