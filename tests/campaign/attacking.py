@@ -9,7 +9,8 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 
 # Set by `make campaign`; without it a few attempts of each kind are part of the tests.
 SHARE = "RAMER_CAMPAIGN_SHARE"
@@ -17,6 +18,10 @@ SEED = "RAMER_CAMPAIGN_SEED"
 TALLY = "RAMER_CAMPAIGN_TALLY"
 _SHOWN = 5
 _INTERESTING = (0, 1, 0x7F, 0x80, 0xFF)
+MOST_SAID = 5000  # characters of a refusal
+PATIENCE = 6  # a machine that does other work besides may take so many times as long
+# What Python shows to nobody who does not ask for it.
+_UNSEEN = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
 
 
 class Attack:
@@ -34,29 +39,45 @@ class Attack:
         self.kind = kind
         self.whole = share is not None
         self.planned = max(sample, round(tries * float(share))) if share else sample
-        self.minutes = minutes
+        self.minutes = minutes * max(float(share or 1), 1.0)
         self.seed = os.environ.get(SEED, "0")
         self.tried = self.right = self.refused = 0
         self.wrong: list[str] = []
         self.began = time.monotonic()
 
     def attempts(self, hangs_s: float = math.inf) -> Iterator[random.Random]:
-        """A generator of random numbers for each attempt; one that takes longer than ``hangs_s`` hangs.
+        """A generator of random numbers for each attempt.
 
         In a campaign no attempt begins when the minutes of the attack are over: a slow machine makes fewer.
+
+        Args:
+            hangs_s: one that takes longer hangs: seconds of this process's own work, and a multiple of them on a clock.
         """
         self.began = time.monotonic()
-        while self.tried < self.planned:
-            if self.whole and self.tried and time.monotonic() - self.began > self.minutes * 60:
-                return
+        while self.tried < self.planned and not self.is_over:
+            began, worked = time.monotonic(), time.process_time()
             yield self.next_attempt()
-            if (took := time.monotonic() - self._started) > hangs_s:
-                self.went_wrong(f"took {took:.0f} s")
+            took, worked = time.monotonic() - began, time.process_time() - worked
+            if worked > hangs_s or took > PATIENCE * hangs_s:
+                self.went_wrong(f"took {took:.0f} s, {worked:.0f} s of them at work")
+
+    @property
+    def is_over(self) -> bool:
+        """Whether a campaign has no more time for this attack, of which one attempt at least is made."""
+        return self.whole and self.tried > 0 and time.monotonic() - self.began > self.minutes * 60
 
     def next_attempt(self) -> random.Random:
         self.tried += 1
-        self._started = time.monotonic()
         return random.Random(f"{self.seed}/{self.kind}/{self.tried}")
+
+    def count(self, outcome: str) -> None:
+        """Count ``right``, ``refused``, or what went wrong."""
+        if outcome == "right":
+            self.right += 1
+        elif outcome == "refused":
+            self.refused += 1
+        else:
+            self.went_wrong(outcome)
 
     def went_wrong(self, what: str) -> None:
         self.wrong.append(f"attempt {self.tried} of seed {self.seed}: {what}")
@@ -76,6 +97,26 @@ class Attack:
         )
         assert not self.wrong, "\n".join(self.wrong[:_SHOWN])
         assert self.right + self.refused == self.tried
+
+
+def outcome(call: Callable[[], object], refusals: tuple[type[Exception], ...]) -> str:
+    """``right``, ``refused`` or what went wrong: a traceback, a refusal without end, a warning that people see."""
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        said = _outcome(call, refusals)
+    shown = [w for w in warned if not issubclass(w.category, _UNSEEN)]
+    return f"a stray warning: {shown[0].message}"[:300] if shown else said
+
+
+def _outcome(call: Callable[[], object], refusals: tuple[type[Exception], ...]) -> str:
+    try:
+        call()
+    except refusals as error:
+        text = str(error)
+        return "refused" if text and len(text) <= MOST_SAID else f"a refusal of {len(text)} characters"
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"[:300]
+    return "right"
 
 
 def note(line: dict[str, object]) -> None:

@@ -17,7 +17,7 @@ import atheris
 with atheris.instrument_imports(include=["ramer", "csv", "yaml"], enable_loader_override=False):
     from tests.campaign.readers import READERS
 
-_EVERY = 100
+_EVERY = 20  # inputs between two notes of what was tried
 
 
 def main(name: str, counts: Path, options: list[str]) -> None:

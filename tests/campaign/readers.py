@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import pickle
-import warnings
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,11 +25,9 @@ from ramer.extraction.manifest import Manifest
 from ramer.serving.description import ModelDescription
 from ramer.serving.features import read_features
 from ramer.serving.json_records import read_records
+from tests.campaign.attacking import outcome
 
 SEEDS = Path(__file__).with_name("seeds")
-MOST_SAID = 5000  # characters of a refusal
-# What Python shows to nobody who does not ask for it.
-_UNSEEN = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
 
 
 @dataclass(frozen=True)
@@ -52,21 +49,7 @@ class Reader:
         """``right``, ``refused``, or what went wrong."""
         path = folder / self.file
         path.write_bytes(self.packed(data))
-        with warnings.catch_warnings(record=True) as warned:
-            warnings.simplefilter("always")
-            outcome = self._outcome(path)
-        shown = [w for w in warned if not issubclass(w.category, _UNSEEN)]
-        return f"a stray warning: {shown[0].message}"[:300] if shown else outcome
-
-    def _outcome(self, path: Path) -> str:
-        try:
-            self.read(path)
-        except self.refusals as error:
-            text = str(error)
-            return "refused" if text and len(text) <= MOST_SAID else f"a refusal of {len(text)} characters"
-        except Exception as error:
-            return f"{type(error).__name__}: {error}"[:300]
-        return "right"
+        return outcome(lambda: self.read(path), self.refusals)
 
 
 def archive(**members: bytes) -> bytes:

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.campaign
 
 
 def test_commands_that_are_killed(attack: Callable[..., Attack], served: Path, tmp_path: Path) -> None:
-    one = attack("commands that write, killed at a random moment", 50, 2, minutes=7)
+    one = attack("commands that write, killed at a random moment", 30, 2, minutes=2.5)
     known = chosen(one, served, tmp_path)
     seconds = {name: undisturbed(command) for name, command in known.items()}
     for rng in one.attempts():
@@ -44,7 +44,7 @@ def test_commands_that_are_killed(attack: Callable[..., Attack], served: Path, t
 
 
 def test_commands_on_full_disks(attack: Callable[..., Attack], served: Path, tmp_path: Path) -> None:
-    one = attack("commands that write, disk full", 40, 2, minutes=4)
+    one = attack("commands that write, disk full", 30, 2, minutes=1.5)
     with small_disk(tmp_path / "disk", 60_000_000) as disk:
         for rng, name, command in attempts_elsewhere(one, served, tmp_path / "whole", disk / "small"):
             needed = sum(map(len, command.new.values()))
@@ -76,7 +76,7 @@ def _registry(project: Path, query: str) -> list[tuple[str, ...]]:
 
 def test_registries_whose_commands_are_killed(attack: Callable[..., Attack], copied: Path, tmp_path: Path) -> None:
     """``promote``, and ``database add`` to a registered version."""
-    one = attack("commands that change the registry, killed", 16, 1, minutes=5)
+    one = attack("commands that change the registry, killed", 10, 1, minutes=2.0)
     run_track(copied)
     before = shutil.copytree(copied, tmp_path / "before")
     rows = rows_of(copied)[:4]

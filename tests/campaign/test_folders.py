@@ -30,7 +30,7 @@ def _close(rng: random.Random, folder: Path) -> str:
 
 
 def test_commands_in_folders_that_are_closed(attack: Callable[..., Attack], served: Path, tmp_path: Path) -> None:
-    one = attack("commands that write, folder locked, somebody else's or read only", 40, 2, minutes=4)
+    one = attack("commands that write, folder locked, somebody else's or read only", 30, 2, minutes=1.5)
     with small_disk(tmp_path / "disk", 100_000_000) as disk:
         for rng, name, command in attempts_elsewhere(one, served, tmp_path / "whole", disk / "closed"):
             read_only = rng.random() < 0.3
@@ -52,7 +52,7 @@ def test_commands_in_folders_that_are_closed(attack: Callable[..., Attack], serv
 
 
 def test_stages_in_folders_that_are_closed(attack: Callable[..., Attack], served: Path, tmp_path: Path) -> None:
-    one = attack("stages, folder locked or somebody else's", 40, 2, minutes=4)
+    one = attack("stages, folder locked or somebody else's", 30, 2, minutes=1.5)
     project = shutil.copytree(served, tmp_path / "project")
     stages = list(STAGES) if one.whole else ["index audio", "evaluate ramer"]
     for stage in stages:

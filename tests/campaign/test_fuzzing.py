@@ -23,7 +23,7 @@ from tests.campaign.attacking import SHARE, Attack
 from tests.campaign.readers import READERS, npy, seeds
 from tests.support.closure import ROOT
 
-pytestmark = [pytest.mark.campaign, pytest.mark.filterwarnings("ignore")]  # each reader counts them itself
+pytestmark = pytest.mark.campaign
 
 _NAMES = st.text(max_size=8)
 _CELLS = st.one_of(st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(), _NAMES)
@@ -84,7 +84,7 @@ def test_every_reader_is_attacked() -> None:
 
 @pytest.mark.parametrize("name", STRUCTURED)
 def test_input_made_by_rule(attack: Callable[..., Attack], name: str, tmp_path: Path) -> None:
-    one = attack(f"{name}: made by rule", 500, 25, minutes=2)
+    one = attack(f"{name}: made by rule", 500, 25, minutes=0.2)
 
     @seed(zlib.crc32(f"{one.seed}/{name}".encode()))
     @settings(
@@ -97,38 +97,34 @@ def test_input_made_by_rule(attack: Callable[..., Attack], name: str, tmp_path: 
     )
     @given(STRUCTURED[name])
     def attempt(data: bytes) -> None:
-        one.next_attempt()
-        count(one, READERS[name].attempt(data, tmp_path))
+        if not one.is_over:
+            one.next_attempt()
+            one.count(READERS[name].attempt(data, tmp_path))
 
     attempt()
 
 
-def count(one: Attack, outcome: str) -> None:
-    if outcome == "right":
-        one.right += 1
-    elif outcome == "refused":
-        one.refused += 1
-    else:
-        one.went_wrong(outcome)
+_SAMPLED = ("labels", "packed-ids")
 
 
 @pytest.mark.fuzz
-def test_input_that_finds_new_ways(attack: Callable[..., Attack], tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", READERS if SHARE in os.environ else _SAMPLED)
+def test_input_that_finds_new_ways(attack: Callable[..., Attack], name: str, tmp_path: Path) -> None:
     if find_spec("atheris") is None:
         pytest.skip("atheris is not installed (extra: fuzz)")
-    for name in READERS if SHARE in os.environ else ("labels", "packed-ids"):
-        one = attack(f"{name}: led by coverage", 3000, 200)
-        corpus, counts = shutil.copytree(ROOT / "tests/campaign/seeds" / name, tmp_path / name), tmp_path / "counts"
-        options = [f"-runs={one.planned}", f"-seed={int(one.seed) + 1}", f"-artifact_prefix={tmp_path}/"]
-        options += ["-max_len=30000", "-timeout=60", "-rss_limit_mb=3000"]
-        ran = subprocess.run(
-            [sys.executable, "-m", "tests.campaign.fuzzing", name, counts, *options, corpus],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=900,
-        )
-        told = json.loads(counts.read_text("utf-8")) if counts.exists() else {"tried": 0}
-        one.tried, one.right, one.refused = (int(told.get(key, 0)) for key in ("tried", "right", "refused"))
-        if ran.returncode or one.right + one.refused != one.tried:
-            one.went_wrong(f"{told.get('said', '')}: {ran.stderr[-300:]}")
+    one = attack(f"{name}: led by coverage", 3000, 200, minutes=0.25)
+    corpus, counts = shutil.copytree(ROOT / "tests/campaign/seeds" / name, tmp_path / name), tmp_path / "counts"
+    options = [f"-runs={one.planned}", f"-seed={int(one.seed) + 1}", f"-artifact_prefix={tmp_path}/"]
+    options += [f"-max_total_time={round(60 * one.minutes)}"] if one.whole else []
+    options += ["-max_len=30000", "-timeout=60", "-rss_limit_mb=3000"]
+    ran = subprocess.run(
+        [sys.executable, "-m", "tests.campaign.fuzzing", name, counts, *options, corpus],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    told = json.loads(counts.read_text("utf-8")) if counts.exists() else {"tried": 0}
+    one.tried, one.right, one.refused = (int(told.get(key, 0)) for key in ("tried", "right", "refused"))
+    if ran.returncode or not one.tried or one.right + one.refused != one.tried:
+        one.went_wrong(f"{told.get('said', '')}: {ran.stderr[-300:]}")

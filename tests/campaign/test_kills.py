@@ -37,7 +37,7 @@ def _reference(served: Path, root: Path, stages: list[str]) -> tuple[Path, dict[
 
 
 def test_stages_that_are_killed(attack: Callable[..., Attack], served: Path, tmp_path: Path) -> None:
-    one = attack("stages, killed at a random moment", 40, 2, minutes=6)
+    one = attack("stages, killed at a random moment", 30, 2, minutes=2.0)
     stages = list(STAGES) if one.whole else ["index audio", "train ramer"]
     project, whole, seconds = _reference(served, tmp_path, stages)
     for rng in one.attempts():
@@ -54,7 +54,7 @@ def test_stages_that_are_killed(attack: Callable[..., Attack], served: Path, tmp
 
 
 def test_stages_on_full_and_read_only_disks(attack: Callable[..., Attack], served: Path, tmp_path: Path) -> None:
-    one = attack("stages, disk full or not to be written", 40, 2, minutes=4)
+    one = attack("stages, disk full or not to be written", 30, 2, minutes=1.5)
     stages = list(STAGES) if one.whole else ["dump audio", "evaluate ramer"]
     reference, whole, _ = _reference(served, tmp_path, stages)
     for rng in one.attempts():
@@ -83,7 +83,7 @@ def test_stages_on_full_and_read_only_disks(attack: Callable[..., Attack], serve
 def test_the_first_contact_with_a_store_that_is_killed(
     attack: Callable[..., Attack], make_workspace: Callable[[str], Workspace]
 ) -> None:
-    one = attack("track, killed with a new store", 20, 2, minutes=5)
+    one = attack("track, killed with a new store", 12, 2, minutes=2.0)
     workspace = make_workspace("project")
     (workspace.root / "mlflow.db").unlink()
     started = time.monotonic()
@@ -112,7 +112,7 @@ def test_the_first_contact_with_a_store_that_is_killed(
 def test_workspaces_that_share_a_new_store(
     attack: Callable[..., Attack], make_workspace: Callable[[str], Workspace], tmp_path: Path
 ) -> None:
-    one = attack("four workspaces at one new store", 8, 1, minutes=4)
+    one = attack("four workspaces at one new store", 6, 1, minutes=1.5)
     workspaces = [make_workspace(f"workspace{i}") for i in range(4)]
     for rng in one.attempts():
         store = tmp_path / f"store{one.tried}" / "mlflow.db"

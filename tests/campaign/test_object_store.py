@@ -49,7 +49,7 @@ def _dying(folder: Path, port: int, seconds: float) -> threading.Thread:
 
 def test_a_remote_that_dies(attack: Callable[..., Attack], ran: Clone, tmp_path: Path) -> None:
     require_object_store("dvc_s3")
-    one = attack("dvc push to S3 that dies, and again, and pull", 8, 1, minutes=4)
+    one = attack("dvc push to S3 that dies, and again, and pull", 5, 1, minutes=1.5)
     for rng in one.attempts():
         clone, port = copied(ran, tmp_path / f"clone{one.tried}"), free_port()
         clone.environment |= ObjectStore(f"http://127.0.0.1:{port}").environment | _ONCE
@@ -75,7 +75,7 @@ def test_files_of_a_run_in_a_store_that_dies(
     attack: Callable[..., Attack], make_workspace: Callable[[str], Workspace], tmp_path: Path
 ) -> None:
     require_object_store()
-    one = attack("runs whose files go into S3 that dies", 8, 1, minutes=4)
+    one = attack("runs whose files go into S3 that dies", 5, 1, minutes=1.5)
     for rng in one.attempts():
         workspace, port = make_workspace(f"workspace{one.tried}"), free_port()
         workspace.client.create_experiment("ramer", "s3://ramer/runs")

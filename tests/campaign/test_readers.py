@@ -24,11 +24,10 @@ from ramer.data.npy import UNREADABLE, entries
 from ramer.data.npz import read_npz
 from ramer.errors import RamerError
 from ramer.serving.features import read_features
-from tests.campaign.attacking import Attack, mutated
+from tests.campaign.attacking import Attack, mutated, outcome
 from tests.support.closure import ROOT
 
-# What NumPy and Python warn of is neither an answer nor a crash.
-pytestmark = [pytest.mark.campaign, pytest.mark.filterwarnings("ignore")]
+pytestmark = pytest.mark.campaign
 
 LABELS = {
     "train_corpus": {f"clip{i}": {"emo": ("happy", "sad", "angry")[i % 3], "val": i / 10 - 1} for i in range(9)},
@@ -64,22 +63,11 @@ def _spoiled(rng: random.Random, members: dict[str, bytes]) -> bytes:
 
 
 def _read(attack: Attack, read: Callable[[], object], *refusals: type[Exception]) -> None:
-    try:
-        read()
-    except refusals as error:
-        text = str(error)
-        if text and len(text) < 5000:
-            attack.refused += 1
-        else:
-            attack.went_wrong(f"a refusal of {len(text)} characters")
-    except Exception as error:
-        attack.went_wrong(f"{type(error).__name__}: {error}"[:300])
-    else:
-        attack.right += 1
+    attack.count(outcome(read, refusals))
 
 
 def test_label_files(attack: Callable[..., Attack], tmp_path: Path) -> None:
-    one = attack("label files, damaged", 4000, 150)
+    one = attack("label files, damaged", 4000, 150, minutes=1.0)
     path = tmp_path / "label.npz"
     for rng in one.attempts(hangs_s=20):
         members = {n: _npy(np.array(v, dtype=object), rng.randrange(0, 6)) for n, v in LABELS.items()}
@@ -97,7 +85,7 @@ class _Gadget:
 
 
 def test_pickles_that_are_programs(attack: Callable[..., Attack], tmp_path: Path) -> None:
-    one = attack("label files that are programs", 3000, 200)
+    one = attack("label files that are programs", 3000, 200, minutes=1.0)
     path, trace = tmp_path / "label.npz", tmp_path / "it-ran"
     calls = [
         (os.mkdir, str(trace)),
@@ -123,7 +111,7 @@ def test_pickles_that_are_programs(attack: Callable[..., Attack], tmp_path: Path
 
 
 def test_packed_corpora(attack: Callable[..., Attack], tmp_path: Path) -> None:
-    one = attack("packed corpora, damaged", 4000, 400)
+    one = attack("packed corpora, damaged", 4000, 400, minutes=1.0)
     path = tmp_path / "corpus.npz"
     numbers = np.random.default_rng(0)
     arrays = {
@@ -146,7 +134,7 @@ def test_packed_corpora(attack: Callable[..., Attack], tmp_path: Path) -> None:
 
 
 def test_feature_files(attack: Callable[..., Attack], tmp_path: Path) -> None:
-    one = attack("feature files, damaged", 6000, 1000)
+    one = attack("feature files, damaged", 6000, 1000, minutes=0.5)
     path = tmp_path / "clip.npy"
     whole = [_npy(np.random.default_rng(0).random((4, 8)).astype(t)) for t in ("f4", "f8", "i2", "f2")]
     for rng in one.attempts(hangs_s=20):
@@ -194,7 +182,7 @@ def _change_keys(rng: random.Random, tree: Any) -> None:
 
 
 def test_params(attack: Callable[..., Attack], tmp_path: Path) -> None:
-    one = attack("params.yaml, damaged and odd", 3000, 150)
+    one = attack("params.yaml, damaged and odd", 3000, 150, minutes=1.0)
     path = tmp_path / "params.yaml"
     text = (ROOT / "params.yaml").read_bytes()
     from ruamel.yaml import YAML

@@ -67,7 +67,7 @@ def made_whole(clone: Clone) -> str:
 
 
 def test_repro_that_is_killed(attack: Callable[..., Attack], ran: Clone, tmp_path: Path) -> None:
-    one = attack("dvc repro, killed at a random moment", 24, 1, minutes=12)
+    one = attack("dvc repro, killed at a random moment", 15, 1, minutes=3.0)
     clone = copied(ran, tmp_path / "clone")
     whole = held(clone)
     for rng in one.attempts():
@@ -91,7 +91,7 @@ def test_repro_that_is_killed(attack: Callable[..., Attack], ran: Clone, tmp_pat
 
 def test_repro_on_full_disks(attack: Callable[..., Attack], ran: Clone, tmp_path: Path) -> None:
     """The disk of the workspace, of DVC's cache or of the tracking store."""
-    one = attack("dvc repro, disk full", 15, 1, minutes=8)
+    one = attack("dvc repro, disk full", 10, 1, minutes=2.0)
     for rng in one.attempts():
         full = rng.choice(("workspace", "cache", "store"))
         disk = tmp_path / f"disk{one.tried}"
@@ -124,7 +124,7 @@ def test_repro_on_full_disks(attack: Callable[..., Attack], ran: Clone, tmp_path
 
 
 def test_a_queue_with_two_workers(attack: Callable[..., Attack], ran: Clone, tmp_path: Path) -> None:
-    one = attack("experiments of a queue, two at a time", 8, 2, minutes=6)
+    one = attack("experiments of a queue, two at a time", 4, 2, minutes=2.5)
     clone = copied(ran, tmp_path / "clone")
     names = []
     for _ in range(one.planned):

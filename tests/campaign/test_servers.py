@@ -23,6 +23,7 @@ pytestmark = pytest.mark.campaign
 
 WAYS = ("500", "garbage", "cut", "slow", "hangs", "dies", "down")
 _TIMEOUT = 20
+_WORK = 120  # seconds in which a busy machine does what is no waiting for a server
 
 
 @contextlib.contextmanager
@@ -93,7 +94,7 @@ def _attempt(rng: random.Random, one: Attack, workspace: Workspace, server: str)
     if process.returncode or "Traceback" in errors or bool(said) == logged:
         one.went_wrong(f"{case}: exit {process.returncode}, logged {logged}: {errors[-400:]}")
         return
-    if took > _TIMEOUT + 60:
+    if took > _TIMEOUT + _WORK:
         one.went_wrong(f"{case}: took {took:.0f} s")
         return
     process = start(workspace.root, settings | {"MLFLOW_TRACKING_URI": server})
@@ -109,7 +110,7 @@ def _attempt(rng: random.Random, one: Attack, workspace: Workspace, server: str)
 
 
 def test_servers_that_fail(attack: Callable[..., Attack], workspace: Workspace, server: str) -> None:
-    one = attack("tracking servers that fail, hang or die", 24, 2, minutes=8)
+    one = attack("tracking servers that fail, hang or die", 16, 2, minutes=2.5)
     params = workspace.root / "params.yaml"
     params.write_text(params.read_text("utf-8") + f"tracking: {{timeout_s: {_TIMEOUT}}}\n", "utf-8")
     for rng in one.attempts():

@@ -1,0 +1,74 @@
+"""Stages and commands that may open only a few files, or whose quota is used up."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.campaign.attacking import Attack, lines_of
+from tests.campaign.commands import chosen, environment, undisturbed
+from tests.support.contents import contents
+from tests.support.scarce import in_want_of
+from tests.support.stages import STAGES, start_stage
+from tests.support.tracked import start
+
+pytestmark = pytest.mark.campaign
+
+_WRITTEN = ("data", "models", "results")
+
+
+def _want(rng: random.Random) -> tuple[str, int]:
+    """What there is too little of, and how many files may be opened."""
+    return ("quota", 0) if rng.random() < 0.3 else ("files", rng.randrange(1, 40))
+
+
+def _refuses(code: int, errors: str) -> bool:
+    last = (lines_of(errors) or [""])[-1]
+    return code == 2 and last.startswith("error: ") and "Traceback" not in errors
+
+
+def test_commands_in_want_of_files(attack: Callable[..., Attack], served: Path, tmp_path: Path) -> None:
+    one = attack("commands that write, too many files open or quota used up", 40, 2, minutes=1.5)
+    known = chosen(one, served, tmp_path)
+    for command in known.values():
+        undisturbed(command)
+    for rng in one.attempts():
+        name = rng.choice(sorted(known))
+        command, want = known[name], _want(rng)
+        command.reset()
+        process = start(command.writes, environment(), *in_want_of(*want, *command.line))
+        errors = process.communicate(timeout=300)[1]
+        if not command.is_whole():
+            one.went_wrong(f"{name}, {want}: something else lies there: {errors[-300:]}")
+        elif process.returncode == 0 and command.found() == command.new:
+            one.right += 1
+        elif _refuses(process.returncode, errors):
+            one.refused += 1
+        else:
+            one.went_wrong(f"{name}, {want}: exit {process.returncode}: {errors[-300:]}")
+
+
+def test_stages_in_want_of_files(attack: Callable[..., Attack], served: Path, tmp_path: Path) -> None:
+    one = attack("stages, too many files open or quota used up", 40, 2, minutes=1.5)
+    project = shutil.copytree(served, tmp_path / "project")
+    stages = list(STAGES) if one.whole else ["dump audio", "evaluate ramer"]
+    for stage in stages:
+        errors = start_stage(project, stage).communicate(timeout=300)[1]
+        assert "error" not in errors, errors
+    whole = contents(project, *_WRITTEN)
+    for rng in one.attempts():
+        stage, want = rng.choice(stages), _want(rng)
+        process = start_stage(project, stage, want=want)
+        errors = process.communicate(timeout=300)[1]
+        if contents(project, *_WRITTEN) != whole:
+            one.went_wrong(f"{stage}, {want}: something else lies there: {errors[-300:]}")
+        elif process.returncode == 0:
+            one.right += 1
+        elif _refuses(process.returncode, errors):
+            one.refused += 1
+        else:
+            one.went_wrong(f"{stage}, {want}: exit {process.returncode}: {errors[-300:]}")
