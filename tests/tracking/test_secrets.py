@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from mlflow import MlflowClient
 from ramer.files import read_json
 from tests.support.servers import free_port
 from tests.support.tracked import Workspace, runs, start
-from tests.support.tree import git
+from tests.support.tree import commit, git
 
 SECRET = "hunter%2F2-planted"
 # As it stands, and as libraries decode it.
@@ -28,9 +29,9 @@ def found_in(*folders: Path) -> list[str]:
     return held
 
 
-def plant(workspace: Workspace) -> None:
-    git(workspace.root, "remote", "add", "origin", f"https://me:{SECRET}@git.example/ramer.git")
-    (workspace.root / ".dvc" / "config").write_text(
+def plant(root: Path) -> None:
+    git(root, "remote", "add", "origin", f"https://me:{SECRET}@git.example/ramer.git")
+    (root / ".dvc" / "config").write_text(
         f"[core]\n    remote = lab\n['remote \"lab\"']\n    url = https://me:{SECRET}@store.example/ramer\n", "utf-8"
     )
 
@@ -65,7 +66,7 @@ COMMANDS = {
     ],
 )
 def test_a_store_that_fails_is_told_without_its_password(workspace: Workspace, settings: str, command: str) -> None:
-    plant(workspace)
+    plant(workspace.root)
     given = {name: value.format(port=free_port()) for name, value in SETTINGS[settings].items()}
     process = start(workspace.root, given, *COMMANDS[command])
     out, errors = process.communicate(timeout=200)
@@ -81,7 +82,7 @@ def test_a_store_that_fails_is_told_without_its_password(workspace: Workspace, s
 def test_a_server_that_is_reached_with_a_password_keeps_none(
     workspace: Workspace, server: str, server_folder: Path
 ) -> None:
-    plant(workspace)
+    plant(workspace.root)
     uri = server.replace("://", f"://me:{SECRET}@")
     others = dict.fromkeys(OTHERS, f"http://me:{SECRET}@127.0.0.1:1")
     process = start(workspace.root, others | {"MLFLOW_TRACKING_URI": uri, "DVC_EXP_NAME": "with-password"})
@@ -92,3 +93,40 @@ def test_a_server_that_is_reached_with_a_password_keeps_none(
     assert not found_in(workspace.root, server_folder)
     link = start(workspace.root, {"MLFLOW_TRACKING_URI": uri}, "-m", "ramer.tracking", "ui")
     assert link.communicate(timeout=200)[0].startswith(f"{server}/#/experiments/")
+
+
+WRITERS = {
+    "stage report": ("-m", "stages.report"),
+    "stage track": ("-m", "stages.track"),
+    "report": ("-m", "ramer.cli", "report", "--html", "copy.html"),
+    "export": ("-m", "ramer.cli", "export", "exported"),
+    "promote": ("-m", "ramer.cli", "promote"),
+}
+
+
+@pytest.mark.slow
+def test_nothing_that_a_project_writes_holds_a_password(
+    served: Path, server: str, server_folder: Path, tmp_path: Path
+) -> None:
+    """The report, its pages, an export, the registered model and all files of the run."""
+    root = shutil.copytree(served, tmp_path / "project")
+    (root / ".dvc").mkdir()
+    git(root, "init", "--quiet")
+    for name in ("dvc.lock", "code.py", ".gitignore"):
+        (root / name).write_text("", "utf-8")
+    commit(root)
+    plant(root)
+    secret = dict.fromkeys(OTHERS, f"http://me:{SECRET}@127.0.0.1:1") | {"MLFLOW_TRACKING_PASSWORD": SHAPES[1]}
+    secret |= {"MLFLOW_TRACKING_URI": server.replace("://", f"://me:{SECRET}@"), "MLFLOW_TRACKING_USERNAME": "me"}
+    secret |= {"AWS_SECRET_ACCESS_KEY": SHAPES[1], "DVC_EXP_NAME": "whole"}
+    del secret["MLFLOW_REGISTRY_URI"]  # the registry is the server, too: a model goes into it
+    for name, line in WRITERS.items():
+        process = start(root, secret, *line)
+        out, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, (name, errors)
+        assert not [shape for shape in SHAPES if shape in out + errors], (name, errors)
+    written = {path.suffix for path in root.rglob("*") if path.is_file()}
+    assert written >= {".html", ".json", ".parquet", ".safetensors"}
+    assert "whole" in {str(run.info.run_name) for run in runs(MlflowClient(server), "experiment")}
+    assert MlflowClient(server).search_registered_models()
+    assert not found_in(root, server_folder)
