@@ -26,7 +26,7 @@ from ramer.commands.report import report
 from ramer.commands.serve import serve
 from ramer.commands.tune import tune
 from ramer.credentials import without_credentials
-from ramer.errors import RamerError, in_one_line
+from ramer.errors import RamerError, in_one_line, refusal_behind
 from ramer.instructions import hold_instructions
 
 app = typer.Typer(
@@ -72,8 +72,11 @@ def plain_errors(command: Callable[..., Any]) -> Callable[..., Any]:
         except BrokenPipeError:  # whoever reads has enough; Python would complain again as it leaves
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
-        except OSError as error:
-            print(f"error: {without_credentials(in_one_line(error))}", file=sys.stderr)
+        except Exception as error:
+            refusal = error if isinstance(error, OSError) else refusal_behind(error)
+            if refusal is None:
+                raise
+            print(f"error: {without_credentials(in_one_line(refusal))}", file=sys.stderr)
             raise typer.Exit(2) from None
 
     return wrapped

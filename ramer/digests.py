@@ -16,7 +16,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from ramer.config import Section
-from ramer.errors import ModelError
+from ramer.errors import ModelError, raise_if_scarce
 from ramer.files import atomic_directory, atomic_file, digest_file, json_text
 
 DIGESTS_FILE = "digests.json"
@@ -113,6 +113,7 @@ def read_sealed(path: Path, verify: bool = True) -> dict[str, Any]:
         value = json.loads(content)
         said = value.pop(_KEY)
     except OSError as error:
+        raise_if_scarce(error)
         raise ModelError(f"{path}: {error.strerror or error}") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ModelError(f"{path}: torn or changed ({type(error).__name__}); make it again") from None
@@ -132,5 +133,6 @@ def _fault(path: Path, digest: str, source: Path) -> str | None:
     try:
         same = digest_file(path) == digest
     except OSError as error:
+        raise_if_scarce(error)
         return f"{path}: {error.strerror or error}"
     return None if same else f"{path}: damaged: not the content that {source.name} describes; make it again"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 _ADVICE = {
@@ -12,7 +13,10 @@ _ADVICE = {
     errno.EROFS: "choose a folder that can be written",
     errno.EACCES: "change who may use it, or choose another folder",
     errno.EMFILE: "raise the limit with `ulimit -n`",
+    errno.ENFILE: "close other programs and run it again",
 }
+# What a file that is to be read has no part in.
+_SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT)
 
 
 class RamerError(Exception):
@@ -85,3 +89,39 @@ def in_one_line(error: OSError) -> str:
         reason = " ".join((error.strerror or str(error) or type(error).__name__).split())
     named = f"{error.filename}: {reason}" if error.filename is not None else reason
     return f"{named}; {advice}" if advice else named
+
+
+def refusal_behind(error: BaseException) -> OSError | None:
+    """What the system refused where that is the cause of an error, if only by the words that a library left of it.
+
+    Example:
+        >>> in_one_line(refusal_behind(ImportError("libx.so: cannot open shared object file: Too many open files")))
+        'libx.so: cannot open shared object file: Too many open files; raise the limit with `ulimit -n`'
+        >>> refusal_behind(ValueError("not a table"))
+    """
+    for cause in _causes(error):
+        if isinstance(cause, OSError) and cause.errno in _ADVICE:
+            return cause
+    for cause in _causes(error):
+        for number in _ADVICE:
+            if os.strerror(number) in str(cause):
+                return OSError(number, " ".join(str(cause).split()))
+    return None
+
+
+def raise_if_scarce(error: BaseException) -> None:
+    """For whoever takes any error for damage of the file that it reads: no file was open to read, no space left.
+
+    Raises:
+        OSError: the cause of ``error``, if the system has too little of something.
+    """
+    refusal = refusal_behind(error)
+    if refusal is not None and refusal.errno in _SCARCE:
+        raise refusal from None
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    found: BaseException | None = error
+    while found is not None:
+        yield found
+        found = found.__cause__ or (None if found.__suppress_context__ else found.__context__)

@@ -177,6 +177,8 @@ def read_tensors(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any
     """Read what ``write_tensors`` wrote: arrays and metadata."""
     from safetensors import safe_open
 
+    with open(path, "rb"):  # whatever it is that keeps a file from being opened, safetensors says that there is none
+        pass
     with safe_open(path, framework="numpy") as file:
         metadata = json.loads((file.metadata() or {}).get(_METADATA_KEY, "{}"))
         return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118

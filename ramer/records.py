@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import ValidationError
 
 from ramer.config import Section, fault_lines
-from ramer.errors import StaleError
+from ramer.errors import StaleError, raise_if_scarce
 from ramer.files import read_json, write_json
 
 
@@ -35,6 +35,7 @@ class Record(Section):
         except FileNotFoundError:
             raise StaleError(f"{path}: no such file", path) from None
         except (OSError, ValueError, RecursionError) as error:
+            raise_if_scarce(error)
             raise StaleError(f"{path}: not valid JSON ({' '.join(str(error).split())})", path) from None
         if not isinstance(raw, dict):
             raise StaleError(f"{path}: expected a mapping, got {type(raw).__name__}", path)

@@ -10,7 +10,7 @@ from typing import Literal
 
 from ramer.config import load_config
 from ramer.credentials import PlainFormatter, without_credentials
-from ramer.errors import ConfigError, RamerError, in_one_line
+from ramer.errors import ConfigError, RamerError, in_one_line, refusal_behind
 from ramer.instructions import hold_instructions, hold_threads
 from ramer.loading import defer_meta_kernels, loading
 from ramer.pipeline.committed import with_way_back
@@ -59,8 +59,11 @@ def plain_errors(project: Project) -> Iterator[None]:
         for line in with_way_back(lines, project) if isinstance(error, ConfigError) else lines:
             print(f"error: {without_credentials(line)}", file=sys.stderr)
         sys.exit(2)
-    except OSError as error:
-        print(f"error: {without_credentials(in_one_line(error))}", file=sys.stderr)
+    except Exception as error:
+        refusal = error if isinstance(error, OSError) else refusal_behind(error)
+        if refusal is None:
+            raise
+        print(f"error: {without_credentials(in_one_line(refusal))}", file=sys.stderr)
         sys.exit(2)
 
 

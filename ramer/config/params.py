@@ -15,7 +15,7 @@ from ramer.config.searching import Index, Retrieval
 from ramer.config.section import Section
 from ramer.config.surroundings import BEST, Runtime, Serve, Tracking
 from ramer.config.training import Training
-from ramer.errors import ConfigError
+from ramer.errors import ConfigError, raise_if_scarce
 from ramer.opening import read_regular
 from ramer.yaml12 import read_yaml
 
@@ -59,6 +59,7 @@ def load_config(path: str | Path = "params.yaml") -> Config:
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file, expected the project's parameters") from None
     except OSError as error:
+        raise_if_scarce(error)
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 (byte {error.start}), expected a UTF-8 file") from None

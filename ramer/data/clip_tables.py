@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ramer.data.packed_keys import meant_for
-from ramer.errors import CorpusError
+from ramer.errors import CorpusError, raise_if_scarce
 from ramer.opening import read_regular
 
 _MOST_BYTES = 1 << 28
@@ -67,6 +67,7 @@ def _content(path: Path, required: tuple[str, ...]) -> bytes:
     except FileNotFoundError:
         raise CorpusError(f"{path}: no such file, expected a CSV with {', '.join(required)}") from None
     except OSError as error:
+        raise_if_scarce(error)
         raise CorpusError(f"{path}: cannot be read: {error.strerror}") from None
 
 

@@ -22,7 +22,7 @@ from ramer.data.corpus import BLOCK_ROWS
 from ramer.data.folders import FolderWalk
 from ramer.data.npy import UNREADABLE
 from ramer.data.pairing import Pairing, pair_names
-from ramer.errors import CorpusError
+from ramer.errors import CorpusError, raise_if_scarce
 from ramer.files import map_new_array
 from ramer.opening import told_links
 
@@ -204,6 +204,7 @@ def _memmap(path: Path, dtype: type, shape: tuple[int, ...]) -> np.memmap:
             array = np.lib.format.open_memmap(path, mode="r+")
             if array.dtype == dtype and array.shape == shape:
                 return array
-        except UNREADABLE:
+        except UNREADABLE as error:
+            raise_if_scarce(error)
             path.unlink()
     return map_new_array(path, dtype, shape)

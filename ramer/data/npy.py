@@ -22,6 +22,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from ramer.errors import raise_if_scarce
 from ramer.opening import open_regular
 
 # A header is Python source and a zip archive a program's worth of formats, so damage surfaces as almost anything:
@@ -221,7 +222,12 @@ def open_archive(path: Path) -> Iterator[Archive]:
 
 
 def damage(error: Exception) -> str:
-    """What one of ``UNREADABLE`` says, in one line."""
+    """What one of ``UNREADABLE`` says, in one line.
+
+    Raises:
+        OSError: the file is not at fault, the system has too little of something.
+    """
+    raise_if_scarce(error)
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return " ".join(str(error).split()) or type(error).__name__

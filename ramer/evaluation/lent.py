@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ramer.errors import StaleError
+from ramer.errors import StaleError, raise_if_scarce
 from ramer.files import read_table
 
 LENT_FILE = "lent.parquet"
@@ -31,6 +31,7 @@ def read_lent(folder: Path) -> pd.DataFrame | None:
     try:
         table = read_table(path)
     except (OSError, ValueError) as error:
+        raise_if_scarce(error)
         raise StaleError(f"{path}: not a parquet table ({' '.join(str(error).split())[:120]})", folder) from None
     absent = [c for c in COLUMNS if c not in table.columns]
     if absent:

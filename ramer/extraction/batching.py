@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from ramer.errors import ModelError, RamerError
+from ramer.errors import ModelError, RamerError, raise_if_scarce
 from ramer.extraction.outcomes import Missing, Outcome, one_line
 
 log = logging.getLogger(__name__)
@@ -44,6 +44,7 @@ def tried(encode: Encode[Input], sample: Input, model: str, kind: str) -> np.nda
         raise
     # Models of another kind raise whatever comes first in their code; the user needs one line that names the model.
     except Exception as error:
+        raise_if_scarce(error)
         raise ModelError(f"{model}: not {kind}: it fails on the first input: {one_line(error)}") from None
     if not made.size:
         raise ModelError(f"{model}: not {kind}: it returns nothing for the first input")
@@ -113,6 +114,7 @@ def isolated(encode: Callable[[list[Input]], list[Outcome]], items: list[Input])
     except RamerError:
         raise
     except Exception as error:
+        raise_if_scarce(error)
         if len(items) == 1:
             return [Missing(f"the encoder failed: {one_line(error)}", failed=True)]
         return [outcome for item in items for outcome in isolated(encode, [item])]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ramer.errors import raise_if_scarce
 from ramer.extraction.clips import NO_FACES
 from ramer.extraction.extractor import Extractor
 from ramer.extraction.feature_files import FeatureStore, Origin
@@ -173,7 +174,8 @@ def _inputs(clip: Clip, extractor: Extractor, roots: tuple[Path, Path]) -> tuple
         if path not in digests:
             try:
                 digests[path] = digest_faces(path)
-            except OSError:
+            except OSError as error:
+                raise_if_scarce(error)
                 digests[path] = None  # the decoder says why it cannot be read
         return path.relative_to(root).as_posix(), digests[path]
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ramer.errors import RamerError
+from ramer.errors import RamerError, raise_if_scarce
 from ramer.extraction import audio
 from ramer.extraction.batching import isolated
 from ramer.extraction.encoders import Encoders, RunOptions
@@ -213,6 +213,7 @@ class Extractor:
             except RamerError:
                 raise
             except Exception as error:  # one clip that breaks the model must not end the run
+                raise_if_scarce(error)
                 return Missing(f"speech recognition failed: {one_line(error)}", failed=True)
             return Missing("no words were recognised") if is_blank(clip.transcript) else None
         if clip.transcript is None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from ramer.errors import ConfigError, ModelError
+from ramer.errors import ConfigError, ModelError, raise_if_scarce
 from ramer.extraction.outcomes import one_line
 from ramer.extraction.settings import Dtype
 from ramer.extraction.silenced import without_user_warnings
@@ -65,6 +65,7 @@ class Source:
                 return loader(self.location, trust_remote_code=self.trust_remote_code, **options)
         # Third-party loaders raise whatever their formats raise; the user needs one line that names the model.
         except Exception as error:
+            raise_if_scarce(error)
             reason = one_line(error)
             if "trust_remote_code" in str(error):
                 reason = "it brings Python code, which is not run unless --trust-remote-code is given; read it first"

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 import ramer
 from ramer.config import Section, fault_lines
 from ramer.data.names import name_problem
-from ramer.errors import ConfigError, CorpusError
+from ramer.errors import ConfigError, CorpusError, raise_if_scarce
 from ramer.extraction.manifest_record import STATUSES, Entry, MadeFeatures, ManifestRecord, ModelRecord
 from ramer.extraction.settings import ExtractionSettings
 from ramer.files import read_json
@@ -55,6 +55,7 @@ class Manifest:
         except FileNotFoundError:
             raise CorpusError(f"{path}: no such file, expected the manifest that ramer extract wrote") from None
         except (OSError, ValueError) as error:
+            raise_if_scarce(error)
             raise CorpusError(f"{path}: not a manifest: {error}") from None
         return cls.parse(raw, str(path))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 from av.stream import Disposition
 
+from ramer.errors import raise_if_scarce
 from ramer.extraction.outcomes import Missing, one_line
 
 # To FFmpeg a cover picture is a video track, and so are a player's preview pictures.
@@ -39,6 +40,7 @@ class Opened:
                 f"file:{self.path}", metadata_errors="replace", options={"protocol_whitelist": "file"}
             )
         except (av.FFmpegError, OSError, ValueError) as error:
+            raise_if_scarce(error)
             reason = getattr(error, "strerror", None) or one_line(error)
             raise Missing(f"the file cannot be read: {reason}", failed=True) from None
         return self.container

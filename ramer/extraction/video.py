@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
+from ramer.errors import raise_if_scarce
 from ramer.extraction.detectors import build_detector, detector_record
 from ramer.extraction.faces import Crop, Face, FaceCropper, whole
 from ramer.extraction.huggingface import Source
@@ -70,6 +71,7 @@ class VideoEncoder:
             return list(self.images.encode_images([image for _, image in batch]))
         # Whatever a model does with one odd image must not end the run: the others are encoded alone.
         except Exception as error:
+            raise_if_scarce(error)
             if len(batch) == 1:
                 return [Missing(f"the image encoder failed: {one_line(error)}", failed=True)]
             return [made for item in batch for made in self._encode_batch([item])]

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ramer.config import Training, fault_lines
-from ramer.errors import ConfigError, ModelError
+from ramer.errors import ConfigError, ModelError, raise_if_scarce
 from ramer.files import read_tensors
 from ramer.methods.shared.contract import Method, MethodOptions, RetrievalOptions
 from ramer.training.workspace import ModelShape
@@ -109,4 +109,5 @@ def load_method(path: str | Path, device: str = "cpu") -> Method:
     except ModelError as error:
         raise ModelError([f"{path}: {line}" for line in error.faults]) from None
     except Exception as error:
+        raise_if_scarce(error)
         raise ModelError(f"{path}: not a trained method ({type(error).__name__}: {error})") from None

@@ -12,7 +12,7 @@ import pandas as pd
 
 from ramer.config import Evaluate, Report, Retrieval
 from ramer.data.corpus_record import CorpusRecord
-from ramer.errors import RamerError, StaleError
+from ramer.errors import RamerError, StaleError, raise_if_scarce
 from ramer.evaluation.conformal import patterns
 from ramer.evaluation.conformal_record import CONFORMAL_FILE, ConformalScores
 from ramer.evaluation.count_metrics import COUNT_METRICS
@@ -196,6 +196,7 @@ def _read_mapping(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise StaleError(f"{path}: no such file", path) from None
     except (OSError, ValueError) as error:
+        raise_if_scarce(error)
         raise StaleError(f"{path}: not valid JSON ({_one_line(error)})", path) from None
     if not isinstance(value, dict):
         raise StaleError(f"{path}: expected a mapping, got {type(value).__name__}", path)
@@ -208,6 +209,7 @@ def _read_table(path: Path) -> pd.DataFrame:
     except FileNotFoundError:
         raise StaleError(f"{path}: no such file", path) from None
     except (OSError, ValueError) as error:  # a torn file is an ArrowInvalid, which is a ValueError
+        raise_if_scarce(error)
         raise StaleError(f"{path}: not a parquet table ({_one_line(error)})", path) from None
 
 
@@ -219,6 +221,7 @@ def _read_history(folder: Path) -> pd.DataFrame:
     try:
         history = pd.read_csv(path)
     except (OSError, ValueError) as error:
+        raise_if_scarce(error)
         raise StaleError(f"{path}: not a table ({_one_line(error)})", path) from None
     absent = [c for c in ("replicate", "epoch") if c not in history.columns]
     if absent:

@@ -13,7 +13,7 @@ import numpy as np
 from ramer.config import Index
 from ramer.data.prepared import PreparedCorpus, Replicate
 from ramer.digests import sealed_directory
-from ramer.errors import RetrievalError, StaleError
+from ramer.errors import RetrievalError, StaleError, raise_if_scarce
 from ramer.files import atomic_file, read_json
 from ramer.modalities import MODALITIES
 from ramer.retrieval.disk_lists import KINDS_ON_DISK, States, fill_on_disk, lists_of, read_on_disk
@@ -231,7 +231,8 @@ def _read_keys(path: Path, sidecar: Sidecar, mapped: bool) -> faiss.Index:
         if on_disk:
             return read_on_disk(path)
         return faiss.read_index(str(path), getattr(faiss, "IO_FLAG_MMAP_IFC", 0) if mapped else 0)
-    except RuntimeError:  # all that FAISS raises
+    except RuntimeError as error:  # all that FAISS raises
+        raise_if_scarce(error)
         raise StaleError(f"{path}: torn, or no index of FAISS", path) from None
 
 

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from ramer.data.npy import UNREADABLE
 from ramer.data.prepared import PreparedCorpus, Replicate
-from ramer.errors import RetrievalError, StaleError
+from ramer.errors import RetrievalError, StaleError, raise_if_scarce
 from ramer.records import Record
 
 MOST_NAMED = 3  # refused rows named in one message
@@ -132,6 +132,7 @@ def map_arrays(folder: Path, *names: str) -> list[np.ndarray]:
         try:
             arrays.append(np.load(path, mmap_mode="r"))
         except UNREADABLE as error:
+            raise_if_scarce(error)
             raise StaleError(f"{path}: absent or torn ({type(error).__name__})", folder) from None
     return arrays
 

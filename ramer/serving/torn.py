@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ramer.errors import ModelError, StaleError
+from ramer.errors import ModelError, StaleError, raise_if_scarce
 
 
 @contextlib.contextmanager
@@ -20,6 +20,7 @@ def refuse_torn(path: Path) -> Iterator[None]:
         reason = error.faults[0].removeprefix(f"{path}: ")
         raise ModelError(f"{path}: torn, or no part of a model ({reason}); make it again") from None
     except (OSError, ValueError, KeyError, TypeError, EOFError, RecursionError) as error:
+        raise_if_scarce(error)
         raise ModelError(f"{path}: torn, or no part of a model ({type(error).__name__}); make it again") from None
 
 

@@ -11,7 +11,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from ramer.data.prepared import Scaler
-from ramer.errors import StaleError
+from ramer.errors import StaleError, raise_if_scarce
 from ramer.files import read_tensors, write_tensors
 from ramer.nn.encoder import UnimodalEncoder
 from ramer.nn.residual import ResidualEncoder
@@ -78,6 +78,7 @@ def load_described_encoder(path: str | Path) -> tuple[UnimodalEncoder, Scaler, E
     try:
         tensors, metadata = read_tensors(path)
     except Exception as error:  # safetensors raises its own, OSError or a JSON error, by the kind of damage
+        raise_if_scarce(error)
         raise StaleError(f"{path}: not a readable safetensors file: {_one_line(error)}", path) from None
     try:
         scaler = Scaler(_pop_vector(tensors, "scaler.mean"), _pop_vector(tensors, "scaler.std"))

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ramer.errors import ConfigError, in_one_line
+from ramer.errors import ConfigError, in_one_line, raise_if_scarce
 from ramer.files import read_tensors, sweep, write_tensors
 
 logger = logging.getLogger(__name__)
@@ -112,6 +112,7 @@ class Savepoint:
             if about["digest"] != _digest(saved.arrays, about["values"]):
                 raise ValueError("not the content that its digest names")
         except Exception as error:  # safetensors raises its own, OSError or a JSON error, by the kind of damage
+            raise_if_scarce(error)
             logger.warning("%s: a damaged savepoint, thrown away (%s): starts over", path, _kind(error))
             path.unlink(missing_ok=True)
             return None

@@ -11,7 +11,9 @@ import pytest
 from tests.support.commands import call
 from tests.support.contents import contents
 from tests.support.disks import fill, make_read_only, small_disk
+from tests.support.scarce import in_want_of
 from tests.support.strangers import lock, start_without_powers, take_back
+from tests.support.tracked import start
 
 MakeWav = Callable[..., Path]
 MakeTone = Callable[..., np.ndarray]
@@ -69,3 +71,25 @@ def test_a_folder_that_nobody_may_write_is_one_line(media: Path, whole: dict[str
     (line,) = said.splitlines()
     assert "Permission denied" in line
     assert contents(tmp_path / "whole", "features") == whole
+
+
+@pytest.mark.parametrize(
+    ("want", "said"),
+    [
+        (("files", 1), "Too many open files; raise the limit"),
+        (("files", 2), "Too many open files; raise the limit"),
+        (("quota", 0), "Disk quota exceeded; free some space"),
+    ],
+)
+def test_want_of_files_is_one_line_and_a_rerun_goes_on(
+    media: Path, whole: dict[str, bytes], tmp_path: Path, want: tuple[str, int], said: str
+) -> None:
+    """And no clip is noted as one that cannot be read."""
+    command = ("-m", "ramer.cli", "extract", str(media), str(tmp_path / "out"), *ONLY_SOUND)
+    process = start(tmp_path, {"PYTHONDONTWRITEBYTECODE": "1"}, *in_want_of(*want, *command))
+    errors = process.communicate(timeout=300)[1]
+    assert process.returncode == 2, errors
+    assert said in errors.strip().splitlines()[-1], errors
+    assert "Traceback" not in errors
+    assert call("extract", media, tmp_path / "out", *ONLY_SOUND)[0] == 0
+    assert contents(tmp_path / "out", "features") == whole

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
 import shutil
 from pathlib import Path
 
@@ -68,15 +67,25 @@ def test_what_the_system_refuses_is_told_with_what_to_do(number: int, said: str)
 
 
 @pytest.mark.slow
-def test_a_stage_that_may_open_no_more_files_says_one_line(served: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("want", "said"),
+    [
+        (("files", 1), "Too many open files; raise the limit with `ulimit -n`"),
+        (("files", 3), "Too many open files; raise the limit with `ulimit -n`"),  # enough to load programs, not data
+        (("quota", 0), "Disk quota exceeded; free some space and run it again"),
+    ],
+)
+@pytest.mark.parametrize("stage", ["dump audio", "train ramer", "evaluate ramer"])
+def test_a_stage_in_want_of_files_says_one_line(
+    served: Path, tmp_path: Path, stage: str, want: tuple[str, int], said: str
+) -> None:
     project = shutil.copytree(served, tmp_path / "project")
     before = _contents(project)
-    process = start_stage(project, "dump audio")
-    resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (8, 8))
-    _, errors = process.communicate(timeout=300)
-    assert process.returncode == 2, errors
-    assert errors.strip().splitlines()[-1].endswith("Too many open files; raise the limit with `ulimit -n`")
+    _, errors = start_stage(project, stage, want=want).communicate(timeout=300)
+    assert errors.strip().splitlines()[-1].startswith("error: "), errors
+    assert errors.strip().endswith(said)
     assert "Traceback" not in errors
+    assert "torn" not in errors
     assert _contents(project) == before
 
 

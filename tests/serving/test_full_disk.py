@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -16,7 +15,9 @@ from ramer import Predictor
 from ramer.serving.modelfiles import export_model
 from tests.support.commands import refused
 from tests.support.disks import make_read_only, small_disk
+from tests.support.scarce import in_want_of
 from tests.support.served_project import raw_features, rows_of, save_npz
+from tests.support.tracked import start
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = 4096
@@ -134,28 +135,29 @@ def test_a_model_of_somebody_else_is_one_line(exported: Path, clips: Path, tmp_p
         shutil.rmtree(folder)
 
 
-def test_too_many_open_files_are_one_line(exported: Path, clips: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("want", "said"),
+    [
+        (("files", 1), "Too many open files; raise the limit"),
+        (("files", 3), "Too many open files; raise the limit"),
+        (("quota", 0), "Disk quota exceeded; free some space"),
+    ],
+)
+@pytest.mark.parametrize("command", ["database add", "export", "predict"])
+def test_a_command_in_want_of_files_says_one_line(
+    served: Path, exported: Path, clips: Path, tmp_path: Path, command: str, want: tuple[str, int], said: str
+) -> None:
     model = shutil.copytree(exported, tmp_path / "model")
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    before = (
-        "import ramer.serving.additions, ramer.serving.registered, os, resource\n"
-        f"used = len(os.listdir('/proc/self/fd')); resource.setrlimit(resource.RLIMIT_NOFILE, (used, {most}))"
-    )
-    code, said = added(model, clips, before=before)
-    assert (code, len(said)) == (2, 1), said
-    assert "Too many open files" in said[0]
-    assert contents(model) == contents(exported)
-
-
-def test_a_quota_is_told_like_a_full_disk(exported: Path, clips: Path, tmp_path: Path) -> None:
-    """No quota can be set up here: the system call is made to answer as one."""
-    model = shutil.copytree(exported, tmp_path / "model")
-    before = (
-        "import errno, os, ramer.serving.database as database\n"
-        "def beyond(*arguments): raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))\n"
-        "database.write_array = beyond"
-    )
-    code, said = added(model, clips, before=before)
-    assert (code, len(said)) == (2, 1), said
-    assert "quota exceeded" in said[0]
-    assert contents(model) == contents(exported)
+    out, before = tmp_path / "out", contents(exported)
+    line = {
+        "database add": ("database", "add", "--features", str(clips), "--model", str(model)),
+        "export": ("export", str(out), "--project", str(served), "--method", "rebuilt"),
+        "predict": ("predict", str(clips), "--model", str(model), "--output", str(out)),
+    }[command]
+    process = start(tmp_path, {"PYTHONDONTWRITEBYTECODE": "1"}, *in_want_of(*want, "-m", "ramer.cli", *line))
+    errors = process.communicate(timeout=300)[1]
+    assert process.returncode == 2, errors
+    (told,) = errors.strip().splitlines()
+    assert said in told
+    assert contents(model) == before
+    assert not out.exists()

@@ -8,15 +8,24 @@ import sys
 from pathlib import Path
 
 from tests.support.closure import ROOT
+from tests.support.scarce import in_want_of
 
 # A small project's stages with their items, in the order of the pipeline.
 STAGES = ("prepare", "pretrain audio", "dump audio", "index audio", "retrieve audio", "train ramer", "evaluate ramer")
 
 
-def start_stage(project: Path, stage: str, **environment: str) -> subprocess.Popen[str]:
+def start_stage(
+    project: Path, stage: str, *, want: tuple[str, int] | None = None, **environment: str
+) -> subprocess.Popen[str]:
+    """A stage with its item.
+
+    Args:
+        want: as ``in_want_of`` takes it, if anything is scarce.
+    """
+    line = ("-m", f"stages.{stage.split()[0]}", *stage.split()[1:])
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_"))}
     return subprocess.Popen(
-        [sys.executable, "-m", f"stages.{stage.split()[0]}", *stage.split()[1:]],
+        [sys.executable, *(in_want_of(*want, *line) if want else line)],
         cwd=project,
         env={**inherited, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", **environment},
         stdout=subprocess.PIPE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import resource
 import time
 from pathlib import Path
 
@@ -47,6 +48,19 @@ def test_a_full_disk_is_one_warning(tmp_path: Path, caplog: pytest.LogCaptureFix
         assert line.startswith("no savepoint was written, a run that is killed starts over: ")
         assert "No space left" in line
         assert not list((tmp_path / "small" / "kept").iterdir()), "nothing half written"
+
+
+def test_one_that_no_file_was_left_to_open_stays(tmp_path: Path) -> None:
+    """What could not be opened is not damaged: hours of work were thrown away for a limit of the shell."""
+    Savepoints("", tmp_path).at("one").write(SAVED)
+    usual, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, most))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            Savepoints("", tmp_path).at("one").read()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (usual, most))
+    assert Savepoints("", tmp_path).at("one").read() is not None
 
 
 def test_the_place_is_left_after_a_failure_only(tmp_path: Path) -> None:
