@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import resource
 import socket
 import subprocess
@@ -33,6 +34,7 @@ from tests.support.tracked import start
 pytestmark = pytest.mark.campaign
 
 _PATIENT = 60.0
+_QUIET = 2.0  # seconds after which an answer has ended, where the connection is kept
 _SOON = {"upload_seconds": 1.0, "other_seconds": 1.0}
 _BUSY = ("503", "504")
 
@@ -90,26 +92,28 @@ def _whole(served: Path) -> dict[str, list[bytes]]:
 
 
 def _answered(port: int, sent: bytes) -> bytes:
-    """All that comes until the server closes, or nothing after a second of silence."""
+    """What comes until the server closes, or has answered and goes quiet; nothing where it closes without an answer."""
     with socket.create_connection(("127.0.0.1", port), timeout=_PATIENT) as client:
         with contextlib.suppress(ConnectionError):
             client.sendall(sent)
-            client.shutdown(socket.SHUT_WR)
         got = b""
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(ConnectionError, TimeoutError):
             while block := client.recv(65536):
                 got += block
+                client.settimeout(_QUIET)
     return got
 
 
 def _judged(answer: bytes) -> str:
-    """``right``, ``refused`` or what is wrong with an answer."""
+    """``right``, ``refused`` or what is wrong with the first answer of a connection."""
     if not answer:
         return "refused"  # closed: no request had come
-    status = answer.split(b" ", 2)[1].decode()
+    head, _, rest = answer.partition(b"\r\n\r\n")
+    status = head.split(b" ", 2)[1].decode()
     if status.startswith("2"):
         return "right"
-    body = answer.partition(b"\r\n\r\n")[2].strip()
+    length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+    body = rest[: int(length[1])] if length else rest.strip()
     if (status.startswith("4") or status in _BUSY) and b"\n" not in body and b"Traceback" not in body:
         return "refused"
     return f"{answer[:300]!r}"
@@ -149,9 +153,12 @@ def _crowd(process: subprocess.Popen[str], port: int, more: int, rng: random.Ran
     used = max(int(name) for name in os.listdir(f"/proc/{process.pid}/fd"))
     resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (used + 1 + more, most[1]))
     with contextlib.ExitStack() as stack:
-        for _ in range(more + 10):
+        for _ in range(more + 25):
             client = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=_PATIENT))
             client.sendall(rng.choice((b"", b"GET / HT", b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\n")))
+        deadline = time.monotonic() + _PATIENT
+        while len(os.listdir(f"/proc/{process.pid}/fd")) <= used + more and time.monotonic() < deadline:
+            time.sleep(0.05)
         time.sleep(1.5)
     resource.prlimit(process.pid, resource.RLIMIT_NOFILE, most)
 
