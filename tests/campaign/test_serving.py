@@ -35,7 +35,6 @@ pytestmark = pytest.mark.campaign
 
 _PATIENT = 60.0
 _QUIET = 2.0  # seconds after which an answer has ended, where the connection is kept
-_SOON = {"upload_seconds": 1.0, "other_seconds": 1.0}
 _BUSY = ("503", "504")
 
 
@@ -44,7 +43,8 @@ def ports(served: Path) -> Iterator[dict[str, int]]:
     """Of both servers, in this process; what does not arrive within a second is given up."""
     predictor = Predictor.load(served)
     reader = SharedReader.open(predictor)
-    bounds = {"serve": replace(BOUNDS, **_SOON), "demo": replace(Bounds(), **_SOON)}
+    usual = {"serve": BOUNDS, "demo": Bounds()}
+    bounds = {name: replace(one, upload_seconds=1.0, other_seconds=1.0) for name, one in usual.items()}
     apps = {
         "serve": build_service(predictor, reader, bounds=bounds["serve"]),
         "demo": build_app(Session(predictor, corpus_of(served), reader), bounds=bounds["demo"]),
