@@ -1,4 +1,4 @@
-"""Seeded generators, thread count and device: the three things that decide the bits of a result."""
+"""Seeded generators and thread count: with the device, what decides the bits of a result."""
 
 from __future__ import annotations
 
@@ -62,20 +62,3 @@ def machine(threads: int, device: str) -> str:
     name = torch.cuda.get_device_name(device) if device.startswith("cuda") else torch.backends.cpu.get_cpu_capability()
     versions = [f"{package} {version(package)}" for package in ("numpy", "scikit-learn", "scipy", "torch")]
     return f"{platform.python_version()} {', '.join(versions)}, {platform.machine()} {name}, {device}, {threads}"
-
-
-def choose_device(device: str) -> str:
-    """Resolve ``auto`` to ``cuda`` where a device is there, else ``cpu``.
-
-    Raises:
-        ConfigError: ``cuda`` was asked for and there is none.
-    """
-    import torch
-
-    from ramer.errors import ConfigError
-
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise ConfigError(f"params.yaml: runtime.device: {device} was asked for but torch sees no CUDA device")
-    return device

@@ -12,6 +12,7 @@ from tests.support.closure import ROOT
 WITHOUT = {
     "prepare": ("torch", "faiss", "sklearn", "scipy", "matplotlib", "mlflow", "rich"),
     "index": ("torch", "sklearn", "scipy", "matplotlib", "mlflow", "rich"),
+    "retrieve": ("torch", "sklearn", "scipy", "matplotlib", "mlflow", "rich"),
     "report": ("torch", "faiss", "sklearn", "mlflow"),
     "track": ("torch", "faiss", "sklearn", "scipy", "matplotlib", "mlflow", "rich"),
     "pretrain": ("sklearn", "scipy", "matplotlib", "mlflow", "rich"),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from ramer.config import BEST, Config
 from ramer.data.kinds import check_kind
+from ramer.devices import check_device
 from ramer.errors import ConfigError, RetrievalError
 from ramer.files import atomic_file
 from ramer.methods import MethodOptions, method_class, method_options
 from ramer.pipeline.committed import check_lock
 from ramer.pipeline.unfinished import forget_removed
 from ramer.project import Project
-from ramer.seeding import choose_device
 
 SOURCE = "params.yaml"
 
@@ -50,10 +50,8 @@ def _kind_faults(config: Config) -> list[str]:
 
 
 def _device_faults(config: Config) -> list[str]:
-    if not config.runtime.device.startswith("cuda"):  # one that is always there
-        return []
     try:
-        choose_device(config.runtime.device)
+        check_device(config.runtime.device)
     except ConfigError as error:
         return error.faults
     return []

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ramer.config import Config
 from ramer.data.prepared import PreparedCorpus
+from ramer.devices import choose_device
 from ramer.files import digest_file
 from ramer.pipeline.unfinished import savepoints_of
 from ramer.project import Project
-from ramer.seeding import choose_device
 from ramer.training.encoding import Reuse, encode_corpus
 
 

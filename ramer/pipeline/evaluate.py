@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ramer.config import Config
+from ramer.devices import choose_device
 from ramer.methods.shared.scoring import score_method
 from ramer.project import Project
-from ramer.seeding import choose_device
 from ramer.training.costs import PREDICTING_FILE, write_cost
 from ramer.training.workspace import Workspace
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ramer.config import Config
 from ramer.data.prepared import PreparedCorpus
+from ramer.devices import choose_device
 from ramer.pipeline.unfinished import savepoints_of
 from ramer.project import Project
-from ramer.seeding import choose_device
 from ramer.training.pretraining import pretrain_encoders
 
 

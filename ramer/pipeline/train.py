@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 
 from ramer.config import Config
+from ramer.devices import choose_device
 from ramer.errors import ConfigError
 from ramer.methods import method_options
 from ramer.methods.shared.fitting import fit_method
 from ramer.modalities import MODALITIES
 from ramer.pipeline.unfinished import savepoints_of
 from ramer.project import Project
-from ramer.seeding import choose_device
 from ramer.training.costs import TRAINING_FILE, TrainingCost, peak_mb, trained_digest, write_cost
 from ramer.training.workspace import Workspace
 

@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ramer.config import Runtime, Section
+from ramer.devices import choose_device
 from ramer.digests import DIGESTS_FILE
 from ramer.files import digest_file, json_text
 from ramer.project import Project
-from ramer.seeding import choose_device, machine
+from ramer.seeding import machine
 from ramer.training.savepoints import NOTHING_KEPT, Savepoints, open_savepoints
 
 logger = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from ramer.files import atomic_directory, map_new_array, write_json
 from ramer.modalities import MODALITIES
 from ramer.progress import track
 from ramer.retrieval.diagnostics import average, diagnose
-from ramer.retrieval.fetching import available_gpus, make_fetch, search_gpu
+from ramer.retrieval.gpu_search import Searches
 from ramer.retrieval.indexes import StoredIndex, load_index
 from ramer.retrieval.neighbours import NEIGHBOURS_FILE, NeighboursRecord
 from ramer.retrieval.search import exclusion_codes, search
@@ -48,6 +48,7 @@ def write_neighbours(
 
     Raises:
         RetrievalError: a query is zero or not finite.
+        ConfigError: a GPU was asked for by name and fails.
     """
     queries = corpus.labelled_rows() if settings.queries == "labelled" else np.arange(corpus.rows)
     asked = _Asked(corpus, table, indexes, settings, queries, rerank, device)
@@ -134,10 +135,10 @@ def _write_lists(asked: _Asked, folder: Path) -> tuple[np.ndarray, np.ndarray]:
     rows[:], scores[:] = -1, np.nan
     codes = exclusion_codes(corpus.groups, asked.settings.exclude)
     holding = np.flatnonzero(corpus.available[queries, MODALITIES.index(table.modality)])
-    gpu = search_gpu(asked.device, available_gpus())
+    searches = Searches(asked.device)
     for replicate in corpus.replicates:
         index, states = asked.indexes[replicate.index], table.of(replicate)
-        fetch = make_fetch(index, gpu)
+        way = searches.of(index, states)
         for start in track(range(0, len(holding), BATCH), f"searching {table.modality} {replicate.name}"):
             part = holding[start : start + BATCH]
             batch = queries[part]
@@ -150,7 +151,8 @@ def _write_lists(asked: _Asked, folder: Path) -> tuple[np.ndarray, np.ndarray]:
                 query_codes=codes[batch],
                 ids=corpus.ids[batch],
                 rerank=asked.rerank,
-                fetch=fetch,
+                fetch=way.fetch,
+                scoring=way.scoring,
             )
     rows.flush()
     scores.flush()

@@ -22,19 +22,20 @@ class Best(NamedTuple):
 
 
 @torch.inference_mode()
-def best_products(keys: Float[Tensor, "keys size"], queries: Float[np.ndarray, "q size"], k: int) -> Best:
+def best_products(keys: Float[np.ndarray, "keys size"], queries: Float[np.ndarray, "q size"], k: int) -> Best:
     """The k largest inner products of every query with all keys; which of two equal ones comes first is open.
 
     Args:
         k: at most the number of keys.
     """
+    held = torch.from_numpy(keys)
     best = Best(np.empty((len(queries), k), dtype=np.float32), np.empty((len(queries), k), dtype=np.int64))
     columns = min(max(KEYS, k), len(keys))
     rows = max(1, min(QUERIES, MOST_FLOATS // columns, len(queries)))
     memory = torch.empty(rows * columns)
     for start in range(0, len(queries), rows):
         asked = torch.from_numpy(queries[start : start + rows])
-        scores, positions = _running_best(keys, asked, k, columns, memory)
+        scores, positions = _running_best(held, asked, k, columns, memory)
         best.scores[start : start + rows], best.positions[start : start + rows] = scores.numpy(), positions.numpy()
     return best
 

@@ -8,8 +8,7 @@ settle, an excluded group larger than it or a tie across its edge, is fetched ag
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -17,6 +16,7 @@ from jaxtyping import Float, Int
 from ramer.errors import RetrievalError
 from ramer.retrieval.fetching import MATRIX_NUMBERS, Fetch, make_fetch
 from ramer.retrieval.indexes import DatabaseIndex
+from ramer.retrieval.scoring import Asked, Hits, Scoring, score_here
 from ramer.retrieval.states import l2_normalise
 
 NEW_CLIP = -1  # exclusion code of a query that is not in the corpus: it excludes nothing
@@ -26,14 +26,6 @@ FIRST_GROUP = 64  # of the largest group, how many hits the first search allows 
 GROWTH = 4
 TIE = 1e-5  # single-precision scores of the kernel closer than this may be in another order
 MOST_FETCHED = 4_000_000  # hits held at a time
-MOST_FLOATS = 262_144  # keys gathered at a time: 2 MB in double precision, half the time of 64 MB that leave the cache
-
-
-class Hits(NamedTuple):
-    """Neighbours, best first: rows int32 [q, width] (-1 none), scores float32 cosine [q, width] (NaN none)."""
-
-    rows: np.ndarray
-    scores: np.ndarray
 
 
 def exclusion_codes(groups: Int[np.ndarray, " rows"], exclude: str) -> Int[np.ndarray, " rows"]:
@@ -65,6 +57,7 @@ def search(
     norms: Float[np.ndarray, " rows"] | None = None,
     rerank: bool = True,
     fetch: Fetch | None = None,
+    scoring: Scoring = score_here,
 ) -> Hits:
     """The ``width`` best database rows of every query, by cosine.
 
@@ -76,7 +69,8 @@ def search(
         ids: names of the queries in messages.
         norms: lengths of the states (``row_norms``) where they are known: they need not be computed again.
         rerank: score an approximate index' candidates by their exact keys. Exact kinds always are.
-        fetch: ``make_fetch(index, gpu)``, for who searches one index often: a GPU is then filled once.
+        fetch: ``make_fetch(index)``, for who searches one index often: a GPU is then filled once.
+        scoring: of what was fetched; where it runs changes no bit.
 
     Raises:
         RetrievalError: a query is zero or not finite, or of another size than the keys.
@@ -92,7 +86,7 @@ def search(
     if codes is not None and query_codes is not None:
         excluded = codes[index.rows], query_codes
         largest = int(np.unique(excluded[0], return_counts=True)[1].max())
-    asked = _Asked(index, states, unit, excluded, norms, rerank or index.exact)
+    asked = Asked(index, states, unit, excluded, norms, rerank or index.exact)
     fetch = fetch or make_fetch(index)
     pending, wanted = np.arange(len(queries)), min(width + min(largest, FIRST_GROUP) + MARGIN, total)
     kept = width + MARGIN if index.exact else total
@@ -101,8 +95,7 @@ def search(
         batch = max(BATCH, MATRIX_NUMBERS // max(unit.shape[1], 1))
         for part in _parts(pending, min(batch, max(1, MOST_FETCHED // wanted))):
             kernel, found = fetch(unit[part], wanted)
-            cosines, left = asked.scores(part, kernel, found, kept)
-            best = _best(index.rows, found, cosines, width)
+            best, left = scoring(asked, part, kernel, found, kept, width)
             hits.rows[part, : best.rows.shape[1]], hits.scores[part, : best.rows.shape[1]] = best
             exhausted = ((wanted >= total) | (found < 0).any(axis=1)) & np.isneginf(left)
             # An approximate kernel's scores do not compare with cosines: there it is enough to have enough.
@@ -113,63 +106,5 @@ def search(
     return hits
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """What is searched for, and how what was fetched is scored.
-
-    Attributes:
-        unit: queries of length 1.
-        excluded: codes of the keys, and of the queries, that never meet; None excludes nothing.
-        exact: whether candidates are scored by their states, else by what the kernel said.
-    """
-
-    index: DatabaseIndex
-    states: np.ndarray
-    unit: np.ndarray
-    excluded: tuple[np.ndarray, np.ndarray] | None
-    norms: np.ndarray | None
-    exact: bool
-
-    def scores(
-        self, part: np.ndarray, kernel: np.ndarray, found: np.ndarray, kept: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Scores of the first ``kept`` hits that may be found, NaN of the others, and the best of what was not scored.
-
-        Args:
-            part: positions of the queries [q]. kernel, found: what was fetched for them [q, n].
-        """
-        allowed = found >= 0
-        if self.excluded is not None:
-            allowed &= self.excluded[0][np.maximum(found, 0)] != self.excluded[1][part, None]
-        scored = allowed & (np.cumsum(allowed, axis=1) <= kept)
-        cosines = np.where(scored, kernel, np.float32(np.nan))
-        if self.exact:
-            query, rows = part[np.nonzero(scored)[0]], self.index.rows[found[scored]]
-            cosines[scored] = _cosines(self.unit, self.states, query, rows, self.norms)
-        return cosines, np.where(allowed & ~scored, kernel, -np.inf).max(axis=1)
-
-
-def _best(entries: np.ndarray, found: np.ndarray, cosines: np.ndarray, width: int) -> Hits:
-    """The best hits by score, then row number; entries ascend, so their positions order as their rows do."""
-    order = np.lexsort((found, -cosines), axis=-1)[:, :width]
-    line = np.arange(len(order))[:, None]
-    scores = cosines[line, order]
-    near = entries[np.maximum(found[line, order], 0)]
-    return Hits(np.where(np.isnan(scores), -1, near).astype(np.int32), scores)
-
-
 def _parts(members: np.ndarray, size: int) -> list[np.ndarray]:
     return [members[start : start + size] for start in range(0, len(members), size)]
-
-
-def _cosines(
-    unit: np.ndarray, states: np.ndarray, query: np.ndarray, rows: np.ndarray, norms: np.ndarray | None
-) -> np.ndarray:
-    """Cosine of each pair of a query's position and a row, summed in double precision: float64 [pairs]."""
-    cosines = np.empty(len(query))
-    for part in _parts(np.arange(len(query)), max(1, MOST_FLOATS // unit.shape[1])):
-        keys = np.asarray(states[rows[part]], dtype=np.float64)
-        products = np.einsum("nh,nh->n", keys, unit[query[part]], dtype=np.float64)
-        lengths = np.sqrt(np.einsum("nh,nh->n", keys, keys)) if norms is None else norms[rows[part]]
-        cosines[part] = products / lengths
-    return cosines

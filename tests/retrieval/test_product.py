@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from ramer.retrieval import product as product_module
 from ramer.retrieval.product import best_products
@@ -22,7 +21,7 @@ def test_best_products_are_those_of_a_full_sort(
     monkeypatch.setattr(product_module, "QUERIES", 7)
     monkeypatch.setattr(product_module, "KEYS", 16)
     asked, held = drawn(queries, keys)
-    best = best_products(torch.from_numpy(held), asked, k)
+    best = best_products(held, asked, k)
     every = asked @ held.T
     assert np.allclose(best.scores, -np.sort(-every, axis=1)[:, :k], atol=1e-6)
     assert np.allclose(np.take_along_axis(every, best.positions, axis=1), best.scores, atol=1e-6)
@@ -33,12 +32,12 @@ def test_best_products_are_those_of_a_full_sort(
 def test_neither_rising_nor_falling_scores_are_lost(order: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(product_module, "KEYS", 8)
     held = np.arange(50, dtype=np.float32)[::order, None].copy()
-    best = best_products(torch.from_numpy(held), np.ones((2, 1), dtype=np.float32), 5)
+    best = best_products(held, np.ones((2, 1), dtype=np.float32), 5)
     assert best.scores.tolist() == [[49, 48, 47, 46, 45]] * 2
 
 
 def test_equal_scores_are_each_given_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(product_module, "KEYS", 8)
-    best = best_products(torch.ones(40, 3), np.ones((4, 3), dtype=np.float32), 12)
+    best = best_products(np.ones((40, 3), dtype=np.float32), np.ones((4, 3), dtype=np.float32), 12)
     assert (best.scores == 3).all()
     assert all(len(set(line)) == 12 for line in best.positions.tolist())

@@ -8,7 +8,7 @@ from ramer.config import Config
 from ramer.data.kinds import read_corpus
 from ramer.data.preparation import prepare_corpus
 from ramer.data.prepared import PreparedCorpus
-from ramer.seeding import choose_device
+from ramer.devices import choose_device
 from ramer.training.encoding import Reuse, encode_corpus
 from ramer.training.pretraining import pretrain_encoders
 

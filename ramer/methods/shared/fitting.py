@@ -11,6 +11,7 @@ import pandas as pd
 from ramer import engine
 from ramer.config import Runtime, Training
 from ramer.data.prepared import Replicate
+from ramer.devices import choose_device
 from ramer.digests import sealed_directory
 from ramer.files import digest_file
 from ramer.inputs import NEIGHBOURS
@@ -21,7 +22,7 @@ from ramer.methods import (
     method_class,
 )
 from ramer.modalities import MODALITIES
-from ramer.seeding import choose_device, generator
+from ramer.seeding import generator
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
 from ramer.training.loop import Fitted, History
 from ramer.training.method_record import METHOD_FILE, Checkpoint, TrainedMethod

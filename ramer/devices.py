@@ -1,0 +1,159 @@
+"""Where to compute: a GPU that is there and works, else the processor.
+
+A GPU that a library sees need not work: its code may have none for that card, the driver may be too old, its memory
+taken. Asked for by name that is a fault, one line; under ``auto`` the processor does the work, after one warning.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Protocol, TypeVar, runtime_checkable
+
+from ramer.errors import ConfigError
+
+Result = TypeVar("Result")
+
+_log = logging.getLogger(__name__)
+_FAULTS = (RuntimeError, AssertionError, MemoryError)  # what torch and FAISS raise
+
+
+@runtime_checkable
+class Cuda(Protocol):
+    """What is asked of a library that computes on GPUs."""
+
+    def count(self) -> int:
+        """How many it sees; no context is made. ``RuntimeError`` where something keeps it from looking."""
+        ...
+
+    def compute(self, device: str) -> None:
+        """Compute something on one and wait for it. ``RuntimeError`` where that does not work."""
+        ...
+
+
+class TorchCuda:
+    """GPUs as torch sees them."""
+
+    def count(self) -> int:
+        import torch
+
+        with warnings.catch_warnings(record=True) as said:  # a driver that is too old is told in a warning
+            warnings.simplefilter("always")
+            number = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if not number and said:
+            raise RuntimeError(str(said[0].message))
+        return number
+
+    def compute(self, device: str) -> None:
+        import torch
+
+        ones = torch.ones(8, 8, device=device)
+        float((ones @ ones).sum())  # waits for it
+
+
+def choose_device(device: str, cuda: Cuda | None = None) -> str:
+    """Resolve ``auto`` to ``cuda`` where a GPU is there and works, else to ``cpu``.
+
+    Args:
+        device: ``runtime.device``.
+        cuda: what computes on GPUs; torch, asked once in a process.
+
+    Raises:
+        ConfigError: a GPU was asked for and there is none, or it does not work.
+
+    Example:
+        >>> choose_device("cpu")
+        'cpu'
+    """
+    if device == "cpu":
+        return device
+    return _torch_device(device) if cuda is None else _device_that_works(device, cuda)
+
+
+@cache
+def _torch_device(device: str) -> str:
+    return _device_that_works(device, TorchCuda())
+
+
+def _device_that_works(device: str, cuda: Cuda) -> str:
+    name = "cuda" if device == "auto" else device
+    try:
+        if device == "auto" and not cuda.count():
+            return "cpu"
+        check_device(name, cuda)
+        cuda.compute(name)
+    except _FAULTS as error:
+        give_up(device, error)
+        return "cpu"
+    return name
+
+
+def check_device(device: str, cuda: Cuda | None = None) -> None:
+    """Refuse a GPU that is not there; nothing is computed on it, so that it holds nothing for this process.
+
+    Raises:
+        ConfigError: it was asked for by name, ``cuda`` or ``cuda:N``, and is not seen.
+    """
+    if not device.startswith("cuda"):
+        return
+    try:
+        count = (cuda or TorchCuda()).count()
+    except _FAULTS as error:
+        raise ConfigError(_refusal(device, error)) from None
+    if not count:
+        raise ConfigError(f"params.yaml: runtime.device: {device} was asked for but torch sees no CUDA device")
+    if int(device.partition(":")[2] or 0) >= count:
+        raise ConfigError(f"params.yaml: runtime.device: {device} was asked for but torch sees {count} CUDA devices")
+
+
+def give_up(device: str, error: BaseException) -> None:
+    """Say that the processor goes on in place of a GPU.
+
+    Args:
+        device: ``runtime.device``. error: of the library that could not use it.
+
+    Raises:
+        ConfigError: the GPU was asked for by name.
+    """
+    if device.startswith("cuda"):
+        raise ConfigError(_refusal(device, error)) from None
+    _log.warning("a GPU is there and cannot be used (%s): the processor does the work", _reason(error))
+
+
+def _refusal(device: str, error: BaseException) -> str:
+    return f"params.yaml: runtime.device: {device} cannot be used ({_reason(error)}); cpu or auto does without"
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of what a library said; they go on about how to debug it."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+
+
+@dataclass
+class Attempts:
+    """Work that a GPU does as long as it can, then the processor.
+
+    Attributes:
+        device: ``runtime.device``.
+        over: whether the GPU has failed; it is not asked again.
+    """
+
+    device: str
+    over: bool = False
+
+    def run(self, on_gpu: Callable[[], Result], here: Callable[[], Result]) -> Result:
+        """What the GPU gives; what the processor gives where that fails.
+
+        Raises:
+            ConfigError: it failed and was asked for by name.
+        """
+        if not self.over:
+            try:
+                return on_gpu()
+            except _FAULTS as error:
+                give_up(self.device, error)
+                self.over = True
+        return here()
