@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,6 +40,7 @@ def run(load: Callable[[], Stage], *, per: Literal["modality", "method"] | None 
             config = load_config(project.params)
             hold_instructions(config.runtime.portable)
             hold_threads(config.runtime.threads)
+            config.engine.name_cluster(os.environ)
             defer_meta_kernels()
             from ramer.files import sweep
 

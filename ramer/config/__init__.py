@@ -27,11 +27,12 @@ from ramer.config.section import (
     Share,
     Whole,
 )
-from ramer.config.surroundings import BEST, Runtime, Serve, Tracking
+from ramer.config.surroundings import BEST, RAY_ADDRESS, Engine, Runtime, Serve, Tracking
 from ramer.config.training import MissingRates, Training
 
 __all__ = [
     "BEST",
+    "RAY_ADDRESS",
     "Among",
     "Config",
     "Corpus",
@@ -39,6 +40,7 @@ __all__ = [
     "Dropout",
     "Dump",
     "Encoder",
+    "Engine",
     "Evaluate",
     "Index",
     "Merbench",

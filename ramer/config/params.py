@@ -13,7 +13,7 @@ from ramer.config.faults import fault_lines, one_line, shortened
 from ramer.config.pretrain import Dump, Pretrain
 from ramer.config.searching import Index, Retrieval
 from ramer.config.section import Section
-from ramer.config.surroundings import BEST, Runtime, Serve, Tracking
+from ramer.config.surroundings import BEST, Engine, Runtime, Serve, Tracking
 from ramer.config.training import Training
 from ramer.errors import ConfigError, raise_if_scarce
 from ramer.opening import read_regular
@@ -26,6 +26,7 @@ class Config(Section):
     """The whole of ``params.yaml``."""
 
     runtime: Runtime = Runtime()
+    engine: Engine = Engine()
     corpus: Corpus = Corpus()
     prepare: Prepare = Prepare()
     pretrain: Pretrain = Pretrain()

@@ -1,7 +1,8 @@
-"""What a project runs on, serves and logs: ``runtime``, ``serve`` and ``tracking``."""
+"""What a project runs on, who works, what it serves and logs: ``runtime``, ``engine``, ``serve``, ``tracking``."""
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -9,6 +10,7 @@ from pydantic import Field
 from ramer.config.section import Count, Positive, Section
 
 BEST = "best"  # as serve.method
+RAY_ADDRESS = "RAY_ADDRESS"  # what Ray, too, reads from the environment
 
 
 class Runtime(Section):
@@ -24,6 +26,21 @@ class Runtime(Section):
     threads: Count = 1
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
     portable: bool = True
+
+
+class Engine(Section):
+    """Who works where ``RAMER_ENGINE`` is ``ray``; no stage depends on it, as it changes no byte of any output.
+
+    Attributes:
+        ray_address: of the cluster, HOST:PORT; null takes one that runs on this machine.
+    """
+
+    ray_address: Annotated[str, Field(min_length=1)] | None = None
+
+    def name_cluster(self, environment: MutableMapping[str, str]) -> None:
+        """Say in an environment where the cluster is, unless that says so itself."""
+        if self.ray_address is not None and not environment.get(RAY_ADDRESS):
+            environment[RAY_ADDRESS] = self.ray_address
 
 
 class Serve(Section):

@@ -14,13 +14,13 @@ from collections.abc import Callable, Generator, Sequence
 from types import ModuleType
 from typing import Any, TypeVar
 
+from ramer.config import RAY_ADDRESS
 from ramer.engine.calls import Done, Job, work_on
 from ramer.errors import ConfigError, RamerError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-ADDRESS = "RAY_ADDRESS"
 ANSWER_SECONDS = 10.0  # that an address has to take a connection
 RETRIES = 3  # of a task whose machine or process is gone
 # What a task takes over from here: everything else of the environment belongs to the machine that it runs on.
@@ -90,8 +90,12 @@ def _check_answers(address: str) -> None:
     try:
         socket.create_connection((host, int(port)), timeout=ANSWER_SECONDS).close()
     except (OSError, OverflowError) as error:
-        said = " ".join(str(error).split())
-        raise ConfigError(f"{ADDRESS}: no cluster at {address!r} (`ray start --head` starts one): {said}") from None
+        raise _no_cluster(f"no cluster at {address!r}", error) from None
+
+
+def _no_cluster(where: str, error: Exception) -> ConfigError:
+    said = " ".join(str(error).split())[:150]
+    return ConfigError(f"{RAY_ADDRESS} (or engine.ray_address): {where} (`ray start --head` starts one): {said}")
 
 
 def _connected() -> ModuleType:
@@ -102,12 +106,11 @@ def _connected() -> ModuleType:
         raise ConfigError("RAMER_ENGINE: ray is not installed: pip install 'ramer[ray]'") from None
     if ray.is_initialized():
         return ray
-    address = os.environ.get(ADDRESS) or "auto"
+    address = os.environ.get(RAY_ADDRESS) or "auto"
     _check_answers(address)
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError, OSError) as error:
-        said = " ".join(str(error).split())[:150]
         where = f"no cluster at {address!r}" if address != "auto" else "not set, and no cluster runs on this machine"
-        raise ConfigError(f"{ADDRESS}: {where} (`ray start --head` starts one): {said}") from None
+        raise _no_cluster(where, error) from None
     return ray

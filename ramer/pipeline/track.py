@@ -34,8 +34,8 @@ def track(config: Config, project: Project, environment: Mapping[str, str] = os.
     """
     experiment = Experiment(
         Project(project.root.resolve()),
-        # Not the patience with the store: a retry with more of it completes the same run.
-        config.model_dump(mode="json", exclude={"tracking": {"timeout_s"}}),
+        # Not the patience with the store: a retry with more of it completes the same run. Nor who worked.
+        config.model_dump(mode="json", exclude={"tracking": {"timeout_s"}, "engine": True}),
         tuple(config.methods),
         config.corpus.path,
         config.serve,
