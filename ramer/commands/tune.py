@@ -41,19 +41,21 @@ def tune(
     Needs a project whose pipeline has run as far as retrieve.
     """
     import logging
+    import os
 
     from ramer.config import load_config
+    from ramer.instructions import hold_threads
     from ramer.project import Project
-    from ramer.training.workspace import Workspace
 
     _check(sampler)
-    from ramer.instructions import hold_threads
-    from ramer.tuning.studies import Search, Tuned, run_study
-
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     place = Project(project)
     config = load_config(place.params)
-    hold_threads(config.runtime.threads)
+    hold_threads(config.runtime.threads)  # before anything loads that computes
+    config.engine.name_cluster(os.environ)
+    from ramer.training.workspace import Workspace
+    from ramer.tuning.studies import Search, Tuned, run_study
+
     workspace = Workspace(place)
     asked = [
         Tuned(name, config.methods, workspace, retrieval=config.retrieval, train=config.train, runtime=config.runtime)

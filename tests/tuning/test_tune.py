@@ -17,6 +17,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from ramer.config import load_config
+from ramer.instructions import THREADS
 from tests.support.closure import ROOT
 from tests.support.commands import call, refused
 from tests.support.disks import make_read_only, make_writable, small_disk
@@ -226,3 +227,22 @@ def test_help_needs_no_optuna() -> None:
     code = "import sys, ramer.cli; print([m for m in ('optuna', 'torch', 'numpy') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ})
     assert done.stdout.strip() == "[]"
+
+
+_THREADS = """
+import runpy, sys
+sys.argv = ["ramer", "tune", "prior", "--project", sys.argv[1]]
+try:
+    runpy.run_module("ramer", run_name="__main__")
+except SystemExit:
+    import torch
+    print(torch.get_num_threads())
+"""
+
+
+def test_trials_compute_with_the_threads_of_the_pipeline(project: Path) -> None:
+    """Weights depend on their number; of a machine's cores torch would take all."""
+    environment = {name: value for name, value in os.environ.items() if name not in THREADS}
+    command = [sys.executable, "-c", _THREADS, str(project)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, env=environment)
+    assert (done.stdout, "no option of prior is looked for" in done.stderr) == ("1\n", True)
