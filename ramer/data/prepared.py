@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from ramer.data.corpus_record import CORPUS_FILE, CorpusRecord
 from ramer.errors import StaleError
@@ -70,6 +71,7 @@ class PreparedCorpus:
     Attributes:
         info: ``corpus.json``.
         ids: str [rows].
+        speakers: str [rows], None where unnamed.
         groups: int64 [rows], the speaker's number or -1 where unnamed.
         available: bool [rows, 3], naturally held modalities in the order of ``MODALITIES``.
         split_codes: int8 [replicates, rows], positions in ``SPLITS``.
@@ -88,8 +90,9 @@ class PreparedCorpus:
         self.dims = {m: self.info.dims[m] for m in MODALITIES}
         self.replicates = tuple(Replicate(i, r.fold, r.seed) for i, r in enumerate(self.info.replicates))
         self.ids: np.ndarray = rows["id"].to_numpy(dtype=object)
-        self.speakers: np.ndarray = rows["speaker"].to_numpy(dtype=object)
-        codes, _ = pd.factorize(rows["speaker"])
+        codes, names = pd.factorize(rows["speaker"])
+        # One string for all rows of a speaker, not one each: 60 bytes a row less.
+        self.speakers: np.ndarray = np.array([*names, None], dtype=object)[codes]
         self.groups: np.ndarray = codes.astype(np.int64)
         self.available: np.ndarray = rows[[f"available_{m}" for m in MODALITIES]].to_numpy(dtype=bool)
         index = {name: i for i, name in enumerate(self.label_names)}
@@ -110,7 +113,9 @@ class PreparedCorpus:
         path = Path(path)
         if not (path / CORPUS_FILE).exists():
             raise StaleError(f"{path}: no prepared corpus here", path)
-        return cls(path, read_table(path / "rows.parquet"), read_table(path / "splits.parquet"))
+        corpus = cls(path, read_table(path / "rows.parquet"), read_table(path / "splits.parquet"))
+        pa.default_memory_pool().release_unused()  # as much as the corpus itself, which Arrow would keep for later
+        return corpus
 
     def __reduce__(self) -> tuple[Callable[[Path], PreparedCorpus], tuple[Path]]:
         """Another process opens it itself: features of any size stay where they are."""

@@ -255,3 +255,12 @@ def test_too_few_speakers_to_carve_a_split_from_are_said(
     del packed["split"]
     with pytest.raises(CorpusError, match="split: missing, and 2 speakers are too few to carve one from, expected at"):
         prepare(configure({"kind": "npz", "path": str(save(packed))}), tmp_path / "prepared")
+
+
+def test_rows_of_a_speaker_share_the_name(packed: Arrays, prepared: Prepare) -> None:
+    """A million rows of pool would hold as many strings."""
+    packed["speaker"][5] = ""
+    speakers = prepared(packed).speakers
+    named = [speaker for speaker in speakers if speaker is not None]
+    assert speakers.tolist() == [name or None for name in packed["speaker"].tolist()]
+    assert len({id(speaker) for speaker in named}) == len(set(named)) == 12
