@@ -10,7 +10,7 @@ import pandas as pd
 
 from ramer.evaluation.bootstrap import Bootstrap
 from ramer.files import atomic_directory
-from ramer.modalities import AVERAGE, CONDITIONS, FULL_CONDITION, MISSING_CONDITIONS, MODALITIES
+from ramer.modalities import AVERAGE, CONDITIONS, FULL_CONDITION, MISSING_CONDITIONS
 from ramer.reporting.results import Results
 
 SCORE = "weighted_f1"
@@ -55,27 +55,23 @@ def score_intervals(methods: list[str], bootstrap: Bootstrap, metrics: tuple[str
 
 
 def _encoder_training(results: Results) -> pd.DataFrame:
-    """Mean validation score of every modality's encoders over epochs, one column per modality."""
-    curves = {m: _curve(results.encoders.get(m), SCORE_OF_ENCODERS) for m in MODALITIES}
-    table = pd.DataFrame(curves)
-    table.index.name = "epoch"
-    return table.reset_index()
+    return _training({m: _curve(history, SCORE_OF_ENCODERS) for m, history in results.encoders.items()})
 
 
 def _method_training(results: Results) -> pd.DataFrame:
-    """Mean validation score of every method that is trained by epochs."""
-    tables = []
-    for name, method in results.methods.items():
-        curve = _curve(method.history, SCORE_OF_METHODS)
-        if len(curve) > 1:
-            tables.append(pd.DataFrame({"method": name, "epoch": curve.index, "validation_score": curve.to_numpy()}))
-    empty = pd.DataFrame({"method": [], "epoch": [], "validation_score": []})
-    return pd.concat(tables, ignore_index=True) if tables else empty
+    return _training({name: _curve(method.history, SCORE_OF_METHODS) for name, method in results.methods.items()})
 
 
-def _curve(history: pd.DataFrame | None, column: str) -> pd.Series:
+def _training(curves: Mapping[str, pd.Series]) -> pd.DataFrame:
+    """Mean validation score over epochs of what was trained by epochs; rows end where it stopped."""
+    kept = {name: curve for name, curve in curves.items() if len(curve) > 1}
+    rows = [(name, epoch, score) for name, curve in kept.items() for epoch, score in curve.items()]
+    return pd.DataFrame(rows, columns=["trained", "epoch", "validation_score"])
+
+
+def _curve(history: pd.DataFrame, column: str) -> pd.Series:
     """Mean over replicates by epoch; a replicate that stopped keeps its last value, so that nothing jumps."""
-    if history is None or column not in history:
+    if column not in history:
         return pd.Series(dtype=float, index=pd.Index([], dtype=int))
     table = history.pivot(index="epoch", columns="replicate", values=column).sort_index().ffill()
     return table.mean(axis=1)

@@ -19,7 +19,7 @@ function drawn(name, attributes = {}, ...children) {
   return made;
 }
 
-const percent = (share, digits = 0) => `${(100 * share).toFixed(digits)} %`;
+const percent = (share, digits = 0) => `${(100 * share).toFixed(digits)}\u00a0%`;
 const points = (share) => `${share > 0 ? "+" : share < 0 ? "−" : ""}${Math.abs(100 * share).toFixed(1)}`;
 
 // Columns: {name, key, number, value(row) to sort by, show(row) to see}. The order is a part of the address.
@@ -38,7 +38,7 @@ function table(caption, columns, rows, sortable = false) {
   })));
   // Words above the table, not in a <caption>: that one would be as wide as the table and scroll away with it.
   const words = element("p", { className: "soft", id: `words${document.querySelectorAll("table").length}-${caption.length}` }, caption);
-  const made = element("table", { "aria-labelledby": words.id }, element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...lines));
+  const made = element("table", { "aria-labelledby": words.id, className: sortable ? "clips" : "" }, element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...lines));
   return element("div", {}, words, element("div", { className: "scroll", tabIndex: 0 }, made));
 }
 

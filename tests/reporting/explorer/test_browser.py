@@ -68,6 +68,19 @@ def count(page: Any) -> int:
     return int(page.locator("#count").inner_text().split()[0])
 
 
+def test_no_column_of_the_clips_is_cut_at_1280_pixels(browser: Any, project: SimulatedProject) -> None:
+    page, complaints = open_page(browser, project)
+    widths = "[...document.querySelectorAll('.scroll')].map((shown) => shown.scrollWidth - shown.clientWidth)"
+    assert page.evaluate(widths) == [0]
+    last = page.locator("table.clips thead th").last
+    assert last.inner_text().strip() == "avt"
+    box = last.bounding_box()
+    assert box is not None
+    assert box["x"] + box["width"] <= 1280
+    assert not complaints
+    page.close()
+
+
 def test_every_view_opens_without_a_complaint(browser: Any, project: SimulatedProject) -> None:
     for width in (1280, 400):
         for scheme in ("light", "dark"):
