@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 
 from benchmarks.extraction_scale import cut_clips
 from ramer.extraction.shards import shards_of
+from tests.support.closure import ROOT
 from tests.support.commands import call
 
 MakeWav = Callable[..., Path]
@@ -178,6 +180,58 @@ def test_processes_of_this_machine_make_the_same(
     code, out, _ = call("extract", media, tmp_path / "out", *options, "--batch-size", "3", "--engine", "local")
     assert (code, out.splitlines()[0]) == (0, "13 clips, 13 of them new, changed or tried again")
     assert_same(tmp_path / "out" / "features", theirs)
+
+
+_TWO_WORKERS = """
+import sys, time
+from pathlib import Path
+from ramer.engine import processes
+from ramer.extraction import corpus_features
+processes.START_SECONDS = 0.0
+store = corpus_features._store
+def store_and_wait(*given):
+    store(*given)  # until the other one, which starts slower than all is done, has begun a part
+    while len(list(Path(sys.argv[1]).glob("*/journal.jsonl"))) < 2:
+        time.sleep(0.01)
+corpus_features._store = store_and_wait
+from ramer.cli import app
+app(sys.argv[2:])
+"""
+
+
+@pytest.mark.slow
+def test_after_a_killed_worker_the_next_run_makes_what_is_left(
+    media: Path, tmp_path: Path, make_wav: MakeWav, make_tone: MakeTone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(6):
+        make_wav(media / f"long{number}.wav", make_tone(4.0, 200 + 20 * number))
+    theirs, features = whole_run(media, tmp_path / "whole"), tmp_path / "out" / "features"
+    options = [str(media), str(tmp_path / "out"), *SOUND, "--batch-size", "1", "--engine", "local"]
+    monkeypatch.setenv("RAMER_WORKERS", "2")
+    with subprocess.Popen(
+        [sys.executable, "-c", _TWO_WORKERS, str(features / ".shards"), "extract", *options],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as run:
+        while len(list(features.glob(".shards/*/journal.jsonl"))) < 2:  # of this process and of the other one
+            assert run.poll() is None
+            time.sleep(0.01)
+        (worker,) = (
+            int(pid) for path in Path(f"/proc/{run.pid}/task").glob("*/children") for pid in path.read_text().split()
+        )
+        os.kill(worker, signal.SIGKILL)
+        _, said = run.communicate()
+    assert run.returncode == 2
+    assert said.splitlines()[-1].startswith("error: a worker process was killed, most likely for want of memory")
+    made = {path: path.stat().st_mtime_ns for path in features.glob("egemaps-UTT/**/*.npy")}
+    assert 0 < len(made) < 18
+    monkeypatch.setenv("RAMER_WORKERS", "1")
+    monkeypatch.setenv("RAMER_ENGINE", "")  # set back after the command has set it
+    assert call("extract", *options)[0] == 0
+    assert_same(features, theirs)
+    # What the killed worker had written, and not yet noted, is the one thing that is made anew.
+    assert sum(path.stat().st_mtime_ns != before for path, before in made.items()) <= 1
 
 
 @pytest.mark.slow
