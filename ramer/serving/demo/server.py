@@ -17,6 +17,9 @@ from ramer.serving.demo.bounds import Bounds
 
 log = logging.getLogger(__name__)
 
+_SILENCE_S = 10.0  # between two lines on connections that were not taken
+_BACKLOG = 128  # connections that wait; asyncio tries each of them again where no file is left
+
 
 def serve(app: FastAPI, listening: socket.socket, bounds: Bounds) -> None:
     """Answer on a socket until the process is told to stop."""
@@ -38,22 +41,28 @@ def make_server(app: FastAPI, bounds: Bounds) -> uvicorn.Server:
                 self.transport.close()
 
     config = uvicorn.Config(
-        app, log_level="warning", http=cast(type[asyncio.Protocol], Impatient), limit_concurrency=bounds.connections
+        app,
+        log_level="warning",
+        http=cast(type[asyncio.Protocol], Impatient),
+        limit_concurrency=bounds.connections,
+        backlog=_BACKLOG,
     )
     return _Server(config)
 
 
 class _Server(uvicorn.Server):
-    """Says in one line what the system refuses to it: too many open files, and it tries again in a second."""
+    """Says what the system refuses to it: too many open files, after which it tries again in a second."""
+
+    _next = 0.0
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        asyncio.get_running_loop().set_exception_handler(_tell)
+        asyncio.get_running_loop().set_exception_handler(self._tell)
         await super().startup(sockets)
 
-
-def _tell(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    error = context.get("exception")
-    if isinstance(error, OSError):
-        log.warning("warning: a connection was not taken: %s", in_one_line(error))
-    else:
-        loop.default_exception_handler(context)
+    def _tell(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if not isinstance(error, OSError):
+            loop.default_exception_handler(context)
+        elif loop.time() >= self._next:  # asyncio tells it for every connection that waits
+            self._next = loop.time() + _SILENCE_S
+            log.warning("warning: a connection was not taken: %s", in_one_line(error))
