@@ -156,6 +156,11 @@ class Project:
         return self.results / "headline.json"
 
     @property
+    def cards(self) -> Path:
+        """What the report found of each method."""
+        return self.results / "cards.json"
+
+    @property
     def report(self) -> Path:
         return self.results / "report.html"
 
@@ -198,6 +203,10 @@ class Project:
     def costs(self, name: str) -> Path:
         """What a method was measured to cost on this machine; nothing depends on it."""
         return self.tracking / "costs" / name
+
+    def seconds(self, stage: str, item: str) -> Path:
+        """What a stage was measured to take on this machine; nothing depends on it."""
+        return self.tracking / "seconds" / f"{stage}{'@' * bool(item)}{item}.json"
 
     @property
     def mlflow_store(self) -> Path:

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ramer.config import Evaluate, Report, Retrieval, Section
+from ramer.config import Evaluate, Report, Retrieval
 from ramer.data.corpus_record import CorpusRecord, FoldAndSeed
 from ramer.errors import RamerError
 from ramer.evaluation.bootstrap import Bootstrap
 from ramer.evaluation.conformal_record import CONFORMAL_FILE, ConformalScores
+from ramer.evaluation.model_cards import Score
 from ramer.evaluation.predictions import PROBABILITY_PREFIX, confusion_by_condition, score_predictions
 from ramer.evaluation.scenarios import scenarios
 from ramer.files import atomic_directory, write_json, write_table
@@ -31,21 +32,6 @@ from ramer.training.method_record import METHOD_FILE, ScoredMethod, TrainedMetho
 EVALUATION_FILE = "evaluation.json"
 PRIOR = "prior"
 METRICS = ("weighted_f1", "uar")
-
-
-class Score(Section):
-    """A score with its interval, as fractions."""
-
-    metric: str
-    condition: str
-    value: float
-    low: float
-    high: float
-
-    @property
-    def ends(self) -> dict[str, float]:
-        """The score and its interval by what follows a metric's name in MLflow."""
-        return {"": self.value, "_low": self.low, "_high": self.high}
 
 
 class Evaluation(Record):

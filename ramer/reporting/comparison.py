@@ -10,11 +10,13 @@ from ramer.reporting.explorer.explorer_page import Explored, render_explorer
 from ramer.reporting.figures.drawing import draw_figures
 from ramer.reporting.figures.style import method_colors
 from ramer.reporting.findings import find
+from ramer.reporting.method_cards import build_cards
 from ramer.reporting.page import render_page
 from ramer.reporting.plot_data import write_plot_data
 from ramer.reporting.results import ReportSettings
 from ramer.reporting.scored import score_methods
 from ramer.reporting.sections.report_section import Inputs
+from ramer.reporting.sets import sets_held
 from ramer.reporting.summary import build_headline
 
 
@@ -27,7 +29,8 @@ def compare_methods(
         project: with the results of the methods and all that they came from.
         methods: names, in the order of their colours.
         settings: the sections of the parameters that a report follows.
-        out: the project that receives summary, headline, plots and their data, page and explorer; the same one if None.
+        out: the project that receives summary, headline, cards, plots and their data, page and explorer; the same one
+            if None.
 
     Raises:
         StaleError: a file is absent, torn or does not fit the others; one line per fault.
@@ -39,10 +42,12 @@ def compare_methods(
     colors = method_colors(list(methods))
     figures = draw_figures(settings, found, summary, findings, colors)
     images = {name: drawn.png for name, drawn in figures.items()}
-    page = render_page(Inputs(settings, found, summary, findings, bootstrap.clusters, images, colors))
+    sets = sets_held(found, settings.report, bootstrap.clusters)
+    page = render_page(Inputs(settings, found, summary, findings, bootstrap.clusters, images, colors, sets))
     explorer = render_explorer(Explored(project, found, findings, bootstrap, colors, settings.report.coverage))
     write_json(out.summary, summary)
     write_json(out.headline, build_headline(found))
+    build_cards(project, scored, findings, sets).write(out.cards)
     write_plot_data(found, bootstrap, out.plot_data)
     with atomic_directory(out.plots) as folder:
         for name, drawn in figures.items():

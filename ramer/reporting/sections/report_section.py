@@ -11,6 +11,7 @@ from ramer.evaluation.clusters import Clusters
 from ramer.modalities import AVERAGE, FULL_CONDITION, MISSING_CONDITIONS
 from ramer.reporting.findings import SCORE, Findings
 from ramer.reporting.results import ReportSettings, Results
+from ramer.reporting.sets import SetsHeld
 
 COLUMNS = (AVERAGE, FULL_CONDITION, *MISSING_CONDITIONS)
 Content = Mapping[str, object]
@@ -24,6 +25,7 @@ class Inputs:
         summary: the content of ``summary.json``.
         figures: PNG bytes by name; a figure that would be empty is absent.
         colors: of the methods, in the order of the parameters.
+        sets: per method that has calibrated sets, and condition.
     """
 
     settings: ReportSettings
@@ -33,6 +35,7 @@ class Inputs:
     clusters: Clusters
     figures: Mapping[str, bytes]
     colors: Mapping[str, str]
+    sets: Mapping[str, Mapping[str, SetsHeld]]
 
     @cached_property
     def order(self) -> list[str]:
