@@ -16,11 +16,11 @@ from ramer.data.prepared import PreparedCorpus
 from ramer.errors import RamerError
 from ramer.modalities import MODALITIES
 from ramer.project import Project
+from ramer.serving.demo.report_findings import Found, read_found
 from ramer.serving.predictor import Predictor
 from ramer.serving.raw_clips import ClipReader, SharedReader
 
 KEPT_CLIPS = 64  # dropped clips whose features stay in memory
-COVERAGE = 0.9  # of the sets that the page shows
 MOST_LISTED = 500  # clips of the corpus that can be picked
 
 
@@ -51,6 +51,7 @@ class Session:
     Args:
         predictor: the model. corpus: of a project, whose test clips can be picked.
         reader: makes features of dropped clips, or says why it cannot.
+        found: what the project's report says of the model.
     """
 
     def __init__(
@@ -58,9 +59,11 @@ class Session:
         predictor: Predictor,
         corpus: PreparedCorpus | None = None,
         reader: SharedReader | None = None,
+        found: Found | None = None,
     ) -> None:
         self.predictor = predictor
         self._corpus = corpus
+        self._found = found or Found((), (), {})
         self._reader = reader or SharedReader(None, "this page takes no clips")
         self._clips: OrderedDict[str, Held] = OrderedDict()
         self._keeping = threading.Lock()
@@ -78,14 +81,18 @@ class Session:
         predictor = Predictor.load(model, method)
         project = Project(Path(model))
         corpus = PreparedCorpus.open(project.prepared) if project.corpus.is_file() else None
-        return cls(predictor, corpus, SharedReader.open(predictor, manifest=manifest, preset=preset))
+        reader = SharedReader.open(predictor, manifest=manifest, preset=preset)
+        return cls(predictor, corpus, reader, read_found(project, predictor.description.method))
 
     def describe(self) -> dict[str, Any]:
         """The model, and what can be tried on it."""
         described = self.predictor.description
         return {
             "method": described.method,
+            "type": described.type,
             "corpus": described.corpus.name,
+            "advice": self._found.advice,
+            "limits": self._found.limits,
             "labels": list(self.predictor.label_names),
             "modalities": [m for m in MODALITIES if self.predictor.dims[m]],
             "replicates": len(described.replicates),
@@ -132,11 +139,12 @@ class Session:
         if unknown:
             raise RamerError(f"{', '.join(unknown)}: no such modality, expected {', '.join(MODALITIES)}")
         vectors = self._held(token).vectors
+        held = [m for m, vector in vectors.items() if m in available and vector is not None]
         features = {
-            m: vector if m in available and vector is not None else np.full(self.predictor.dims[m], np.nan)
+            m: vector if vector is not None and m in held else np.full(self.predictor.dims[m], np.nan)
             for m, vector in vectors.items()
         }
-        coverage = COVERAGE if self.predictor.conformal is not None else None
+        coverage = self._found.coverage if self.predictor.conformal is not None else None
         said = self.predictor.predict(features, neighbours=True, coverage=coverage)
         near: dict[str, list[dict[str, Any]]] = {}
         for neighbour in said.neighbours[0] if said.neighbours else ():
@@ -147,6 +155,7 @@ class Session:
             "method": said.method,
             "set": list(said.sets[0]) if said.sets else None,
             "coverage": coverage,
+            "covered": self._found.covered.get("".join(m[0] for m in MODALITIES if m in held)) if said.sets else None,
             "probabilities": dict(zip(said.label_names, said.probabilities[0].tolist(), strict=True)),
             "missing": [m for m in said.missing(0) if self.predictor.dims[m]],
             "neighbours": near,

@@ -6,7 +6,6 @@ import contextlib
 import json
 import socket
 import tempfile
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -21,9 +20,9 @@ import pytest
 from ramer import Predictor
 from ramer.serving.demo.app import build_app
 from ramer.serving.demo.bounds import Bounds
-from ramer.serving.demo.server import make_server
 from ramer.serving.demo.session import Session
 from ramer.serving.raw_clips import ClipFeatures, ClipReader, SharedReader
+from tests.support.demo_server import answering
 from tests.support.disks import fill, small_disk
 from tests.support.served_project import corpus_of, rows_of
 
@@ -62,18 +61,10 @@ class Page:
 def running(served: Path, bounds: Bounds) -> Iterator[Page]:
     predictor = Predictor.load(served)
     reader = SlowReader(predictor.dims)
-    server = make_server(build_app(Session(predictor, corpus_of(served), SharedReader(reader)), bounds=bounds), bounds)
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        listening.listen()
-        port = listening.getsockname()[1]
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        try:
-            yield Page(f"http://127.0.0.1:{port}", port, reader, str(corpus_of(served).ids[rows_of(served)[0]]))
-        finally:
-            server.should_exit = True
-            thread.join(timeout=30)
+    app = build_app(Session(predictor, corpus_of(served), SharedReader(reader)), bounds=bounds)
+    with answering(app, bounds) as address:
+        port = int(address.rpartition(":")[2])
+        yield Page(address, port, reader, str(corpus_of(served).ids[rows_of(served)[0]]))
 
 
 @pytest.fixture(scope="module")
