@@ -16,8 +16,8 @@ from ramer.files import atomic_directory, digest_file, write_json
 from ramer.project import Project
 
 PACKAGES = ("ramer", "stages")
-# They word the faults of a stage that has failed: no result follows from them.
-WORDS = frozenset({"ramer/pipeline/origin.py", "ramer/pipeline/committed.py"})
+# They word the faults of a stage that has failed, or measure what it takes: no result follows from them.
+ASIDE = frozenset({"ramer/pipeline/origin.py", "ramer/pipeline/committed.py", "ramer/pipeline/durations.py"})
 
 
 def write_digests(project: Project) -> None:
@@ -45,7 +45,7 @@ def import_closure(*sources: str, root: Path) -> set[str]:
     found: set[str] = set()
     while waiting:
         source = waiting.pop()
-        if source not in found | WORDS:
+        if source not in found | ASIDE:
             found.add(source)
             waiting += _imported_files(root / source, root)
     found = {source for source in found if not _is_marker(root / source)}

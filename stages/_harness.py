@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -15,10 +16,12 @@ from ramer.errors import ConfigError, RamerError, in_one_line, refusal_behind
 from ramer.instructions import hold_instructions, hold_threads
 from ramer.loading import defer_meta_kernels, loading
 from ramer.pipeline.committed import with_way_back
+from ramer.pipeline.durations import keep_seconds
 from ramer.pipeline.origin import advise
 from ramer.project import Project
 
 Stage = Callable[..., None]
+_STARTED = time.monotonic()
 
 
 def run(load: Callable[[], Stage], *, per: Literal["modality", "method"] | None = None) -> None:
@@ -49,6 +52,7 @@ def run(load: Callable[[], Stage], *, per: Literal["modality", "method"] | None 
         for folder in project.holders:
             sweep(folder)
         stage(config, project, *arguments)
+        keep_seconds(project, stage.__name__, "".join(arguments), time.monotonic() - _STARTED)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from ramer.config import Config
 from ramer.credentials import without_credentials
 from ramer.files import write_json
 from ramer.mlflow_address import tracking_uri  # sets what MLflow reads when it is imported
+from ramer.pipeline.durations import read_seconds
 from ramer.project import Project
 from ramer.tracking.provenance import Provenance
 from ramer.tracking.record import Experiment, digest_inputs
@@ -40,6 +41,7 @@ def track(config: Config, project: Project, environment: Mapping[str, str] = os.
         config.corpus.path,
         config.serve,
         config.tracking,
+        read_seconds(project, config.methods),
     )
     outcome: dict[str, object] = {"digest": digest_inputs(experiment), "logged": False}
     if not config.tracking.enabled:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,12 @@ from ramer.credentials import without_credentials
 from ramer.errors import ModelError
 from ramer.mlflow_address import defaults, is_of_object_store, sqlite_fault, tracking_uri
 
+CANDIDATE, CHAMPION = "candidate", "champion"  # aliases: the model of the latest results, and the one in use
+ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # MLflow's words for a name that nothing has
+_WAY = {
+    CANDIDATE: "`dvc repro` registers the model of serve.method",
+    CHAMPION: "`ramer promote` calls the candidate so",
+}
 # A server that is down must cost seconds. What the user has set wins.
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
 
@@ -40,6 +47,19 @@ def fetch_model(uri: str) -> Iterator[Path]:
         except Exception as error:
             if not isinstance(error, MlflowException | OSError | ImportError) and not is_of_object_store(error):
                 raise
-            said = without_credentials(f"not in the registry at {store}: {' '.join(str(error).split())}")
+            absent = isinstance(error, MlflowException) and way_to_alias(uri, error.error_code)
+            said = without_credentials(f"not in the registry at {store}: {absent or ' '.join(str(error).split())}")
             raise ModelError(f"{uri}: {said}") from None
         yield Path(got)
+
+
+def way_to_alias(uri: str, error_code: str) -> str:
+    """What to do about an alias of ours that no version has; empty for another version or fault.
+
+    Args:
+        uri: ``models:/name@alias``. error_code: of what MLflow raised.
+    """
+    alias = re.fullmatch(r"models:/[^/@]+@([^/@]+)", uri)
+    if alias is None or error_code not in ABSENT or alias[1] not in _WAY:
+        return ""
+    return f"no version is called {alias[1]} yet; {_WAY[alias[1]]}"

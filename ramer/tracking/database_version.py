@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
-from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
 from ramer.errors import ModelError
@@ -16,8 +14,12 @@ from ramer.serving.description import Addition
 from ramer.serving.exported_model import ExportedModel
 from ramer.serving.features import Features
 from ramer.serving.registered import fetch_model
-from ramer.tracking.registration import create_version
+from ramer.tracking.bounded_text import cut
+from ramer.tracking.card_text import MOST
+from ramer.tracking.logged_models import log_model
+from ramer.tracking.registration import METHOD_TAG, MODEL_TAG, create_version
 from ramer.tracking.store import open_client
+from ramer.tracking.versions import find_version
 
 _GROWN_FROM = "ramer.grown_from"
 
@@ -35,7 +37,7 @@ def add_to_version(
             been added before: the new one would lack them.
     """
     with open_client(environment, Path.cwd()) as client:
-        old = _version(client, uri)
+        old = find_version(client, uri)
         later = [v.version for v in client.search_model_versions(f"name = '{old.name}'") if _grew_from(v, old)]
     if later and "@" in uri:
         raise ModelError(
@@ -48,26 +50,18 @@ def add_to_version(
         addition = add_to_database(fetched, ids, features)
         remove_unused(ExportedModel(fetched, verify=False))
         folder = f"model-{old.version}-{uuid.uuid4().hex[:12]}"  # never one that another version is in
-        tags = dict(old.tags) | {
+        tags = {key: value for key, value in old.tags.items() if key != MODEL_TAG} | {
             _GROWN_FROM: str(old.version),
             "ramer.database_added": str(addition.clips),
             "ramer.database_rows": str(addition.rows_before + addition.clips),
             "ramer.database_ids_digest": addition.ids_digest,
         }
         with open_client(environment, Path.cwd()) as client:
-            client.log_artifacts(old.run_id, str(fetched), folder)
-            return addition, create_version(client, old.name, old.run_id, folder, tags)
+            name, run = tags.get(METHOD_TAG) or old.name, client.get_run(old.run_id)
+            files = log_model(client, run, fetched, name, below=folder, tags=tags)
+            card = f"Version {old.version} with {addition.clips} more clips in its database.\n\n{old.description or ''}"
+            return addition, create_version(client, old.name, old.run_id, files, tags, cut(card, MOST))
 
 
 def _grew_from(version: ModelVersion, old: ModelVersion) -> bool:
     return bool(version.tags.get(_GROWN_FROM) == str(old.version))
-
-
-def _version(client: MlflowClient, uri: str) -> ModelVersion:
-    parts = re.fullmatch(r"models:/([^/@]+)([@/])([^/@]+)", uri)
-    if parts is None:
-        raise ModelError(f"{uri}: expected models:/NAME@ALIAS or models:/NAME/VERSION")
-    name, mark, which = parts.groups()
-    if mark == "@":
-        return client.get_model_version_by_alias(name, which)
-    return client.get_model_version(name, which)

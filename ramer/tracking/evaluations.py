@@ -7,13 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mlflow.entities import Metric, RunStatus
-from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from ramer.errors import ModelError
 from ramer.tracking.store import open_client
-
-_VERSION = re.compile(r"models:/([^/@]+)(?:/(\d+)|@([^/]+))")
+from ramer.tracking.versions import find_version
 
 
 def log_evaluation(
@@ -37,18 +35,12 @@ def log_evaluation(
     Raises:
         ModelError: no such version. StoreError: the store cannot be reached.
     """
-    found = _VERSION.fullmatch(uri)
-    if found is None:
-        raise ModelError(f"{uri}: expected models:/NAME/VERSION or models:/NAME@ALIAS to log beside")
-    name, number, alias = found.groups()
     with open_client(environment, root) as client:
-        try:
-            version = (
-                client.get_model_version(name, number) if number else client.get_model_version_by_alias(name, alias)
-            )
-            trained = client.get_run(version.run_id or "none")
-        except MlflowException as error:
-            raise ModelError(f"{uri}: no such version with a run ({' '.join(str(error).split())})") from None
+        version = find_version(client, uri)
+        name = version.name
+        if not version.run_id:
+            raise ModelError(f"{uri}: belongs to no run, beside which it would be logged")
+        trained = client.get_run(version.run_id)
         own = {
             "ramer.role": "evaluation",
             "ramer.model": f"{name}/{version.version}",

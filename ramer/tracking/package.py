@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from importlib.metadata import version
 from pathlib import Path
@@ -14,8 +15,9 @@ from mlflow.types.schema import Array, ColSpec, DataType, Object, ParamSchema, P
 
 import ramer
 from ramer.data.prepared import PreparedCorpus
+from ramer.files import digest_file
 from ramer.modalities import MODALITIES
-from ramer.serving.description import ModelDescription
+from ramer.serving.description import MODEL_FILE, ModelDescription
 from ramer.serving.exported_model import IN_MLFLOW
 
 _CODE = Path(__file__).with_name("served.py")
@@ -45,13 +47,25 @@ def package_model(exported: Path, out: Path, example: dict[str, np.ndarray]) -> 
             artifacts={IN_MLFLOW.name: str(exported)},
             signature=_signature(description),
             input_example=(pd.DataFrame(row), {"neighbours": False}),
-            pip_requirements=[f"ramer=={ramer.__version__}", *(f"{name}=={version(name)}" for name in _REQUIREMENTS)],
+            pip_requirements=_requirements(),
             metadata={
                 "corpus": description.corpus.model_dump(),
                 "method": description.method,
                 "inputs": {m: dim for m, dim in description.dims.items() if dim},  # numbers in a list, or null
             },
         )
+
+
+def digest_model(exported: Path) -> str:
+    """Of all that a packaged model answers with: its files, the code that asks them and what both run on."""
+    sha = hashlib.sha256(digest_file(exported / MODEL_FILE).encode())  # which names every other file and its digest
+    sha.update(digest_file(_CODE).encode())
+    sha.update("\n".join(_requirements()).encode())
+    return sha.hexdigest()
+
+
+def _requirements() -> list[str]:
+    return [f"ramer=={ramer.__version__}", *(f"{name}=={version(name)}" for name in _REQUIREMENTS)]
 
 
 def example_of(corpus: PreparedCorpus) -> dict[str, np.ndarray]:

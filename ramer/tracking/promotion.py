@@ -10,18 +10,15 @@ from pathlib import Path
 import pandas as pd
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
 
 from ramer.config import Report
 from ramer.errors import ModelError
 from ramer.evaluation.bootstrap import Bootstrap, Comparison
 from ramer.files import read_json, read_table
 from ramer.modalities import AVERAGE
-from ramer.tracking.registration import CANDIDATE, DIGEST_TAG, SPEAKERS_FILE
+from ramer.serving.registered import ABSENT, CANDIDATE, CHAMPION
+from ramer.tracking.registration import DIGEST_TAG, SPEAKERS_FILE
 from ramer.tracking.store import Store, open_store
-
-CHAMPION = "champion"
-_ABSENT = {ErrorCode.Name(code) for code in (RESOURCE_DOES_NOT_EXIST, INVALID_PARAMETER_VALUE)}
 
 
 @dataclass(frozen=True)
@@ -83,12 +80,14 @@ def _version(store: Store, name: str, version: str | None) -> ModelVersion:
     if version is None:
         found = _by_alias(store, name, CANDIDATE)
         if found is None:
-            raise ModelError(f"models:/{name}@{CANDIDATE}: no such version, `dvc repro` registers serve.method as one")
+            raise ModelError(
+                f"models:/{name}@{CANDIDATE}: no such version, `dvc repro` registers the model of serve.method"
+            )
         return found
     try:
         return store.client.get_model_version(name, version)
     except MlflowException as error:
-        if error.error_code not in _ABSENT:
+        if error.error_code not in ABSENT:
             raise
         raise ModelError(f"models:/{name}/{version}: no such version in the registry") from None
 
@@ -97,7 +96,7 @@ def _by_alias(store: Store, name: str, alias: str) -> ModelVersion | None:
     try:
         return store.client.get_model_version_by_alias(name, alias)
     except MlflowException as error:
-        if error.error_code not in _ABSENT:
+        if error.error_code not in ABSENT:
             raise
         return None
 

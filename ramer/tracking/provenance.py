@@ -11,6 +11,7 @@ from pathlib import Path
 from ramer.credentials import without_credentials
 from ramer.mlflow_address import main_workspace
 from ramer.project import Project
+from ramer.tracking.bounded_text import named
 
 # The pipeline itself rewrites these: they do not make the code unknown.
 _RESULTS = Project()
@@ -70,7 +71,7 @@ class Provenance:
             "mlflow.source.type": "LOCAL",
         }
         if self.modified:
-            tags["dvc.modified"] = ", ".join(self.modified)[:5000]
+            tags["dvc.modified"] = named(self.modified)
         return tags
 
 

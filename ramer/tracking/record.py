@@ -11,9 +11,12 @@ from typing import Any
 
 from ramer.config import Serve, Tracking
 from ramer.data.corpus_record import CorpusRecord
+from ramer.evaluation.model_cards import ModelCards
 from ramer.files import digest_file
 from ramer.modalities import AVERAGE, FULL_CONDITION, MODALITIES
 from ramer.project import Project
+from ramer.tracking.interval_metrics import interval_metrics
+from ramer.tracking.measured import Measured
 from ramer.tracking.result_files import Point, ResultsError, mean_history, numbers_of, read_mapping, read_record_of
 from ramer.training.best_method import served_method
 from ramer.training.method_record import METHOD_FILE, ScoredMethod
@@ -38,10 +41,21 @@ class Part:
 
 @dataclass(frozen=True)
 class Corpus:
-    name: str
+    """What was learnt and tested on.
+
+    Attributes:
+        info: its description.
+        digest: of its contents. source: where it was read.
+    """
+
+    info: CorpusRecord
     digest: str
     source: str
-    profile: dict[str, Any]
+
+    @property
+    def profile(self) -> dict[str, Any]:
+        """Of the data set in MLflow."""
+        return self.info.model_dump(mode="json", include={"digest", "counts", "dims", "label_names"})
 
 
 @dataclass(frozen=True)
@@ -49,11 +63,13 @@ class Record:
     """An experiment and its methods, in the order of ``params.yaml``.
 
     Attributes:
+        cards: what the report found of them.
         tags: per method.
     """
 
     experiment: Part
     corpus: Corpus
+    cards: ModelCards
     methods: dict[str, Part] = field(default_factory=dict)
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
 
@@ -69,6 +85,7 @@ class Experiment:
         source: where the corpus was read.
         serve: which method becomes a registered model.
         tracking: how it is logged.
+        measured: how long the pipeline took.
     """
 
     project: Project
@@ -77,6 +94,7 @@ class Experiment:
     source: str
     serve: Serve
     tracking: Tracking
+    measured: Measured = field(default_factory=Measured)
 
     @property
     def served(self) -> str:
@@ -113,19 +131,21 @@ def read_record(experiment: Experiment) -> Record:
     missing = [path for files in (shared, *own.values()) for path in files.values() if not path.is_file()]
     if missing:
         raise ResultsError.of(ResultsError(f"{path.relative_to(project.root)}: no such file", path) for path in missing)
+    cards = _read_cards(experiment)
     methods: dict[str, Part] = {}
     tags: dict[str, dict[str, str]] = {}
     for method, files in own.items():
-        methods[method], tags[method] = _read_method(project, method, files)
+        methods[method], tags[method] = _read_method(project, method, files, cards)
     metrics = {
-        f"{method}/{key.replace('/', '_')}": part.metrics[key]
+        f"{method}/{key.replace('/', '_')}{end}": part.metrics[key + end]
         for method, part in methods.items()
         for key in _HEADLINES
-        if key in part.metrics
+        for end in ("", "_low", "_high")
+        if key + end in part.metrics
     }
     history = [p for m in MODALITIES for p in mean_history(project.encoders(m), f"pretrain_{m}", project.root)]
     parent = Part(flatten(experiment.params), metrics, history, shared)
-    return Record(parent, _read_corpus(experiment), methods, tags)
+    return Record(parent, _read_corpus(experiment), cards, methods, tags)
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
@@ -143,7 +163,7 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 def _experiment_files(experiment: Experiment) -> dict[str, Path]:
     """By their names in the run, which are their paths in the project."""
     project = experiment.project
-    needed = [project.params, project.summary, project.headline, project.report, project.corpus]
+    needed = [project.params, project.summary, project.cards, project.headline, project.report, project.corpus]
     optional = [project.lock, project.explorer, *(project.neighbours(m) / "diagnostics.json" for m in MODALITIES)]
     # Each of these directories is one stage's whole output, so listing it finds nothing stale.
     folders = [project.plots, *(kind(m) for kind in (project.encoders, project.indexes) for m in MODALITIES)]
@@ -163,15 +183,28 @@ def _visible_files(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _read_method(project: Project, method: str, files: Mapping[str, Path]) -> tuple[Part, dict[str, str]]:
+def _read_cards(experiment: Experiment) -> ModelCards:
+    path, root = experiment.project.cards, experiment.project.root
+    cards = read_record_of(ModelCards, path, root)
+    lacking = [name for name in experiment.methods if name not in cards.methods]
+    if lacking:
+        raise ResultsError([f"{path.relative_to(root)}: expected a card of {name}, got none" for name in lacking], path)
+    return cards
+
+
+def _read_method(
+    project: Project, method: str, files: Mapping[str, Path], cards: ModelCards
+) -> tuple[Part, dict[str, str]]:
     root, trained = project.root, project.method(method)
     about = read_record_of(ScoredMethod, files[METHOD_FILE], root)
     numbers = numbers_of(read_mapping(files["metrics.json"], root), files["metrics.json"], root)
     metrics = {_charted(key): value for key, value in numbers.items()}
+    metrics = interval_metrics(cards.methods[method]) | metrics  # scores are those of metrics.json, to the last bit
     metrics["validation/selection"] = about.validation_selection
     read_mapping(files["confusion.json"], root)
     tags = {"method": method, "type": about.type}
     tags |= {"deployable": json.dumps(about.deployable), "retrieval": json.dumps(about.retrieval)}
+    tags |= {"reference": cards.reference}
     part = Part(
         params={"method": method, "type": about.type, **flatten(about.options)},
         metrics=metrics,
@@ -191,5 +224,4 @@ def _read_corpus(experiment: Experiment) -> Corpus:
     info = read_record_of(CorpusRecord, path, root)
     if info.digest is None:
         raise ResultsError(f"{path.relative_to(root)}: digest: missing", path)
-    profile = info.model_dump(mode="json", include={"digest", "counts", "dims", "label_names"})
-    return Corpus(info.name, info.digest, experiment.source, profile)
+    return Corpus(info, info.digest, experiment.source)

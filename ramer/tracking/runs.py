@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
-import re
+import time
 from collections.abc import Iterator, Mapping
 
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunStatus
-from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
+from mlflow.entities import Metric, Param, Run, RunStatus
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 
 from ramer.credentials import without_credentials
-from ramer.project import Project
 from ramer.tracking.artifacts import staged
+from ramer.tracking.bounded_text import one_line
+from ramer.tracking.card_text import experiment_card, method_card
+from ramer.tracking.entities import dataset_of, entity_name
+from ramer.tracking.measured import Measured
 from ramer.tracking.provenance import Provenance, dvc_remote
-from ramer.tracking.record import Corpus, Experiment, Part, Record, read_record
+from ramer.tracking.record import Corpus, Experiment, Part, read_record
 from ramer.tracking.store import Store
 
 log = logging.getLogger(__name__)
 
 _METRICS_PER_CALL, _PARAMS_PER_CALL = 900, 100  # MLflow takes at most 1000 entities, 100 of them params
-_DIGEST_LENGTH = 16  # MLflow stores at most 36 characters, and shows them beside every run; the profile holds all
 _FAULT_TAG = "ramer.fault"
+_MODIFIED_FILE = "modified_files.txt"  # the tag names a few of them
 _FINISHED = RunStatus.to_string(RunStatus.FINISHED)
 _FAILED = RunStatus.to_string(RunStatus.FAILED)
 _RUNNING = RunStatus.to_string(RunStatus.RUNNING)
@@ -40,18 +42,20 @@ def log_experiment(store: Store, experiment: Experiment, provenance: Provenance,
         ResultsError: a file is missing or broken; the run is then FAILED and says why in a tag.
     """
     identity = {"ramer.role": "experiment", "ramer.digest": digest}
-    parent = _find_parent(store, identity, provenance)
+    parent = _find_parent(store, identity, provenance, experiment.measured)
     if parent.info.status == _FINISHED:
         log.info("already in MLflow: %s", provenance.run_name)
         return
     children = _find_children(store, parent)
-    with _finishing(store, parent):
+    with _finishing(store, parent, experiment.measured.milliseconds()):
         record = read_record(experiment)
         writer = _Writer(store, experiment, dvc_remote(provenance.main), record.corpus)
         if MLFLOW_RUN_NOTE not in parent.data.tags:  # the note is written last: where it is, a retry goes on below
             store.waiting.doing = f"{len(record.experiment.artifacts)} files of the experiment"
             writer.write(parent, record.experiment)
-            store.client.set_tag(parent.info.run_id, MLFLOW_RUN_NOTE, _note(record))
+            if provenance.modified:
+                store.client.log_text(parent.info.run_id, "\n".join(provenance.modified) + "\n", _MODIFIED_FILE)
+            store.client.set_tag(parent.info.run_id, MLFLOW_RUN_NOTE, experiment_card(record, experiment.measured))
         for position, (method, part) in enumerate(record.methods.items()):
             store.waiting.doing = f"method {position + 1} of {len(record.methods)}"
             if method not in children:
@@ -60,13 +64,14 @@ def log_experiment(store: Store, experiment: Experiment, provenance: Provenance,
                 children[method] = _new_child(store, parent, provenance.tags() | record.tags[method], method, started)
             child = children[method]
             if child.info.status != _FINISHED:
-                with _finishing(store, child):
+                with _finishing(store, child, experiment.measured.milliseconds(method)):
                     writer.write(child, part)
+                    store.client.set_tag(child.info.run_id, MLFLOW_RUN_NOTE, method_card(record, method))
         if _wants_version(experiment, provenance):
             store.waiting.doing = "the model for the registry"
             from ramer.tracking.registration import register_run  # imports torch and FAISS
 
-            register_run(store, experiment, children[experiment.served], provenance)
+            register_run(store, experiment, record, children[experiment.served], provenance)
     log.info("logged to MLflow: %s with %d methods", provenance.run_name, len(record.methods))
 
 
@@ -77,8 +82,11 @@ def _wants_version(experiment: Experiment, provenance: Provenance) -> bool:
     return experiment.serve.registration == "always"
 
 
-def _find_parent(store: Store, identity: Mapping[str, str], provenance: Provenance) -> Run:
-    """The experiment's run, a new one where there is none; a finished one rather than one that was broken off."""
+def _find_parent(store: Store, identity: Mapping[str, str], provenance: Provenance, measured: Measured) -> Run:
+    """The experiment's run, a new one where there is none; a finished one rather than one that was broken off.
+
+    A new one began when the pipeline did, not when it was logged.
+    """
     condition = " and ".join(f"tags.`{key}` = '{value}'" for key, value in identity.items())
     wanted = {"dvc.exp_name": provenance.experiment, "dvc.baseline_rev": provenance.baseline}
     found = [
@@ -88,7 +96,8 @@ def _find_parent(store: Store, identity: Mapping[str, str], provenance: Provenan
     ]
     if not found:
         tags = {**provenance.tags(), **identity}
-        return store.client.create_run(store.experiment_id, tags=tags, run_name=provenance.run_name)
+        started = round(1000 * time.time()) - measured.milliseconds()
+        return store.client.create_run(store.experiment_id, started, tags, provenance.run_name)
     return min(found, key=lambda run: run.info.status != _FINISHED)
 
 
@@ -104,9 +113,13 @@ def _new_child(store: Store, parent: Run, tags: Mapping[str, str], method: str, 
 
 
 @contextlib.contextmanager
-def _finishing(store: Store, run: Run) -> Iterator[None]:
-    """Leave the run FINISHED, or FAILED with the fault in a tag, whatever it was before."""
-    run_id = run.info.run_id
+def _finishing(store: Store, run: Run, took_ms: int) -> Iterator[None]:
+    """Leave the run FINISHED, or FAILED with the fault in a tag, whatever it was before.
+
+    Args:
+        took_ms: milliseconds that the pipeline took for what the run shows, which is how long the run lasts.
+    """
+    run_id, end_ms = run.info.run_id, run.info.start_time + took_ms
     if run.info.status != _RUNNING:
         store.client.update_run(run_id, _RUNNING)
     if _FAULT_TAG in run.data.tags:
@@ -115,10 +128,10 @@ def _finishing(store: Store, run: Run) -> Iterator[None]:
         yield
     except BaseException as error:
         with contextlib.suppress(Exception):  # the store may be what failed; the first fault is the one to report
-            store.client.set_tag(run_id, _FAULT_TAG, without_credentials(" ".join(str(error).split()))[:5000])
-            store.client.set_terminated(run_id, _FAILED)
+            store.client.set_tag(run_id, _FAULT_TAG, one_line(without_credentials(str(error))))
+            store.client.set_terminated(run_id, _FAILED, end_ms)
         raise
-    store.client.set_terminated(run_id, _FINISHED)
+    store.client.set_terminated(run_id, _FINISHED, end_ms)
 
 
 class _Writer:
@@ -128,53 +141,18 @@ class _Writer:
         self.client = store.client
         self.root, self.max_mb = experiment.project.root, experiment.tracking.max_artifact_mb
         self.remote = remote
-        self.dataset = _dataset(corpus)
+        self.dataset = dataset_of(corpus)
 
     def write(self, run: Run, part: Part) -> None:
         # Every value carries the run's starting time: logging it again after a crash adds nothing.
         time_ms = run.info.start_time
         run_id = run.info.run_id
-        metrics = [Metric(_name(key), value, time_ms, 0) for key, value in part.metrics.items()]
-        metrics += [Metric(_name(point.name), point.value, time_ms, point.step) for point in part.history]
-        params = [Param(_name(key), value) for key, value in part.params.items()]
+        metrics = [Metric(entity_name(key), value, time_ms, 0) for key, value in part.metrics.items()]
+        metrics += [Metric(entity_name(point.name), point.value, time_ms, point.step) for point in part.history]
+        params = [Param(entity_name(key), value) for key, value in part.params.items()]
         while metrics or params:
             self.client.log_batch(run_id, metrics[:_METRICS_PER_CALL], params[:_PARAMS_PER_CALL])
             metrics, params = metrics[_METRICS_PER_CALL:], params[_PARAMS_PER_CALL:]
         self.client.log_inputs(run_id, [self.dataset])
         with staged(part.artifacts, self.root, self.max_mb, self.remote) as folder:
             self.client.log_artifacts(run_id, str(folder))
-
-
-def _dataset(corpus: Corpus) -> DatasetInput:
-    dataset = Dataset(
-        name=corpus.name,
-        digest=corpus.digest[:_DIGEST_LENGTH],
-        source_type="local",
-        source=json.dumps({"uri": corpus.source}),
-        profile=json.dumps(corpus.profile, sort_keys=True),
-    )
-    return DatasetInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, "training and evaluation")])
-
-
-def _name(name: str) -> str:
-    """MLflow takes letters, digits and ``_-. :/`` in a name; anything else, as in ``f1_joy@work``, becomes ``_``."""
-    return re.sub(r"[^\w\-./: ]", "_", name)
-
-
-def _note(record: Record) -> str:
-    """What the UI shows at the top of the experiment's run: the methods, best first."""
-    scores = record.experiment.metrics
-    rows = sorted(record.methods, key=lambda method: -scores.get(f"{method}/avg6_weighted_f1", 0.0))
-    lines = [
-        f"Corpus **{record.corpus.name}**. Weighted F1, mean over seeds; `avg6` is the mean of the six "
-        f"missing-modality conditions, `avt` has all three. Intervals and tests: `{Project().report}`.",
-        "",
-        "| method | avg6 | avt | deployable |",
-        "| --- | --- | --- | --- |",
-    ]
-    for method in rows:
-        values = [scores.get(f"{method}/{key}_weighted_f1") for key in ("avg6", "avt")]
-        cells = ["" if value is None else f"{value:.3f}" for value in values]
-        deployable = "yes" if record.tags[method]["deployable"] == "true" else "no"
-        lines.append(f"| {method} | {' | '.join(cells)} | {deployable} |")
-    return "\n".join(lines)

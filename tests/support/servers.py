@@ -16,6 +16,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
+Reply = Callable[[BaseHTTPRequestHandler, str, bytes], tuple[int, str, bytes]]  # to a request, with host and body
+
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -86,15 +88,40 @@ def slowed(address: str, seconds: Callable[[int], float]) -> Iterator[str]:
     Args:
         seconds: of the number of the request, from 0, how long it lies before it is passed on.
     """
-    host = urlsplit(address).netloc
     count = iter(range(10**9))
+
+    def late(asked: BaseHTTPRequestHandler, host: str, body: bytes) -> tuple[int, str, bytes]:
+        time.sleep(seconds(next(count)))
+        return pass_on(asked, host, body)
+
+    with _before(address, late) as passing:
+        yield passing
+
+
+@contextlib.contextmanager
+def without(address: str, *parts: str) -> Iterator[str]:
+    """A server in front of another that knows no address with one of these parts in it, as an older one would not."""
+
+    def older(asked: BaseHTTPRequestHandler, host: str, body: bytes) -> tuple[int, str, bytes]:
+        if any(part in asked.path for part in parts):
+            return 404, "text/html", b"<!doctype html><title>404 Not Found</title>"
+        return pass_on(asked, host, body)
+
+    with _before(address, older) as passing:
+        yield passing
+
+
+@contextlib.contextmanager
+def _before(
+    address: str, reply: Callable[[BaseHTTPRequestHandler, str, bytes], tuple[int, str, bytes]]
+) -> Iterator[str]:
+    host = urlsplit(address).netloc
 
     class Passing(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def answer(self) -> None:
-            time.sleep(seconds(next(count)))
-            status, kind, content = pass_on(self, host, read_body(self))
+            status, kind, content = reply(self, host, read_body(self))
             with contextlib.suppress(OSError):  # whoever asked has given up
                 self.send_response(status)
                 self.send_header("Content-Type", kind)

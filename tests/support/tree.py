@@ -12,6 +12,7 @@ import pandas as pd
 import yaml
 
 from ramer.config import Config, load_config
+from ramer.evaluation.model_cards import Gap, ModelCard, ModelCards, Score
 from ramer.files import digest_file, write_json, write_table, write_tensors
 from ramer.modalities import AVERAGE, CONDITIONS, MODALITIES
 from ramer.project import Project
@@ -142,8 +143,27 @@ def _write_reports(project: Project, methods: dict[str, dict[str, Any]]) -> None
     write_json(project.summary, {"reference": "zero_fill", "methods": {name: {} for name in methods}})
     write_json(project.headline, {name: {"avg6_weighted_f1": 0.5} for name in methods})
     project.report.write_text("<!doctype html><title>Report</title>", "utf-8")
+    project.explorer.write_text("<!doctype html><title>Explorer</title>", "utf-8")
+    cards = ModelCards(
+        confidence=0.95,
+        coverage=0.9,
+        reference="zero_fill",
+        units=12,
+        unit="speaker",
+        limits=("Only 12 speakers were tested: intervals from so few are somewhat too narrow.",),
+        methods={name: _card(name) for name in methods},
+    )
+    cards.write(project.cards)
     project.plots.mkdir()
     (project.plots / "conditions.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+
+
+def _card(method: str) -> ModelCard:
+    scores = [Score(metric="weighted_f1", condition=c, value=0.5, low=0.4, high=0.625) for c in (*CONDITIONS, AVERAGE)]
+    gap = Gap(metric="weighted_f1", condition=AVERAGE, difference=-0.015, low=-0.03, high=0.002, p=0.08, p_holm=0.16)
+    advice = (f"`{method}` is 1.5 points below `zero_fill` on this corpus.",)
+    gaps = () if method == "zero_fill" else (gap,)
+    return ModelCard(trained="", scores=tuple(scores), gaps=gaps, advice=advice)
 
 
 def _history(replicates: list[str], score: str) -> pd.DataFrame:

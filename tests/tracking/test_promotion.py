@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ramer import Predictor
+from ramer.project import Project
 from tests.support.commands import call, refused
 from tests.support.registered import client_of, run_track, versions
 from tests.support.served_project import corpus_of, raw_features, rows_of, save_npz
@@ -44,7 +46,10 @@ def test_the_first_candidate_becomes_champion_and_is_loaded_by_that_name(
 
 def test_an_equal_candidate_is_promoted_and_a_worse_one_is_not(crowned: Path) -> None:
     assert promote(crowned) == (2, "error: models:/ramer: version 1 is champion already\n")
-    run_track(crowned, report={"draws": 500})  # the same predictions
+    project = Project(crowned)
+    for name in ("predictions.parquet", "metrics.json"):  # another model, the same predictions
+        shutil.copy(project.method_results("ramer") / name, project.method_results("literal") / name)
+    run_track(crowned, serve={"method": "literal"})
     code, said = promote(crowned)
     assert (code, champion(crowned)) == (0, "2")
     assert said == (
@@ -108,7 +113,7 @@ def test_two_additions_to_one_version_are_kept_apart(
 
 
 def test_versions_of_two_corpora_are_not_compared(crowned: Path) -> None:
-    run_track(crowned, report={"draws": 500})
+    run_track(crowned, serve={"method": "literal"})
     client_of(crowned).set_model_version_tag("ramer", "2", "ramer.corpus_digest", "f" * 64)
     code, said = promote(crowned)
     assert (code, champion(crowned)) == (2, "1")

@@ -10,17 +10,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mlflow.entities.model_registry import ModelVersion
 
 from ramer import Predictor
 from ramer.errors import RamerError
 from ramer.modalities import CONDITIONS, MODALITIES
 from ramer.project import Project
+from tests.support.commands import refused
 from tests.support.registered import ask, client_of, probabilities, records, run_track, serving, versions
 from tests.support.served_project import corpus_of, prior_of, raw_features, rows_of
 from tests.support.tracked import runs
 
 # MLflow warns of its own type hints when mlflow.pyfunc is imported.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*type hint.*:UserWarning")]
+
+
+def model_files(root: Path, version: ModelVersion) -> Path:
+    """The folder of a version's logged model in the artifact store."""
+    return next(root.glob(f"mlartifacts/**/{(version.source or '').removeprefix('models:/')}/artifacts"))
 
 
 @pytest.fixture
@@ -52,7 +59,7 @@ def test_a_registered_model_predicts_as_the_project_does(in_project: Path) -> No
 def test_a_damaged_version_is_refused(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run_track(copied)
     monkeypatch.chdir(copied)
-    file = next(copied.glob("mlartifacts/**/artifacts/model/database/text.npy"))
+    file = next(copied.glob("mlartifacts/**/database/text.npy"))
     content = bytearray(file.read_bytes())
     content[-1] ^= 1 << 6
     file.write_bytes(content)
@@ -69,6 +76,26 @@ def test_a_version_that_is_not_there_is_one_line(in_project: Path, uri: str) -> 
     assert line.startswith(f"{uri}: not in the registry at sqlite:///")
 
 
+@pytest.mark.parametrize(
+    ("alias", "way"),
+    [
+        ("champion", "no version is called champion yet; `ramer promote` calls the candidate so"),
+        ("candidate", "no version is called candidate yet; `dvc repro` registers the model of serve.method"),
+    ],
+)
+def test_an_alias_that_nothing_has_says_what_gives_it(
+    copied: Path, monkeypatch: pytest.MonkeyPatch, alias: str, way: str
+) -> None:
+    monkeypatch.chdir(copied)
+    for command in (("predict", "none.npz"), ("evaluate", "none.npz"), ("serve",)):
+        line = refused(*command, "--model", f"models:/ramer@{alias}")
+        assert line.endswith(way), line
+    run_track(copied)
+    if alias == "champion":
+        with pytest.raises(RamerError, match="`ramer promote`"):
+            Predictor.load("models:/ramer@champion")
+
+
 def test_a_registry_that_is_not_there_is_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(RamerError, match="no MLflow store at "):
@@ -78,7 +105,7 @@ def test_a_registry_that_is_not_there_is_not_made(tmp_path: Path, monkeypatch: p
 
 def test_no_pickle_is_in_the_model_and_no_clip_in_its_example(tracked: Path) -> None:
     (version,) = versions(tracked)
-    model = next(tracked.glob(f"mlartifacts/**/{version.run_id}/artifacts/model"))
+    model = model_files(tracked, version)
     endings = {path.suffix for path in model.rglob("*") if path.is_file()}
     assert endings <= {"", ".yaml", ".txt", ".json", ".py", ".csv", ".npy", ".parquet", ".faiss", ".safetensors"}
     example = json.loads((model / "serving_input_example.json").read_text("utf-8"))["dataframe_split"]
@@ -168,7 +195,7 @@ def test_a_broken_store_is_one_line_at_once(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_the_server_answers_the_example_of_the_model(tracked: Path, server: str) -> None:
-    model = next(tracked.glob(f"mlartifacts/**/{versions(tracked)[0].run_id}/artifacts/model"))
+    model = model_files(tracked, versions(tracked)[0])
     (answer,) = ask(server, **json.loads((model / "serving_input_example.json").read_text("utf-8")))
     assert answer["missing"] == ["video"]
     assert "neighbours" not in answer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from pathlib import Path
 
 import mlflow.artifacts
@@ -14,6 +15,8 @@ from mlflow.entities import FileInfo, Run
 
 from ramer.files import read_json, read_tensors, write_json
 from ramer.modalities import AVERAGE, CONDITIONS, MODALITIES
+from ramer.pipeline.durations import keep_seconds
+from ramer.project import Project
 from ramer.tracking.result_files import ResultsError
 from tests.support.tracked import Workspace
 from tests.support.tree import CORPUS_DIGEST, EPOCHS, METHODS, commit, git
@@ -72,6 +75,7 @@ def test_a_model_can_be_taken_from_the_run(workspace: Workspace) -> None:
     held = artifacts(workspace.client, run)
     replicates = [f"fold0_seed{seed}" for seed in range(3)]
     expected = {"params.yaml", "dvc.lock", "data/prepared/corpus.json"}
+    expected |= {"results/explorer.html", "results/cards.json"}
     expected |= {"results/report.html", "results/summary.json", "results/headline.json", "results/plots/conditions.png"}
     for modality in MODALITIES:
         encoder, index = f"models/encoders/{modality}", f"models/index/{modality}"
@@ -110,6 +114,68 @@ def test_each_method_is_a_run_below_the_experiment(workspace: Workspace) -> None
         "aggregate": "similarity",
         "hidden": "[256, 128]",
     }
+
+
+def test_intervals_and_p_are_metrics_of_the_method(workspace: Workspace) -> None:
+    workspace.track()
+    run = workspace.methods()["ramer"].data
+    assert (run.metrics["a/weighted_f1_low"], run.metrics["a/weighted_f1_high"]) == (0.4, 0.625)
+    found = {key: value for key, value in run.metrics.items() if key.startswith(("difference/", "p/"))}
+    name = "avg6_weighted_f1"
+    assert found == {
+        f"difference/{name}": -0.015,
+        f"difference/{name}_low": -0.03,
+        f"difference/{name}_high": 0.002,
+        f"p/{name}": 0.08,
+        f"p/{name}_holm": 0.16,
+    }
+    assert run.tags["reference"] == "zero_fill"
+    assert not [key for key in workspace.methods()["zero_fill"].data.metrics if key.startswith(("difference/", "p/"))]
+    assert workspace.run().data.metrics["ramer/avg6_weighted_f1_high"] == 0.625
+
+
+def test_every_run_has_a_card_and_tags_of_a_line(workspace: Workspace) -> None:
+    for number in range(60):
+        path = workspace.root / "ramer" / "methods" / f"mine_{number:02}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("ANSWER = 42\n", "utf-8")
+    workspace.track()
+    card = workspace.methods()["ramer"].data.tags["mlflow.note.content"]
+    for said in (
+        "trained on **tiny**",
+        "Classes (2): happy, sad",
+        "6 in train, 3 in val, 3 in test",
+        CORPUS_DIGEST[:16],
+        "| avg6 | 50.0 | 40.0 to 62.5 |",
+        "`ramer` is 1.5 points below `zero_fill` on this corpus.",
+        "Only 12 speakers were tested",
+        "### Licences",
+    ):
+        assert said in card
+    assert "not for deployment" in workspace.methods()["oracle"].data.tags["mlflow.note.content"]
+    assert "| ramer | 50.0 [40.0, 62.5] |" in workspace.run().data.tags["mlflow.note.content"]
+    for run in (workspace.run(), *workspace.methods().values()):
+        for key, value in run.data.tags.items():
+            assert key == "mlflow.note.content" or (len(value) <= 250 and "\n" not in value), key
+    assert workspace.run().data.tags["dvc.modified"].endswith(" more")
+    listed = download(workspace, workspace.run(), "modified_files.txt").read_text("utf-8").splitlines()
+    assert listed == [f"ramer/methods/mine_{number:02}.py" for number in range(60)]
+
+
+def test_a_run_lasts_as_long_as_the_pipeline_took(workspace: Workspace) -> None:
+    project = Project(workspace.root)
+    for stage, item, seconds in (("prepare", "", 60.0), ("train", "ramer", 30.0), ("evaluate", "ramer", 10.0)):
+        keep_seconds(project, stage, item, seconds)
+    keep_seconds(project, "train", "oracle", 5000.0)
+    write_json(project.method("oracle") / "more.json", {})  # made anew since, elsewhere
+    workspace.track()
+    run, children = workspace.run(), workspace.methods()
+    lasted = {name: child.info.end_time - child.info.start_time for name, child in children.items()}
+    assert run.info.end_time - run.info.start_time == 100_000
+    assert lasted == {"ramer": 40_000, "zero_fill": 0, "oracle": 0}
+    assert abs(run.info.end_time / 1000 - time.time()) < 300
+    note = run.data.tags["mlflow.note.content"]
+    assert "Duration: 100 s, the sum of the 3 of 20 stages that were measured here." in note
 
 
 def test_a_method_brings_its_predictions_and_confusion(workspace: Workspace) -> None:
