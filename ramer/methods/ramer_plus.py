@@ -6,7 +6,7 @@ missing (``retrieval_distil``). Every member gets a temperature per set of avail
 its weight: non-negative, least log loss on validation rows, held near equality.
 
 Without a pool there is nothing to teach regressions with, and neighbours are few: the method is then ``blend``, to
-which retrieval is added only where it lowers the log loss on validation rows by more than its standard error.
+which retrieval is added only where it lowers the log loss on validation rows by more than two standard errors.
 
 What retrieval adds is the difference to the same method with ``database: shuffled`` or ``fill: ridge``.
 """

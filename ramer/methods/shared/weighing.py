@@ -42,7 +42,7 @@ def pays(
     rows: Int[np.ndarray, " n"],
     pull: float,
 ) -> bool:
-    """Whether the last member lowers the log loss by more than the standard error of what it saves, over rows.
+    """Whether the last member lowers the log loss by more than two standard errors of what it saves, over rows.
 
     Weights are fitted with it and without it on the same rows, so that a useless member saves next to nothing.
 
@@ -53,7 +53,7 @@ def pays(
     saved = _losses(logs[:-1], labels, pull) - _losses(logs, labels, pull)
     _, code, times = np.unique(rows, return_inverse=True, return_counts=True)
     each = np.bincount(code, saved) / times
-    return len(each) > 1 and bool(each.mean() > each.std(ddof=1) / np.sqrt(len(each)))
+    return len(each) > 1 and bool(each.mean() > 2 * each.std(ddof=1) / np.sqrt(len(each)))
 
 
 def _losses(logs: np.ndarray, labels: np.ndarray, pull: float) -> np.ndarray:
