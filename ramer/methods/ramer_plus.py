@@ -96,10 +96,16 @@ class RamerPlus(Method[RamerPlusOptions]):
         retrieving.teacher = taught.teacher = blend
         return {m.options.type: m for m in (*blend.members, retrieving, taught)}
 
-    def learn(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
-        late = self.options.pool == "late"
-        if late:
+    def fit(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
+        if self._late:  # here and not in learn: what is calibrated has not seen the pool either
             train, val = train.without_pool(), val.on(val.data.with_pool(train.pool_rows[:0]))
+        return super().fit(train, val, rng, log)
+
+    @property
+    def _late(self) -> bool:
+        return self.options.pool == "late"
+
+    def learn(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
         pool = len(train.pool_rows) > 0
         blend = self._blend(pool)
         members = self._members(blend)
@@ -111,7 +117,7 @@ class RamerPlus(Method[RamerPlusOptions]):
         self.members_, pull = members, self.options.pull
         logs = {c: self._logs(val.under(c)) for c in CONDITIONS}
         held = _held(logs, val)
-        if pool or late or pays(*held, pull):
+        if pool or self._late or pays(*held, pull):
             self.weights_ = fit_weights(*held[:2], pull)
         else:
             del members[RETRIEVING]
