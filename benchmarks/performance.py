@@ -32,9 +32,10 @@ RUNS = {
     "predict": "benchmarks.predict --threads 1",
     "pipeline": "benchmarks.pipeline",
     "tracking": "benchmarks.tracking",
+    "startup": "benchmarks.startup",
     "preset": "benchmarks.memory --preset presets/mer2024.txt",
 }
-LEFT_OUT = ("preset",)
+LEFT_OUT = ("preset", "startup")  # what is long, and what asks for another checkout
 THREADED = ("search", "encoder", "training", "approximate", "growth")
 VERDICTS = {True: "met", False: "**missed**", None: "not at this size"}
 INTRODUCTION = """# Performance
@@ -103,6 +104,8 @@ def details(kept: dict[str, Any]) -> list[str]:
         lines += ["Peak anonymous resident memory (`RssAnon`) of the stage's processes, sampled.", ""]
         lines += ["| stage | peak MB | seconds |", "| --- | --- | --- |"]
         lines += [f"| {name} | {s['peak_mb']:.0f} | {s['seconds']:.0f} |" for name, s in stages.items()]
+    if "startup" in kept:
+        lines += _startup(kept["startup"]["figures"])
     if "growth" in kept:
         figures = kept["growth"]["figures"]
         lines += ["", "## Growth with the pool"]
@@ -122,7 +125,26 @@ def details(kept: dict[str, Any]) -> list[str]:
         shares = kept["training"]["figures"]["shares"]
         said = ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares.items())
         lines += ["", "## Where an epoch of the head goes", f"Share of the profiled time, callees included: {said}."]
-    return lines
+    return [*lines, "", (KEPT / "gpu.md").read_text("utf-8").rstrip()]
+
+
+def _startup(figures: dict[str, Any]) -> list[str]:
+    """Of each stage: interpreter, imports and parameters, before its first line of work."""
+    heads = tuple(figures["sum_of_the_default_run"])
+    lines = ["", "## Before the first line of work"]
+    lines += [
+        "Processor seconds of one start, the end of Python included (in brackets: up to the first line of work),",
+        "in turn with a checkout of ae676df; the last line is the sum over the default run.",
+        "",
+    ]
+    lines += [f"| stage | starts | {' | '.join(heads)} |", "| --- | --- |" + " --- |" * len(heads)]
+    for name, stage in figures["stages"].items():
+        cells = [f"{stage[h]['processor']:.2f} ({stage[h]['processor_to_first_line']:.2f})" for h in heads]
+        lines.append(f"| {name} | {stage['stages']} | {' | '.join(cells)} |")
+    sums = figures["sum_of_the_default_run"]
+    starts = sum(stage["stages"] for stage in figures["stages"].values())
+    cells = [f"{sums[h]['processor']:.1f} ({sums[h]['processor_to_first_line']:.1f})" for h in heads]
+    return [*lines, f"| **all** | {starts} | {' | '.join(cells)} |"]
 
 
 def main() -> None:
