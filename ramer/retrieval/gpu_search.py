@@ -11,7 +11,7 @@ from ramer.devices import Attempts
 from ramer.errors import RetrievalError
 from ramer.retrieval.fetching import Fetch, make_fetch
 from ramer.retrieval.indexes import DatabaseIndex
-from ramer.retrieval.scoring import Asked, DeviceScoring, Hits, Scoring, score_here
+from ramer.retrieval.ordering import Asked, DeviceScoring, Hits, Scoring, score_here
 
 MOST_ON_GPU = 2048  # hits that FAISS gives on a GPU; what needs more is searched on the processor
 

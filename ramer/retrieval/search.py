@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from ramer.errors import RetrievalError
 from ramer.retrieval.fetching import MATRIX_NUMBERS, Fetch, make_fetch
 from ramer.retrieval.indexes import DatabaseIndex
-from ramer.retrieval.scoring import Asked, Hits, Scoring, score_here
+from ramer.retrieval.ordering import Asked, Hits, Scoring, score_here
 from ramer.retrieval.states import l2_normalise
 
 NEW_CLIP = -1  # exclusion code of a query that is not in the corpus: it excludes nothing

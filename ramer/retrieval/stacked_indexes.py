@@ -11,7 +11,7 @@ import numpy as np
 
 from ramer.retrieval.fetching import FEW, one_faiss_thread
 from ramer.retrieval.indexes import DatabaseIndex
-from ramer.retrieval.scoring import Hits
+from ramer.retrieval.ordering import Hits
 from ramer.retrieval.search import MARGIN, TIE, search
 from ramer.retrieval.states import l2_normalise
 

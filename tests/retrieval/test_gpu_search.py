@@ -15,7 +15,7 @@ from ramer.errors import ConfigError, RetrievalError
 from ramer.retrieval.gpu_search import Searches, Way
 from ramer.retrieval.index_sidecars import IndexKind
 from ramer.retrieval.indexes import DatabaseIndex
-from ramer.retrieval.scoring import DeviceScoring, Hits
+from ramer.retrieval.ordering import DeviceScoring, Hits
 from ramer.retrieval.search import search
 from ramer.retrieval.states import l2_normalise, row_norms
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from ramer.errors import RetrievalError
 from ramer.retrieval import fetching as fetching_module
-from ramer.retrieval import scoring as scoring_module
+from ramer.retrieval import ordering
 from ramer.retrieval import search as search_module
 from ramer.retrieval.gpu_search import search_gpu
 from ramer.retrieval.index_sidecars import IndexKind
 from ramer.retrieval.indexes import DatabaseIndex
-from ramer.retrieval.scoring import Hits
+from ramer.retrieval.ordering import Hits
 from ramer.retrieval.search import NEW_CLIP, exclusion_codes, search
 from ramer.retrieval.states import l2_normalise
 
@@ -81,7 +81,7 @@ def test_ties_are_in_the_order_of_rows_whatever_the_batch(monkeypatch: pytest.Mo
     assert hits.rows[1].tolist() == [r for r in range(300) if r % 3][:20]
     monkeypatch.setattr(search_module, "BATCH", 7)
     monkeypatch.setattr(search_module, "MATRIX_NUMBERS", 1)
-    monkeypatch.setattr(scoring_module, "MOST_FLOATS", 30)
+    monkeypatch.setattr(ordering, "MOST_FLOATS", 30)
     again = search(index, states, states, 20)
     assert np.array_equal(hits.rows, again.rows)
     assert np.array_equal(hits.scores, again.scores)
