@@ -11,6 +11,7 @@ import pytest
 
 from ramer.files import read_json, write_json
 from ramer.modalities import AVERAGE, CONDITIONS, MODALITIES
+from ramer.project import Project
 from tests.support.clone import Clone
 from tests.support.closure import ROOT
 from tests.support.simulated import METHODS, SimulatedProject
@@ -43,8 +44,9 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Clone:
 
 def test_git_holds_what_dvc_shows_and_nothing_large(fresh: Clone) -> None:
     held = fresh.run("git", "ls-files", "results").output.split()
-    tables = {f"results/plot_data/{name}.csv" for name in PLOTS}
-    assert set(held) == {"results/headline.json"} | tables
+    project = Project(fresh.path)
+    expected = [project.headline, *(project.plot_data / f"{name}.csv" for name in PLOTS)]
+    assert set(held) == {path.relative_to(project.root).as_posix() for path in expected}
     assert sum((fresh.path / name).stat().st_size for name in held) < 50_000
 
 
