@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 import yaml
+from threadpoolctl import threadpool_limits
 
 from ramer.config import BEST, Config, Runtime, load_config, parse_config
 from ramer.data.corpus import RawCorpus
@@ -177,8 +178,6 @@ def _scratch() -> tempfile.TemporaryDirectory[str]:
 @contextmanager
 def _held(runtime: Runtime) -> Iterator[None]:
     """Threads and instructions of the parameters for the body, and the caller's own after it."""
-    from threadpoolctl import threadpool_limits
-
     before = dict(os.environ)
     torch = sys.modules.get("torch")
     threads = torch.get_num_threads() if torch else None

@@ -84,7 +84,7 @@ def test_a_folder_becomes_a_project_and_without_one_nothing_stays(
     monkeypatch.chdir(here)
     monkeypatch.setattr(tempfile, "tempdir", str(scratch))
     quick, compare = sections(prepare={"seeds": [0]}), ramer.compare
-    before = dict(os.environ)  # FAISS has set a variable as it loaded
+    before = dict(os.environ)  # threadpoolctl has set a variable as it loaded
     without = compare(CORPUS, ["late_product", "prior"], params=quick)
     assert list(scratch.iterdir()) == list(here.iterdir()) == []
     assert dict(os.environ) == before

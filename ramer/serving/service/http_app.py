@@ -15,6 +15,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
+from ramer.errors import RamerError
 from ramer.serving.demo.app import LOOPBACK, answer_faults, clip_suffix, receive_file
 from ramer.serving.demo.bounds import BoundedRequests, Bounds, Places, check_media
 from ramer.serving.demo.headers import OwnPagesOnly
@@ -71,11 +72,15 @@ def _add_predict(app: FastAPI, predictor: Predictor, reader: SharedReader, figur
     records = _Work(bounds.clips, bounds.other_seconds, "other requests are being answered")
     clips = _Work(bounds.clips, bounds.reading_seconds, "other clips are being read")
 
-    def of_clip(path: Path | None, transcript: str | None, wanted: Wanted) -> Answer:
+    def of_clip(path: Path | None, name: str, transcript: str | None, wanted: Wanted) -> Answer:
         predictor.check_judges(wanted.coverage, wanted.risk)
-        if path is not None:
-            check_media(path, bounds)
-        return answer_clip(predictor, reader.read(path, transcript), wanted)
+        try:
+            if path is not None:
+                check_media(path, bounds)
+            made = reader.read(path, transcript)
+        except RamerError as error:  # whoever asks knows the name that they gave, not where it lies here
+            raise RamerError([fault.replace(str(path), name) for fault in error.faults]) from None
+        return answer_clip(predictor, made, wanted)
 
     @app.post("/predict")
     async def predict(
@@ -96,7 +101,7 @@ def _add_predict(app: FastAPI, predictor: Predictor, reader: SharedReader, figur
                 tempfile.TemporaryDirectory(prefix="ramer-serve-", ignore_cleanup_errors=True) as folder,
             ):
                 path = await receive_file(request, Path(folder, f"clip{suffix}")) if suffix else None
-                said = await place.run(lambda: of_clip(path, transcript, wanted))
+                said = await place.run(lambda: of_clip(path, name, transcript, wanted))
         elif kind == _JSON:
             with records.place() as place:
                 body = await request.body()
