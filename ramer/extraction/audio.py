@@ -12,7 +12,7 @@ import torch
 from ramer.errors import ModelError
 from ramer.extraction.batching import Sharing, batches, checked_sharing, tried
 from ramer.extraction.huggingface import Source, check_layers, inference, last_layers
-from ramer.extraction.outcomes import Encoded, Missing, Outcome, finished, pooled
+from ramer.extraction.outcomes import Encoded, Missing, Outcome, finished, one_line, pooled
 from ramer.extraction.settings import SAMPLE_RATE, AudioSettings
 from ramer.extraction.silenced import without_user_warnings
 from ramer.extraction.sound import Signal, loudness
@@ -40,18 +40,28 @@ class EgemapsEncoder:
     """eGeMAPSv02: 88 functionals of a clip; its sequence is the 25 low-level descriptors.
 
     Follows Eyben et al., "The Geneva Minimalistic Acoustic Parameter Set (GeMAPS)", IEEE TAC 2016.
+
+    Raises:
+        ModelError: openSMILE does not start; it says no reason.
     """
 
     def __init__(self, keep_frames: bool) -> None:
         import opensmile
+        from opensmile.core.lib import OpenSmileException
 
         levels = {"functionals": opensmile.FeatureLevel.Functionals}
         if keep_frames:
             levels["frames"] = opensmile.FeatureLevel.LowLevelDescriptors
-        self._smile = {
-            name: opensmile.Smile(feature_set=opensmile.FeatureSet.eGeMAPSv02, feature_level=level)
-            for name, level in levels.items()
-        }
+        try:
+            self._smile = {
+                name: opensmile.Smile(feature_set=opensmile.FeatureSet.eGeMAPSv02, feature_level=level)
+                for name, level in levels.items()
+            }
+        except OpenSmileException as error:
+            raise ModelError(
+                f"openSMILE does not start ({one_line(error)}): its files cannot be opened; "
+                "raise the limit with `ulimit -n`, or install opensmile again"
+            ) from None
 
     def encode(self, signals: list[Signal]) -> list[Outcome]:
         return [self._encode(signal) for signal in signals]
