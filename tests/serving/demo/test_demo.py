@@ -250,8 +250,8 @@ def test_a_file_that_is_no_clip_is_said_and_the_page_goes_on(
     (tmp_path / "<b>broken.mp4").write_bytes(b"not a film")
     page, _ = open_page(browser, light_page)
     page.set_input_files("#file", tmp_path / "<b>broken.mp4")
-    page.wait_for_selector("#status.fault")
-    assert "nothing to predict from" in page.inner_text("#status")
+    page.wait_for_selector("#drop-fault:not(:empty)")
+    assert "nothing to predict from" in page.inner_text("#drop-fault")
     assert page.inner_text(".drop-text") == "<b>broken.mp4"
     page.set_input_files("#file", speech_clip)
     page.wait_for_selector(".bar", timeout=60_000)
