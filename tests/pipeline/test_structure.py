@@ -29,9 +29,13 @@ def test_a_stage_runs_the_code_of_the_copy_that_it_is_in(stage: Stage) -> None:
     assert stage.cmd.split()[:3] == ["python", "-m", f"stages.{stage.name}"]
 
 
+# Small, and in git, so that a clone without DVC's cache compares what they say of two commits.
+IN_GIT = {"results/headline.json", "results/plot_data"}
+
+
 @pytest.mark.parametrize("stage", STAGES.values(), ids=STAGES.keys())
 def test_what_is_written_is_ignored_by_git_before_it_exists(stage: Stage) -> None:
-    outs = [out.replace("${item}", "audio").replace("${key}", "ramer") for out in stage.outs]
+    outs = [out.replace("${item}", "audio").replace("${key}", "ramer") for out in stage.outs if out not in IN_GIT]
     ignored = subprocess.run(
         ["git", "check-ignore", "--no-index", *outs], cwd=ROOT, capture_output=True, text=True, check=False
     )
