@@ -14,7 +14,7 @@ from ramer.config import load_config
 from ramer.credentials import PlainFormatter, without_credentials
 from ramer.errors import ConfigError, RamerError, in_one_line, refusal_behind
 from ramer.instructions import hold_instructions, hold_threads
-from ramer.loading import defer_meta_kernels, loading
+from ramer.loading import loading
 from ramer.pipeline.committed import with_way_back
 from ramer.pipeline.durations import keep_seconds
 from ramer.pipeline.origin import advise
@@ -44,7 +44,6 @@ def run(load: Callable[[], Stage], *, per: Literal["modality", "method"] | None 
             hold_instructions(config.runtime.portable)
             hold_threads(config.runtime.threads)
             config.engine.name_cluster(os.environ)
-            defer_meta_kernels()
             from ramer.files import sweep
 
             _check_arguments(arguments, per)

@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 
 from ramer.engine.calls import Done, Job, call_here, work_on
 from ramer.errors import RamerError
-from ramer.loading import defer_meta_kernels, loading
+from ramer.loading import loading
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -168,7 +168,6 @@ def serve(descriptor: str, parent: str, threads: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
     threading.Thread(target=_end_with, args=(int(parent),), daemon=True).start()
     become_worker()
-    defer_meta_kernels()
     with Connection(int(descriptor)) as pipe, suppress(EOFError, OSError), ExitStack() as while_loading:
         while_loading.enter_context(loading())
         told = pipe.recv_bytes()
