@@ -8,10 +8,10 @@ and what was expected, before any work starts. Options of a method live with the
 from __future__ import annotations
 
 from ramer.config.corpus import Corpus, Merbench, Prepare, Synthetic
+from ramer.config.encoder_settings import Dump, Encoder, Pretrain
 from ramer.config.evaluation import Evaluate, Report
 from ramer.config.faults import fault_lines
 from ramer.config.params import Config, load_config, parse_config
-from ramer.config.pretrain import Dump, Encoder, Pretrain
 from ramer.config.searching import Index, Retrieval
 from ramer.config.section import (
     Among,

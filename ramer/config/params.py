@@ -8,9 +8,9 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 
 from ramer.config.corpus import Corpus, Prepare
+from ramer.config.encoder_settings import Dump, Pretrain
 from ramer.config.evaluation import Evaluate, Report
 from ramer.config.faults import fault_lines, one_line, shortened
-from ramer.config.pretrain import Dump, Pretrain
 from ramer.config.searching import Index, Retrieval
 from ramer.config.section import Section
 from ramer.config.surroundings import BEST, Engine, Runtime, Serve, Tracking
