@@ -12,7 +12,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import singledispatch
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ import pandas as pd
 from numpy.lib.format import open_memmap
 
 _LEFT = re.compile(r"\.(?P<name>.+)\.(?P<process>\d+)@(?P<host>[A-Za-z0-9-]*)\.([a-z0-9_]+)(?P<old>\.old)?")
+_FILES_TO_CLEAN_UP = 6  # two for each level of folders
 _METADATA_KEY = "ramer"  # safetensors keeps bytes stable only with a single metadata key
 
 
@@ -34,6 +35,9 @@ def atomic_directory(path: str | Path) -> Iterator[Path]:
     """
     target = Path(path).absolute()
     target.parent.mkdir(parents=True, exist_ok=True)
+    spare = ExitStack()  # files to open while cleaning up, should the body have used up all that a process may have
+    for _ in range(_FILES_TO_CLEAN_UP):
+        spare.callback(os.close, os.open(os.devnull, os.O_RDONLY))
     temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.{_owner()}.", dir=target.parent))
     temporary.chmod(0o755)
     aside = temporary.with_name(f"{temporary.name}.old")
@@ -47,6 +51,7 @@ def atomic_directory(path: str | Path) -> Iterator[Path]:
             error.filename = f"{target}/{str(error.filename).removeprefix(f'{temporary}/')}"
         raise
     finally:
+        spare.close()
         if aside.exists() and not target.exists():
             aside.rename(target)
         for left in (temporary, aside):

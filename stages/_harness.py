@@ -16,7 +16,6 @@ from ramer.errors import ConfigError, RamerError, in_one_line, refusal_behind
 from ramer.instructions import hold_instructions, hold_threads
 from ramer.loading import loading
 from ramer.pipeline.committed import with_way_back
-from ramer.pipeline.durations import keep_seconds
 from ramer.pipeline.origin import advise
 from ramer.project import Project
 
@@ -45,6 +44,7 @@ def run(load: Callable[[], Stage], *, per: Literal["modality", "method"] | None 
             hold_threads(config.runtime.threads)
             config.engine.name_cluster(os.environ)
             from ramer.files import sweep
+            from ramer.pipeline.durations import keep_seconds
 
             _check_arguments(arguments, per)
             stage = load()

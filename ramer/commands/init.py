@@ -11,7 +11,7 @@ import typer
 def init(
     folder: Annotated[Path, typer.Argument(help="Empty, not there yet, or a git repository without any file.")],
 ) -> None:
-    """Make a project: pipeline, parameters and code in a git repository."""
+    """Make a project of your own in an empty folder."""
     from ramer.pipeline.new_project import make_project
 
     make_project(folder)

@@ -26,7 +26,7 @@ def named(names: Sequence[str], most: int = LINE) -> str:
     """As many names as a line takes, and how many more there are.
 
     Example:
-        >>> named(["a.py", "b.py", "c.py"], most=20)
+        >>> named(["a.py", "b.py", "c.py"], most=15)
         'a.py and 2 more'
     """
     for shown in range(len(names), 0, -1):
