@@ -82,6 +82,23 @@ class Attack:
     def went_wrong(self, what: str) -> None:
         self.wrong.append(f"attempt {self.tried} of seed {self.seed}: {what}")
 
+    def judge(self, what: str, code: int, errors: str, *, whole: bool, done: bool) -> None:
+        """Count a process that was to write something, with the odds against it.
+
+        Args:
+            what: which, and against what odds. code, errors: what it ended with, and its standard error.
+            whole: whether nothing lies there but what was there, or what it writes. done: whether all of that does.
+        """
+        last = (lines_of(errors) or [""])[-1]
+        if not whole:
+            self.went_wrong(f"{what}: something else lies there: {errors[-300:]}")
+        elif code == 0 and done:
+            self.right += 1
+        elif code == 2 and last.startswith("error: ") and "Traceback" not in errors:
+            self.refused += 1
+        else:
+            self.went_wrong(f"{what}: exit {code}: {errors[-300:]}")
+
     def finish(self) -> None:
         """Write the outcome down where a campaign wants it, and fail if anything went wrong."""
         note(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.campaign.attacking import Attack, lines_of
+from tests.campaign.attacking import Attack
 from tests.campaign.commands import attempts_elsewhere
 from tests.support.contents import contents
 from tests.support.disks import make_read_only, make_writable, small_disk
@@ -42,13 +42,8 @@ def test_commands_in_folders_that_are_closed(attack: Callable[..., Attack], serv
             if read_only:
                 make_writable(disk)
             take_back(command.writes)
-            last = (lines_of(errors) or [""])[-1]
-            if process.returncode == 0 and command.found() == command.new:
-                one.right += 1
-            elif process.returncode == 2 and last.startswith("error: ") and command.is_whole():
-                one.refused += 1
-            else:
-                one.went_wrong(f"{name}, {how}: exit {process.returncode}: {errors[-300:]}")
+            done = command.found() == command.new
+            one.judge(f"{name}, {how}", process.returncode, errors, whole=command.is_whole(), done=done)
 
 
 def test_stages_in_folders_that_are_closed(attack: Callable[..., Attack], served: Path, tmp_path: Path) -> None:
@@ -66,12 +61,5 @@ def test_stages_in_folders_that_are_closed(attack: Callable[..., Attack], served
         process = start_without_powers(project, "-m", f"stages.{stage.split()[0]}", *stage.split()[1:])
         errors = process.communicate(timeout=300)[1]
         take_back(project)
-        last = (lines_of(errors) or [""])[-1]
-        if contents(project, *_WRITTEN) != whole:
-            one.went_wrong(f"{stage}, {how}: something else lies there: {errors[-300:]}")
-        elif process.returncode == 0:
-            one.right += 1
-        elif process.returncode == 2 and last.startswith("error: ") and "Traceback" not in errors:
-            one.refused += 1
-        else:
-            one.went_wrong(f"{stage}, {how}: exit {process.returncode}: {errors[-300:]}")
+        same = contents(project, *_WRITTEN) == whole
+        one.judge(f"{stage}, {how}", process.returncode, errors, whole=same, done=same)

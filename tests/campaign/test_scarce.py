@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.campaign.attacking import Attack, lines_of
+from tests.campaign.attacking import Attack
 from tests.campaign.commands import chosen, environment, undisturbed
 from tests.support.contents import contents
 from tests.support.scarce import in_want_of
@@ -26,11 +26,6 @@ def _want(rng: random.Random) -> tuple[str, int]:
     return ("quota", 0) if rng.random() < 0.3 else ("files", rng.randrange(1, 40))
 
 
-def _refuses(code: int, errors: str) -> bool:
-    last = (lines_of(errors) or [""])[-1]
-    return code == 2 and last.startswith("error: ") and "Traceback" not in errors
-
-
 def test_commands_in_want_of_files(attack: Callable[..., Attack], served: Path, tmp_path: Path) -> None:
     one = attack("commands that write, too many files open or quota used up", 40, 2, minutes=1.5)
     known = chosen(one, served, tmp_path)
@@ -42,14 +37,8 @@ def test_commands_in_want_of_files(attack: Callable[..., Attack], served: Path, 
         command.reset()
         process = start(command.writes, environment(), *in_want_of(*want, *command.line))
         errors = process.communicate(timeout=300)[1]
-        if not command.is_whole():
-            one.went_wrong(f"{name}, {want}: something else lies there: {errors[-300:]}")
-        elif process.returncode == 0 and command.found() == command.new:
-            one.right += 1
-        elif _refuses(process.returncode, errors):
-            one.refused += 1
-        else:
-            one.went_wrong(f"{name}, {want}: exit {process.returncode}: {errors[-300:]}")
+        done = command.found() == command.new
+        one.judge(f"{name}, {want}", process.returncode, errors, whole=command.is_whole(), done=done)
 
 
 def test_stages_in_want_of_files(attack: Callable[..., Attack], served: Path, tmp_path: Path) -> None:
@@ -64,11 +53,5 @@ def test_stages_in_want_of_files(attack: Callable[..., Attack], served: Path, tm
         stage, want = rng.choice(stages), _want(rng)
         process = start_stage(project, stage, want=want)
         errors = process.communicate(timeout=300)[1]
-        if contents(project, *_WRITTEN) != whole:
-            one.went_wrong(f"{stage}, {want}: something else lies there: {errors[-300:]}")
-        elif process.returncode == 0:
-            one.right += 1
-        elif _refuses(process.returncode, errors):
-            one.refused += 1
-        else:
-            one.went_wrong(f"{stage}, {want}: exit {process.returncode}: {errors[-300:]}")
+        same = contents(project, *_WRITTEN) == whole
+        one.judge(f"{stage}, {want}", process.returncode, errors, whole=same, done=same)

@@ -116,12 +116,20 @@ def test_kinds_without_lists_are_what_they_were(tiny: Tiny) -> None:
 
 
 def test_shards_change_nothing(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    digests = []
-    for size in (1, 2, 100):
+    digests, shards, engine_map = [], [], engine.map
+
+    def counted(function: Any, items: Any, **options: Any) -> Any:
+        shards.append(len(items))
+        return engine_map(function, items, **options)
+
+    monkeypatch.setattr(disk_lists.engine, "map", counted)
+    monkeypatch.setattr(disk_lists, "SHARD_NUMBERS", 1)  # a shard is a block
+    for size in (1, 20, 1000):
         monkeypatch.setattr(disk_lists, "BLOCK", size)
         folder = build(tiny, index={"kind": "ivf_flat", "nlist": 4, "lists": "disk"})
         digests.append(digest_files(folder, [folder]))
     assert digests[0] == digests[1] == digests[2]
+    assert shards[0] > shards[len(shards) // 2] > shards[-1] == 1
 
 
 def test_a_folder_that_was_moved_and_cannot_be_written_is_searched(tiny: Tiny, tmp_path: Path) -> None:
