@@ -103,6 +103,8 @@ def refusal_behind(error: BaseException) -> OSError | None:
         if isinstance(cause, OSError) and cause.errno in _ADVICE:
             return cause
     for cause in _causes(error):
+        if getattr(cause, "errno", None) is not None:
+            continue  # a number says what it is; among its words is the name of a file, which may be any
         for number in _ADVICE:
             if os.strerror(number) in str(cause):
                 return OSError(number, " ".join(str(cause).split()))

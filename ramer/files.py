@@ -35,10 +35,11 @@ def atomic_directory(path: str | Path) -> Iterator[Path]:
     """
     target = Path(path).absolute()
     target.parent.mkdir(parents=True, exist_ok=True)
-    spare = ExitStack()  # files to open while cleaning up, should the body have used up all that a process may have
-    for _ in range(_FILES_TO_CLEAN_UP):
-        spare.callback(os.close, os.open(os.devnull, os.O_RDONLY))
-    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.{_owner()}.", dir=target.parent))
+    with ExitStack() as opened:  # to open files while cleaning up, should the body have used up what a process may have
+        for _ in range(_FILES_TO_CLEAN_UP):
+            opened.callback(os.close, os.open(os.devnull, os.O_RDONLY))
+        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.{_owner()}.", dir=target.parent))
+        spare = opened.pop_all()
     temporary.chmod(0o755)
     aside = temporary.with_name(f"{temporary.name}.old")
     try:

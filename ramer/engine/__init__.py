@@ -30,15 +30,17 @@ class Resources:
     Attributes:
         threads: that it computes with, ``runtime.threads``: as many cores.
         gpus: share of a GPU; 0 for a call that computes on the processor.
+        one_gpu: whether all calls compute on one GPU, which was named, however many there are.
     """
 
     threads: int = 1
     gpus: float = 0.0
+    one_gpu: bool = False
 
     @classmethod
     def on(cls, device: str, threads: int) -> Resources:
         """Of a call on a device, ``cpu`` or one of CUDA's, with so many threads."""
-        return cls(threads, 1.0 if device.startswith("cuda") else 0.0)
+        return cls(threads, 1.0 if device.startswith("cuda") else 0.0, one_gpu=":" in device)
 
 
 def map(
@@ -102,9 +104,9 @@ def spread(device: str, items: int) -> list[str]:
     Args:
         device: as chosen, ``cpu``, ``cuda`` or ``cuda:N``.
     """
-    # A cluster shows each call the GPU that it was given, and no other.
-    count = 1 if device != "cuda" or chosen_engine() == "ray" else _gpus()
-    return in_turn(device, items, count)
+    if chosen_engine() == "ray":  # a cluster shows each call the GPU that it was given, and no other
+        return in_turn(device.partition(":")[0], items, 1)
+    return in_turn(device, items, _gpus() if device == "cuda" else 1)
 
 
 def in_turn(device: str, items: int, count: int) -> list[str]:
@@ -123,6 +125,8 @@ def workers_for(resources: Resources, items: int, cores: int, gpus: int) -> int:
     Args:
         cores: that may be used. gpus: that are there.
     """
+    if resources.one_gpu:
+        gpus = min(gpus, 1)
     room = int(gpus / resources.gpus) if resources.gpus else cores // resources.threads
     return max(1, min(room, items))
 

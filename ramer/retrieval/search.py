@@ -69,7 +69,7 @@ def search(
         ids: names of the queries in messages.
         norms: lengths of the states (``row_norms``) where they are known: they need not be computed again.
         rerank: score an approximate index' candidates by their exact keys. Exact kinds always are.
-        fetch: ``make_fetch(index)``, for who searches one index often: a GPU is then filled once.
+        fetch: ``make_fetch(index)``, or that of ``Searches.of``, with its ``scoring``.
         scoring: of what was fetched; where it runs changes no bit.
 
     Raises:

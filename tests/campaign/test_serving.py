@@ -34,6 +34,7 @@ from tests.support.tracked import start
 pytestmark = pytest.mark.campaign
 
 _PATIENT = 60.0
+_SILENT = b"- nothing came"
 _QUIET = 2.0  # seconds after which an answer has ended, where the connection is kept
 _BUSY = ("503", "504")
 
@@ -97,15 +98,21 @@ def _answered(port: int, sent: bytes) -> bytes:
         with contextlib.suppress(ConnectionError):
             client.sendall(sent)
         got = b""
-        with contextlib.suppress(ConnectionError, TimeoutError):
+        try:
             while block := client.recv(65536):
                 got += block
                 client.settimeout(_QUIET)
+        except ConnectionError:
+            pass
+        except TimeoutError:
+            return got or _SILENT
     return got
 
 
 def _judged(answer: bytes) -> str:
     """``right``, ``refused`` or what is wrong with the first answer of a connection."""
+    if answer == _SILENT:
+        return "it hangs"
     if not answer:
         return "refused"  # closed: no request had come
     head, _, rest = answer.partition(b"\r\n\r\n")

@@ -141,9 +141,11 @@ def test_several_gpus_take_turns(device: str, count: int, expected: list[str]) -
     assert engine.in_turn(device, 4, 1 if device == "cpu" else count) == expected
 
 
-def test_a_gpu_that_was_named_is_the_only_one() -> None:
+def test_a_gpu_that_was_named_is_the_only_one(monkeypatch: pytest.MonkeyPatch) -> None:
     assert engine.spread("cuda:1", 2) == ["cuda:1", "cuda:1"]
     assert engine.spread("cpu", 2) == ["cpu", "cpu"]
+    monkeypatch.setenv(engine.VARIABLE, "ray")  # there a call sees the one that it was given, as the first
+    assert engine.spread("cuda:1", 2) == ["cuda", "cuda"]
 
 
 @pytest.mark.parametrize(
@@ -156,6 +158,8 @@ def test_a_gpu_that_was_named_is_the_only_one() -> None:
         (engine.Resources(1, 1.0), 16, 2, 2),
         (engine.Resources(1, 0.5), 16, 2, 4),
         (engine.Resources(1, 1.0), 16, 0, 1),
+        (engine.Resources.on("cuda", 1), 16, 3, 3),
+        (engine.Resources.on("cuda:1", 1), 16, 3, 1),
     ],
 )
 def test_workers_fill_what_there_is(resources: engine.Resources, cores: int, gpus: int, workers: int) -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ramer.extraction.outcomes import Missing
 
+from ramer.extraction.media import Opened
 from tests.support.commands import call
 from tests.support.contents import contents
 from tests.support.disks import fill, make_read_only, small_disk
@@ -93,3 +95,10 @@ def test_want_of_files_is_one_line_and_a_rerun_goes_on(
     assert "Traceback" not in errors
     assert call("extract", media, tmp_path / "out", *ONLY_SOUND)[0] == 0
     assert contents(tmp_path / "out", "features") == whole
+
+
+def test_the_name_of_a_broken_file_says_nothing_of_the_system(tmp_path: Path) -> None:
+    path = tmp_path / "Too many open files.mp4"
+    path.write_bytes(b"no clip")
+    with pytest.raises(Missing, match="the file cannot be read"), Opened(path):
+        pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import socket
 from typing import Any, cast
@@ -50,6 +51,10 @@ def make_server(app: FastAPI, bounds: Bounds) -> uvicorn.Server:
     return _Server(config)
 
 
+# What accepting a connection fails with while there is too little of something.
+_NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
 class _Server(uvicorn.Server):
     """Says what the system refuses to it: too many open files, after which it tries again in a second."""
 
@@ -61,7 +66,7 @@ class _Server(uvicorn.Server):
 
     def _tell(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
-        if not isinstance(error, OSError):
+        if not isinstance(error, OSError) or error.errno not in _NO_ROOM:
             loop.default_exception_handler(context)
         elif loop.time() >= self._next:  # asyncio tells it for every connection that waits
             self._next = loop.time() + _SILENCE_S

@@ -79,7 +79,7 @@ def _add_predict(app: FastAPI, predictor: Predictor, reader: SharedReader, figur
                 check_media(path, bounds)
             made = reader.read(path, transcript)
         except RamerError as error:  # whoever asks knows the name that they gave, not where it lies here
-            raise RamerError([fault.replace(str(path), name) for fault in error.faults]) from None
+            raise RamerError([fault.replace(str(path), name) if path else fault for fault in error.faults]) from None
         return answer_clip(predictor, made, wanted)
 
     @app.post("/predict")

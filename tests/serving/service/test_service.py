@@ -119,7 +119,8 @@ BAD: dict[str, tuple[Any, int, str]] = {
     "length": ({"records": [{}, {"audio": [1, 2]}]}, 400, "audio: row 1: expected 10 numbers or null, got 2"),
     "text": ({"records": [{"audio": "loud"}]}, 400, "audio: row 0: expected 10 numbers or null, got something that"),
     "not JSON": (b"{", 400, "request: not JSON (JSONDecodeError), expected records"),
-    "deep": (
+    "deep": (b"[" * 5000, 400, "request: not JSON (RecursionError), expected records"),
+    "brackets": (
         b"[" * 100_000,
         400,
         "request: 100000 lists and records, expected at most 1000 records with their vectors",
