@@ -78,8 +78,7 @@ def brief_table() -> str:
     for name in sorted(BRIEF_METHODS, key=lambda n: -_score(folds, n, AVERAGE)):
         against = "reference"
         if name != reference:
-            difference, low, high = (signed(told[name][key]) for key in ("difference", "low", "high"))
-            against = f"{difference} [{low}, {high}]"
+            against = _interval(told[name])
         scores = [
             points(_score(folds, name, AVERAGE)),
             points(_score(folds, name, FULL_CONDITION)),
@@ -123,17 +122,16 @@ def planned_table(compared: Sequence[Mapping[str, Any]]) -> str:
     if not compared:
         return ""
     lines = ["| planned before the run | avg6 [95 %] | p |", "| --- | ---: | ---: |"]
-    for c in compared:
-        difference, low, high = (signed(c[key]) for key in ("difference", "low", "high"))
-        pair = f"`{c['method']}` against `{c['reference']}`"
-        lines.append(f"| {pair} | {difference} [{low}, {high}] | {p_text(c['p_holm'])} |")
+    lines += [
+        f"| `{c['method']}` against `{c['reference']}` | {_interval(c)} | {p_text(c['p_holm'])} |" for c in compared
+    ]
     return "\n".join(lines) + "\n"
 
 
 def bound_line(kept: Mapping[str, Any]) -> str:
     """Bayes' bound of a generated corpus in words; empty for any other."""
     return "".join(
-        f"Bayes' bound on the test rows: avg6 {100 * bound[AVERAGE]:.1f}, avt {100 * bound['avt']:.1f}.\n"
+        f"Bayes' bound on the test rows: avg6 {100 * bound[AVERAGE]:.1f}, avt {100 * bound[FULL_CONDITION]:.1f}.\n"
         for bound in kept.get("bounds", {}).values()
     )
 

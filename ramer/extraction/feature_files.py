@@ -1,9 +1,8 @@
-"""Feature files on disk: each one whole or absent, and a journal from which a killed run goes on."""
+"""The folder of features of a corpus, and a journal from which a killed run goes on."""
 
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,12 +10,11 @@ from typing import IO
 
 import numpy as np
 
-from ramer.data.npy import read_array
-from ramer.errors import CorpusError, in_one_line
+from ramer.extraction.feature_arrays import read_features, remove_features, save_features
 from ramer.extraction.journal import Journal, Line
 from ramer.extraction.manifest import FILE_NAME, Manifest, merged
 from ramer.extraction.manifest_record import Entry
-from ramer.extraction.outcomes import Encoded, Missing, Outcome, one_line
+from ramer.extraction.outcomes import Encoded, Missing, Outcome
 from ramer.extraction.shards import FOLDER, JOURNAL, LOCK, WORK, Shard, check_room, check_same, hold
 
 log = logging.getLogger(__name__)
@@ -170,11 +168,7 @@ class FeatureStore:
         entry = self.manifest.clips.get(clip, {}).get(modality)
         if entry is None or entry["status"] != "extracted":
             return None
-        path = self._file(modality, clip, "UTT")
-        try:
-            return read_array(path)
-        except ValueError as error:
-            raise CorpusError(f"{path}: {error}") from None
+        return read_features(self._file(modality, clip, "UTT"))
 
     def _take_over(self) -> None:
         """Tell what earlier runs left that is kept from what is outdated; nothing on disk changes."""
@@ -228,31 +222,12 @@ class FeatureStore:
 
     def _write(self, clip: str, modality: str, encoded: Encoded) -> Outcome:
         arrays = {"UTT": encoded.vector, "FRA": encoded.frames}
-        try:
-            for suffix, array in arrays.items():
-                target = self._file(modality, clip, suffix)
-                if array is None:
-                    target.unlink(missing_ok=True)
-                    continue
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with self._partial.open("wb") as file:
-                    np.save(file, np.ascontiguousarray(array, dtype=np.float32), allow_pickle=False)
-                os.replace(self._partial, target)
-        except (FileExistsError, IsADirectoryError, NotADirectoryError) as error:
-            return Missing(f"its feature file cannot be written: {one_line(error)}", failed=True)
-        except OSError as error:
-            error.filename = str(target)  # not the name that it has while it is written
-            raise CorpusError(in_one_line(error)) from None
-        return encoded
+        refused = save_features({self._file(modality, clip, s): array for s, array in arrays.items()}, self._partial)
+        return encoded if refused is None else refused
 
     def _remove(self, modality: str, clip: str) -> None:
         for suffix in _SUFFIXES:
-            path = self._file(modality, clip, suffix)
-            try:
-                if path.is_file():
-                    path.unlink()
-            except OSError as error:
-                raise CorpusError(f"{path}: cannot be removed: {error.strerror or error}") from None
+            remove_features(self._file(modality, clip, suffix))
 
     def _folder(self, modality: str) -> str | None:
         """The first part of a modality's folder names, None where this run and the manifest know no such modality."""

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ramer.extraction.outcomes import Missing
 
 from ramer.extraction.media import Opened
+from ramer.extraction.outcomes import Missing
 from tests.support.commands import call
 from tests.support.contents import contents
 from tests.support.disks import fill, make_read_only, small_disk
