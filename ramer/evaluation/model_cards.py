@@ -5,6 +5,8 @@ from __future__ import annotations
 from ramer.config import Section
 from ramer.records import Record
 
+SET_COVERAGE = "set_coverage"  # a metric: share of test rows whose set of emotions held the true one
+
 
 class Score(Section):
     """A score with its interval, as fractions."""
@@ -43,7 +45,7 @@ class ModelCard(Section):
     Attributes:
         trained: digest of the ``method.json`` beside its checkpoints, empty where there is none: what was found of
             other checkpoints is not said of these.
-        scores: by metric and condition; ``set_coverage`` is the share of test rows whose set held the true class.
+        scores: by metric and condition; ``SET_COVERAGE`` is one of them.
         gaps: to the reference; none of the reference itself.
         advice: sentences, method names between backticks.
     """

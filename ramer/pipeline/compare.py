@@ -68,8 +68,9 @@ def compare(
     """Fit methods on a corpus and compare them on its test rows: the numbers of ``dvc repro`` with the same parameters.
 
     Call it before torch is used: which instructions and threads libraries use is fixed when they load, and decides the
-    last bits of what is learnt. A script needs ``if __name__ == "__main__":`` around it, as replicates train in
-    processes of their own.
+    last bits of what is learnt. NumPy is loaded by then: for the very bits on a processor with AVX-512 set the
+    variables of ``runtime.portable`` before Python starts. A script needs ``if __name__ == "__main__":`` around it, as
+    replicates train in processes of their own.
 
     Args:
         corpus: a packed corpus (``.npz``), the section ``corpus`` of the parameters for every other kind, or a corpus
@@ -77,8 +78,8 @@ def compare(
         methods: names of types, or of entries of ``params``; or entries by name, as ``params.yaml`` has them:
             ``{"mine": {"type": "ramer", "k": 20}}``.
         params: sections that differ from the defaults, or a ``params.yaml``.
-        folder: empty or absent; becomes a project with everything that was made, the report included, which
-            ``Predictor.load`` opens. Without it nothing is left behind.
+        folder: empty or absent; holds everything that was made afterwards, the report included, and
+            ``Predictor.load`` opens it. Without it nothing is left behind.
 
     Raises:
         ConfigError: a parameter, a method's name or option is bad, or the folder is not empty; one line per fault.
@@ -101,9 +102,9 @@ def compare(
         root = _new_folder(Path(folder)) if folder else Path(stack.enter_context(_scratch()))
         stack.enter_context(_held(config.runtime))
         project = Project(root)
+        check(config, project)
         if folder:
             project.params.write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False), "utf-8")
-        check(config, project)
         _fit(config, project, corpus if isinstance(corpus, RawCorpus) else None)
         if folder:
             report(config, project)
@@ -160,7 +161,7 @@ def _tables(config: Config, project: Project) -> ComparedMethods:
     settings = ReportSettings(config.evaluate, config.report, config.retrieval, config.serve.method)
     scored = score_methods(project, list(config.methods), settings)
     scores = score_intervals(list(config.methods), scored.bootstrap, tuple(COUNT_METRICS))
-    differences = pd.DataFrame([c.as_dict() for c in scored.bootstrap.compare(scored.reference)])
+    differences = pd.DataFrame([c.as_dict() for c in scored.comparisons])
     return ComparedMethods(scored.reference, scores, differences)
 
 

@@ -42,7 +42,7 @@ def make_project(folder: Path) -> None:
     """Write a project into a folder that is absent, empty or a git repository without any file.
 
     Its code is a copy: what a result follows from is in its repository, and may be changed there. All is written or
-    nothing; a git repository is made where there is none, no commit.
+    nothing but an empty git repository, which is made where there is none; no commit.
 
     Raises:
         RamerError: the folder holds something, git is not there, or it cannot be written.
@@ -56,6 +56,10 @@ def make_project(folder: Path) -> None:
     if ".git" not in held and shutil.which("git") is None:
         raise RamerError("git: not found; a project is a git repository, because experiments are commits")
     source, unfinished = carried(), folder / _UNFINISHED
+    if ".git" not in held:
+        done = subprocess.run(["git", "init", "-q", str(folder)], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RamerError(f"{folder}: git init failed: {' '.join(done.stderr.split())[:200]}")
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
         for name in COPIED:
@@ -64,10 +68,6 @@ def make_project(folder: Path) -> None:
         _move_up(unfinished, folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-    if ".git" not in held:
-        done = subprocess.run(["git", "init", "-q", str(folder)], capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise RamerError(f"{folder}: git init failed: {' '.join(done.stderr.split())[:200]}")
 
 
 def _copy(source: Path, to: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ramer.evaluation.bootstrap import COLUMNS, Bootstrap, Comparison
-from ramer.evaluation.model_cards import Gap, ModelCard, ModelCards, Score
+from ramer.evaluation.model_cards import SET_COVERAGE, Gap, ModelCard, ModelCards, Score
 from ramer.modalities import AVERAGE
 from ramer.project import Project
 from ramer.reporting import words
@@ -15,10 +15,8 @@ from ramer.reporting.scored import ScoredMethods
 from ramer.reporting.sets import SetsHeld
 from ramer.reporting.tables import points, signed
 from ramer.training.costs import trained_digest
-from ramer.training.method_record import METHOD_FILE
 
 ZEROS = "zero_fill"  # the type that everybody understands: what is missing is zeros
-COVERED = "set_coverage"
 
 
 def build_cards(
@@ -32,7 +30,7 @@ def build_cards(
     """
     results, settings, bootstrap = scored.results, scored.settings, scored.bootstrap
     gaps: dict[str, list[Gap]] = {name: [] for name in results.methods}
-    for c in bootstrap.compare(scored.reference):
+    for c in scored.comparisons:
         if c.condition in COLUMNS:
             gaps[c.method].append(Gap(**{key: c.as_dict()[key] for key in Gap.model_fields}))
     confidence, alpha = settings.report.confidence, findings.alpha
@@ -45,7 +43,7 @@ def build_cards(
         limits=tuple(words.caveats(results, bootstrap.clusters, settings.report.draws, alpha)),
         methods={
             name: ModelCard(
-                trained=_trained(project, name),
+                trained=trained_digest(project.method(name)),
                 scores=(*_scores(bootstrap, name), *_covered(sets.get(name, {}))),
                 gaps=tuple(gaps[name]),
                 advice=tuple(advice(results, findings, bootstrap, name)),
@@ -98,9 +96,4 @@ def _scores(bootstrap: Bootstrap, name: str) -> list[Score]:
 
 
 def _covered(sets: Mapping[str, SetsHeld]) -> list[Score]:
-    return [Score(metric=COVERED, condition=c, value=s.covered, low=s.low, high=s.high) for c, s in sets.items()]
-
-
-def _trained(project: Project, name: str) -> str:
-    folder = project.method(name)
-    return trained_digest(folder) if (folder / METHOD_FILE).is_file() else ""
+    return [Score(metric=SET_COVERAGE, condition=c, value=s.covered, low=s.low, high=s.high) for c, s in sets.items()]

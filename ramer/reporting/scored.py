@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from ramer.config import Synthetic
 from ramer.data.bayes import bayes_predictions
-from ramer.evaluation.bootstrap import Bootstrap
+from ramer.evaluation.bootstrap import Bootstrap, Comparison
 from ramer.evaluation.pool import pool_curve
 from ramer.evaluation.predictions import score_predictions
 from ramer.evaluation.reference import choose_reference
@@ -39,11 +40,16 @@ class ScoredMethods:
     bootstrap: Bootstrap
     reference: str
 
+    @cached_property
+    def comparisons(self) -> list[Comparison]:
+        """Every method with the reference, on every metric and condition."""
+        return self.bootstrap.compare(self.reference)
+
     def summary(self) -> dict[str, Any]:
         """The content of ``summary.json``."""
         ways = [way.name for way in scenarios(self.settings.evaluate)]
         bounds = self._bounds()
-        summary = build_summary(self.results, self.reference, self.bootstrap.compare(self.reference), ways, bounds)
+        summary = build_summary(self.results, self.reference, self.comparisons, ways, bounds)
         curves = self._pool_curves()
         return summary | ({"pool": curves} if curves else {})
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -29,6 +31,17 @@ class ClipFeatures(NamedTuple):
     vectors: dict[str, np.ndarray | None]
     missing: dict[str, str]
     transcript: str | None
+
+
+@contextmanager
+def called(path: Path | None, name: str) -> Iterator[None]:
+    """Faults of an uploaded file by the name that it was sent with, not by where it lies here."""
+    try:
+        yield
+    except RamerError as error:
+        if path is None:
+            raise
+        raise type(error)([fault.replace(str(path), name) for fault in error.faults]) from None
 
 
 class ClipReader:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ramer.data.corpora import CORPORA
-from ramer.evaluation.model_cards import ModelCard
+from ramer.evaluation.model_cards import SET_COVERAGE, ModelCard
 from ramer.modalities import AVERAGE, CONDITIONS, FULL_CONDITION
 from ramer.project import Project
 from ramer.tracking.bounded_text import cut
@@ -15,7 +15,7 @@ from ramer.tracking.record import Corpus, Record
 MOST = 5000  # what a database keeps of a version's description
 _CLASSES, _LIMITS = 800, 1200  # characters of lists that a corpus may make long
 _SPLITS = ("train", "val", "test", "pool")
-_SCORE, _COVERED = "weighted_f1", "set_coverage"
+_SCORE = "weighted_f1"
 
 
 def method_card(record: Record, method: str) -> str:
@@ -73,7 +73,7 @@ def _corpus_lines(corpus: Corpus) -> str:
 
 
 def _table(card: ModelCard, coverage: float, confidence: float) -> str:
-    covered = any(s.metric == _COVERED for s in card.scores)
+    covered = any(s.metric == SET_COVERAGE for s in card.scores)
     head = ["available", "weighted F1", f"{round(100 * confidence)} % interval"]
     head += [f"sets at {100 * coverage:g} % hold the truth"] if covered else []
     lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
@@ -82,7 +82,7 @@ def _table(card: ModelCard, coverage: float, confidence: float) -> str:
         if score is None:
             continue
         cells = [condition, f"{100 * score.value:.1f}", f"{100 * score.low:.1f} to {100 * score.high:.1f}"]
-        cells += [_cell(card, _COVERED, condition)] if covered else []
+        cells += [_cell(card, SET_COVERAGE, condition)] if covered else []
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -13,6 +13,8 @@ from ramer.tracking.record import Corpus
 
 _DIGEST_LENGTH = 16  # MLflow stores at most 36 characters, and shows them beside every run; the profile holds all
 
+METRICS_PER_CALL = 900  # MLflow takes at most 1000 entities, 100 of them params
+
 
 def entity_name(name: str) -> str:
     """MLflow takes letters, digits and ``_-. :/`` in a name; anything else, as in ``f1_joy@work``, becomes ``_``."""

@@ -20,9 +20,10 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import ENDPOINT_NOT_FOUND, NOT_FOUND, RESOURCE_DOES_NOT_EXIST, ErrorCode
 
+from ramer.tracking.entities import METRICS_PER_CALL
+
 log = logging.getLogger(__name__)
 
-_METRICS_PER_CALL = 900
 _SCHEME = "models:/"
 _TOLD = "MLFLOW_TRACKING_URI"
 _UNKNOWN = {ErrorCode.Name(code) for code in (ENDPOINT_NOT_FOUND, NOT_FOUND, RESOURCE_DOES_NOT_EXIST)}
@@ -88,8 +89,8 @@ def link_scores(client: MlflowClient, run: Run, model_id: str, metrics: list[Met
         held = client.get_run(run.info.run_id).outputs
         if held is None or model_id not in {output.model_id for output in held.model_outputs}:
             client.log_outputs(run.info.run_id, [LoggedModelOutput(model_id, 0)])
-        for start in range(0, len(metrics), _METRICS_PER_CALL):
-            client.log_batch(run.info.run_id, metrics[start : start + _METRICS_PER_CALL])
+        for start in range(0, len(metrics), METRICS_PER_CALL):
+            client.log_batch(run.info.run_id, metrics[start : start + METRICS_PER_CALL])
     except MlflowException as error:
         if error.error_code not in _UNKNOWN:
             raise

@@ -67,7 +67,7 @@ def register_run(store: Store, experiment: Experiment, record: Record, run: Run,
             log.info("registered as models:/%s/%s (%s)", name, version.version, CANDIDATE)
         else:
             log.info("models:/%s/%s holds this very model: no new version", name, version.version)
-    store.client.set_registered_model_alias(name, CANDIDATE, version.version)
+            store.client.set_registered_model_alias(name, CANDIDATE, version.version)
     if model_id := model_id_of(version):
         metrics = model_metrics(record.methods[served].metrics, run.info.start_time, model_id, record.corpus)
         link_scores(store.client, run, model_id, metrics)

@@ -14,7 +14,7 @@ from ramer.credentials import without_credentials
 from ramer.tracking.artifacts import staged
 from ramer.tracking.bounded_text import one_line
 from ramer.tracking.card_text import experiment_card, method_card
-from ramer.tracking.entities import dataset_of, entity_name
+from ramer.tracking.entities import METRICS_PER_CALL, dataset_of, entity_name
 from ramer.tracking.measured import Measured
 from ramer.tracking.provenance import Provenance, dvc_remote
 from ramer.tracking.record import Corpus, Experiment, Part, read_record
@@ -22,7 +22,7 @@ from ramer.tracking.store import Store
 
 log = logging.getLogger(__name__)
 
-_METRICS_PER_CALL, _PARAMS_PER_CALL = 900, 100  # MLflow takes at most 1000 entities, 100 of them params
+_PARAMS_PER_CALL = 100  # MLflow takes no more
 _FAULT_TAG = "ramer.fault"
 _MODIFIED_FILE = "modified_files.txt"  # the tag names a few of them
 _FINISHED = RunStatus.to_string(RunStatus.FINISHED)
@@ -151,8 +151,8 @@ class _Writer:
         metrics += [Metric(entity_name(point.name), point.value, time_ms, point.step) for point in part.history]
         params = [Param(entity_name(key), value) for key, value in part.params.items()]
         while metrics or params:
-            self.client.log_batch(run_id, metrics[:_METRICS_PER_CALL], params[:_PARAMS_PER_CALL])
-            metrics, params = metrics[_METRICS_PER_CALL:], params[_PARAMS_PER_CALL:]
+            self.client.log_batch(run_id, metrics[:METRICS_PER_CALL], params[:_PARAMS_PER_CALL])
+            metrics, params = metrics[METRICS_PER_CALL:], params[_PARAMS_PER_CALL:]
         self.client.log_inputs(run_id, [self.dataset])
         with staged(part.artifacts, self.root, self.max_mb, self.remote) as folder:
             self.client.log_artifacts(run_id, str(folder))

@@ -77,8 +77,9 @@ def milliseconds(calls: Sequence[Callable[[], object]]) -> float:
 
 
 def trained_digest(trained: Path) -> str:
-    """Of a trained method's description, which names its checkpoints."""
-    return digest_file(trained / METHOD_FILE)
+    """Of a trained method's description, which names its checkpoints; empty where there is none."""
+    path = trained / METHOD_FILE
+    return digest_file(path) if path.is_file() else ""
 
 
 def write_cost(cost: TrainingCost | PredictingCost, path: Path) -> None:
@@ -95,7 +96,7 @@ def read_costs(folder: Path, trained: Path) -> tuple[TrainingCost | None, Predic
         folder: of the method's costs.
         trained: of its checkpoints.
     """
-    digest = trained_digest(trained) if (trained / METHOD_FILE).is_file() else ""
+    digest = trained_digest(trained)
     training, predicting = None, None
     try:
         training = TrainingCost.read(folder / TRAINING_FILE)

@@ -129,9 +129,12 @@ def test_a_packed_corpus_and_one_in_memory(tmp_path: Path) -> None:
         ([], {}, "methods"),
     ],
 )
-def test_bad_requests_are_refused_before_any_work(methods: Any, changes: dict[str, Any], said: str) -> None:
+def test_bad_requests_are_refused_before_any_work(
+    methods: Any, changes: dict[str, Any], said: str, tmp_path: Path
+) -> None:
     with pytest.raises(ConfigError, match=said):
-        ramer.compare(CORPUS, methods, params=changes)
+        ramer.compare(CORPUS, methods, params=changes, folder=tmp_path / "kept")
+    assert not list(tmp_path.rglob("*.*"))  # the folder can be asked for again
 
 
 def test_a_corpus_that_cannot_be_read_is_refused(tmp_path: Path) -> None:

@@ -51,6 +51,14 @@ def test_an_empty_git_repository_is_kept(tmp_path: Path) -> None:
     assert Project(tmp_path).pipeline.is_file()
 
 
+def test_where_git_fails_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "git").write_text("#!/bin/sh\necho no more >&2\nexit 1\n", "utf-8")
+    (tmp_path / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert refused("init", tmp_path / "mine").endswith("mine: git init failed: no more")
+    assert not (tmp_path / "mine").exists() or files_of(tmp_path / "mine") == set()
+
+
 @pytest.mark.parametrize(
     ("held", "said"), [(["notes.txt"], "holds notes.txt,"), (["a", "b", "c"], "holds a and 2 more,")]
 )

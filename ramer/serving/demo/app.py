@@ -21,6 +21,7 @@ from ramer.errors import RamerError, in_one_line
 from ramer.serving.demo.bounds import CLIP_PATH, BoundedRequests, Bounds, Places, check_media
 from ramer.serving.demo.headers import OwnPagesOnly
 from ramer.serving.demo.session import Session
+from ramer.serving.raw_clips import called
 
 PAGE = Path(__file__).with_name("page")
 FILES = {
@@ -86,10 +87,11 @@ def _take_clips(app: FastAPI, session: Session, bounds: Bounds) -> None:
     """The address that dropped files go to."""
     places, readers = Places(bounds.clips), ThreadPoolExecutor(bounds.clips)
 
-    def read(path: Path | None, transcript: str | None) -> dict[str, Any]:
-        if path is not None:
-            check_media(path, bounds)
-        return session.read(path, transcript)
+    def read(path: Path | None, name: str, transcript: str | None) -> dict[str, Any]:
+        with called(path, name):
+            if path is not None:
+                check_media(path, bounds)
+            return session.read(path, transcript)
 
     @app.post(CLIP_PATH)
     async def take(
@@ -105,7 +107,7 @@ def _take_clips(app: FastAPI, session: Session, bounds: Bounds) -> None:
             # What takes too long goes on in its thread, and keeps its place, although its file is gone.
             with tempfile.TemporaryDirectory(prefix="ramer-demo-", ignore_cleanup_errors=True) as folder:
                 path = await receive_file(request, Path(folder, f"clip{suffix}")) if suffix else None
-                working = readers.submit(read, path, transcript)
+                working = readers.submit(read, path, name, transcript)
                 working.add_done_callback(lambda _: places.leave())
                 return await asyncio.wait_for(asyncio.wrap_future(working), bounds.reading_seconds)
         except TimeoutError:

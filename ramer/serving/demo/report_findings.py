@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from ramer.errors import StaleError
-from ramer.evaluation.model_cards import ModelCards
+from ramer.evaluation.model_cards import SET_COVERAGE, ModelCards
 from ramer.project import Project
 from ramer.training.costs import trained_digest
-from ramer.training.method_record import METHOD_FILE
 
 _COVERAGE = 0.9  # of the sets that the page shows, where no report has measured another
 _OF_ANOTHER = "The report in this project is about other checkpoints than these: `dvc repro` brings it up to date."
@@ -42,8 +40,8 @@ def read_found(project: Project, method: str) -> Found:
     except StaleError as error:
         return Found(tuple(error.faults), (), {})
     card = cards.methods.get(method)
-    folder: Path = project.method(method)
-    if card is None or not (folder / METHOD_FILE).is_file() or card.trained != trained_digest(folder):
+    digest = trained_digest(project.method(method))
+    if card is None or not digest or card.trained != digest:
         return Found((_OF_ANOTHER,), (), {})
-    covered = {s.condition: (s.value, s.low, s.high) for s in card.scores if s.metric == "set_coverage"}
+    covered = {s.condition: (s.value, s.low, s.high) for s in card.scores if s.metric == SET_COVERAGE}
     return Found(card.advice, cards.limits, covered, cards.coverage)

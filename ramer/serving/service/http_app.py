@@ -15,12 +15,11 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
-from ramer.errors import RamerError
 from ramer.serving.demo.app import LOOPBACK, answer_faults, clip_suffix, receive_file
 from ramer.serving.demo.bounds import BoundedRequests, Bounds, Places, check_media
 from ramer.serving.demo.headers import OwnPagesOnly
 from ramer.serving.predictor import Predictor
-from ramer.serving.raw_clips import SharedReader
+from ramer.serving.raw_clips import SharedReader, called
 from ramer.serving.service.figures import TEXT, Figures
 from ramer.serving.service.observed import Observed
 from ramer.serving.service.responses import Answer, Wanted, answer_clip, answer_question, read_question
@@ -74,12 +73,10 @@ def _add_predict(app: FastAPI, predictor: Predictor, reader: SharedReader, figur
 
     def of_clip(path: Path | None, name: str, transcript: str | None, wanted: Wanted) -> Answer:
         predictor.check_judges(wanted.coverage, wanted.risk)
-        try:
+        with called(path, name):
             if path is not None:
                 check_media(path, bounds)
             made = reader.read(path, transcript)
-        except RamerError as error:  # whoever asks knows the name that they gave, not where it lies here
-            raise RamerError([fault.replace(str(path), name) if path else fault for fault in error.faults]) from None
         return answer_clip(predictor, made, wanted)
 
     @app.post("/predict")
