@@ -67,7 +67,7 @@ ui: $(INSTALLED) ## Open the tracked experiments in MLflow on 127.0.0.1
 bench: $(DEVELOPING) ## Measure speed and memory, and write docs/performance.md
 	python -m benchmarks.performance
 
-campaign: $(FUZZING) ## Attack everything for half an hour, and write docs/reliability.md
+campaign: $(FUZZING) ## Attack everything for some 25 minutes, and write docs/reliability.md
 	python -m tests.campaign.table --runs $(RUNS) --share $(SHARE) $(if $(SEED),--seed $(SEED))
 
 fuzz: $(FUZZING) ## Let atheris look for input that no reader expects, for some minutes

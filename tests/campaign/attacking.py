@@ -51,7 +51,8 @@ class Attack:
         In a campaign no attempt begins when the minutes of the attack are over: a slow machine makes fewer.
 
         Args:
-            hangs_s: one that takes longer hangs: seconds of this process's own work, and a multiple of them on a clock.
+            hangs_s: one that takes longer hangs: seconds of this process's own work, or ``PATIENCE`` times as many on
+                a clock.
         """
         self.began = time.monotonic()
         while self.tried < self.planned and not self.is_over:

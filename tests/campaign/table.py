@@ -20,6 +20,7 @@ from tests.support.closure import ROOT
 
 PAGE = ROOT / "docs" / "reliability.md"
 _COUNTS = ("tried", "right", "refused")
+_FEWEST = 20_000  # attempts of a whole campaign
 _HEAD = """# Reliability
 `make campaign` attacks what reads, writes or serves, with random input and at random moments, and writes this page. A
 sample of the same attacks is part of `make test`. *Right*: it ended as if nothing had happened, at the latest when it
@@ -87,6 +88,8 @@ def _campaign(seed: str, share: float, processes: int) -> Campaign:
     campaign.broke = [line["broke"] for line in lines if "broke" in line]
     if code and not campaign.wrong:
         campaign.broke.append(f"pytest ended with exit code {code}")
+    if share >= 1 and campaign.total("tried") < _FEWEST:
+        campaign.broke.append(f"only {campaign.total('tried'):,} attempts, {_FEWEST:,} were expected")
     return campaign
 
 

@@ -11,14 +11,11 @@ import pytest
 
 from tests.campaign.attacking import Attack
 from tests.campaign.commands import attempts_elsewhere
-from tests.support.contents import contents
 from tests.support.disks import make_read_only, make_writable, small_disk
-from tests.support.stages import STAGES
+from tests.support.stages import STAGES, WRITTEN, outputs
 from tests.support.strangers import give_away, lock, start_without_powers, take_back
 
 pytestmark = pytest.mark.campaign
-
-_WRITTEN = ("data", "models", "results")
 
 
 def _close(rng: random.Random, folder: Path) -> str:
@@ -54,12 +51,12 @@ def test_stages_in_folders_that_are_closed(attack: Callable[..., Attack], served
         process = start_without_powers(project, "-m", f"stages.{stage.split()[0]}", *stage.split()[1:])
         errors = process.communicate(timeout=300)[1]
         assert process.returncode == 0, (stage, errors)
-    whole = contents(project, *_WRITTEN)
+    whole = outputs(project)
     for rng in one.attempts():
         stage = rng.choice(stages)
-        how = _close(rng, project / rng.choice(_WRITTEN))
+        how = _close(rng, project / rng.choice(WRITTEN))
         process = start_without_powers(project, "-m", f"stages.{stage.split()[0]}", *stage.split()[1:])
         errors = process.communicate(timeout=300)[1]
         take_back(project)
-        same = contents(project, *_WRITTEN) == whole
+        same = outputs(project) == whole
         one.judge(f"{stage}, {how}", process.returncode, errors, whole=same, done=same)

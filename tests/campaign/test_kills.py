@@ -10,44 +10,28 @@ from pathlib import Path
 import pytest
 
 from ramer.files import read_json
-from tests.campaign.attacking import Attack, end, lines_of
-from tests.support.contents import contents
+from tests.campaign.attacking import Attack, end
 from tests.support.disks import fill, make_read_only, small_disk
-from tests.support.stages import STAGES, start_stage
+from tests.support.stages import STAGES, outputs, run_stages, start_stage
 from tests.support.tracked import Workspace, start
 from tests.support.tree import METHODS
 
 pytestmark = pytest.mark.campaign
 
-_WRITTEN = ("data", "models", "results")
-
-
-def _reference(served: Path, root: Path, stages: list[str]) -> tuple[Path, dict[str, bytes], dict[str, float]]:
-    """A project whose chosen stages have run as processes: what it holds, and how long each of them took."""
-    project = root / "reference"
-    shutil.copytree(served, project)
-    seconds = {}
-    for stage in stages:
-        started = time.monotonic()
-        process = start_stage(project, stage)
-        _, errors = process.communicate(timeout=300)
-        assert process.returncode == 0, (stage, errors)
-        seconds[stage] = time.monotonic() - started
-    return project, contents(project, *_WRITTEN), seconds
-
 
 def test_stages_that_are_killed(attack: Callable[..., Attack], served: Path, tmp_path: Path) -> None:
     one = attack("stages, killed at a random moment", 30, 2, minutes=2.0)
     stages = list(STAGES) if one.whole else ["index audio", "train ramer"]
-    project, whole, seconds = _reference(served, tmp_path, stages)
+    project = shutil.copytree(served, tmp_path / "project")
+    seconds, whole = run_stages(project, stages), outputs(project)
     for rng in one.attempts():
         stage = rng.choice(stages)
         end(start_stage(project, stage), seconds[stage] * rng.uniform(0.3, 1.1), rng)
-        if contents(project, *_WRITTEN) != whole:
+        if outputs(project) != whole:
             one.went_wrong(f"{stage}: something else lies there")
         process = start_stage(project, stage)
         _, errors = process.communicate(timeout=300)
-        if process.returncode == 0 and contents(project, *_WRITTEN) == whole:
+        if process.returncode == 0 and outputs(project) == whole:
             one.right += 1
         else:
             one.went_wrong(f"{stage}, run again: {errors[-300:]}")
@@ -56,7 +40,9 @@ def test_stages_that_are_killed(attack: Callable[..., Attack], served: Path, tmp
 def test_stages_on_full_and_read_only_disks(attack: Callable[..., Attack], served: Path, tmp_path: Path) -> None:
     one = attack("stages, disk full or not to be written", 30, 2, minutes=1.5)
     stages = list(STAGES) if one.whole else ["dump audio", "evaluate ramer"]
-    reference, whole, _ = _reference(served, tmp_path, stages)
+    reference = shutil.copytree(served, tmp_path / "reference")
+    run_stages(reference, stages)
+    whole = outputs(reference)
     for rng in one.attempts():
         disk = tmp_path / f"disk{one.tried}"
         with small_disk(disk, 200_000_000):
@@ -68,15 +54,8 @@ def test_stages_on_full_and_read_only_disks(attack: Callable[..., Attack], serve
                 fill(disk, int(10 ** rng.uniform(3, 6.5)))
             process = start_stage(project, stage)
             _, errors = process.communicate(timeout=300)
-            last = (lines_of(errors) or [""])[-1]
-            if contents(project, *_WRITTEN) != whole:
-                one.went_wrong(f"{stage}: something else lies there: {errors[-300:]}")
-            elif process.returncode == 0:
-                one.right += 1
-            elif process.returncode == 2 and last.startswith("error: ") and "Traceback" not in errors:
-                one.refused += 1
-            else:
-                one.went_wrong(f"{stage}: exit {process.returncode}: {errors[-300:]}")
+            same = outputs(project) == whole
+            one.judge(stage, process.returncode, errors, whole=same, done=same)
         disk.rmdir()
 
 

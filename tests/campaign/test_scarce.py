@@ -11,14 +11,11 @@ import pytest
 
 from tests.campaign.attacking import Attack
 from tests.campaign.commands import chosen, environment, undisturbed
-from tests.support.contents import contents
 from tests.support.scarce import in_want_of
-from tests.support.stages import STAGES, start_stage
+from tests.support.stages import STAGES, outputs, run_stages, start_stage
 from tests.support.tracked import start
 
 pytestmark = pytest.mark.campaign
-
-_WRITTEN = ("data", "models", "results")
 
 
 def _want(rng: random.Random) -> tuple[str, int]:
@@ -45,13 +42,11 @@ def test_stages_in_want_of_files(attack: Callable[..., Attack], served: Path, tm
     one = attack("stages, too many files open or quota used up", 40, 2, minutes=1.5)
     project = shutil.copytree(served, tmp_path / "project")
     stages = list(STAGES) if one.whole else ["dump audio", "evaluate ramer"]
-    for stage in stages:
-        errors = start_stage(project, stage).communicate(timeout=300)[1]
-        assert "error" not in errors, errors
-    whole = contents(project, *_WRITTEN)
+    run_stages(project, stages)
+    whole = outputs(project)
     for rng in one.attempts():
         stage, want = rng.choice(stages), _want(rng)
         process = start_stage(project, stage, want=want)
         errors = process.communicate(timeout=300)[1]
-        same = contents(project, *_WRITTEN) == whole
+        same = outputs(project) == whole
         one.judge(f"{stage}, {want}", process.returncode, errors, whole=same, done=same)

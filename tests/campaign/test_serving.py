@@ -171,18 +171,20 @@ def _crowd(process: subprocess.Popen[str], port: int, more: int, rng: random.Ran
 
 
 def test_servers_in_want_of_files(attack: Callable[..., Attack], served: Path, tmp_path: Path) -> None:
-    one = attack("ramer serve and ramer demo, more connections than files may be open", 4, 1, minutes=0.5)
+    one = attack("ramer serve and ramer demo, more connections than files may be open", 4, 2, minutes=0.5)
     whole = _whole(served)
     for rng in one.attempts():
-        name = "serve" if one.tried == 1 else rng.choice(("serve", "demo"))
+        name = ("serve", "demo")[one.tried % 2]
         line = ("-m", "ramer.cli", name, "--model", str(served), "--port", "0")
         process = start(tmp_path, environment() | {"PYTHONUNBUFFERED": "1"}, *line)
-        port = _listening(process)
-        up = _until_answered(port, whole[name][0])
-        _crowd(process, port, rng.randrange(5), rng)
-        again = _until_answered(port, whole[name][0])
-        process.terminate()
-        errors = process.communicate(timeout=_PATIENT)[1]
+        try:
+            port = _listening(process)
+            up = _until_answered(port, whole[name][0])
+            _crowd(process, port, rng.randrange(5), rng)
+            again = _until_answered(port, whole[name][0])
+        finally:
+            process.terminate()
+            errors = process.communicate(timeout=_PATIENT)[1]
         if up and again and "Traceback" not in errors and "Too many open files; raise the limit" in errors:
             one.refused += 1
         else:

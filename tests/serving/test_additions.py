@@ -30,8 +30,9 @@ NEW = 20  # pool clips that are taken out of the model and added again
 @pytest.fixture(scope="module")
 def whole(served: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An exported model with its whole pool."""
-    export_model(served, tmp_path_factory.mktemp("whole") / "model")
-    return next(tmp_path_factory.getbasetemp().glob("whole*/model"))
+    folder = tmp_path_factory.mktemp("whole") / "model"
+    export_model(served, folder)
+    return folder
 
 
 def pool_rows(served: Path) -> np.ndarray:

@@ -32,8 +32,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def exported(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    export_model(project, tmp_path_factory.mktemp("exported") / "model")
-    return tmp_path_factory.getbasetemp() / "exported0" / "model"
+    folder = tmp_path_factory.mktemp("exported") / "model"
+    export_model(project, folder)
+    return folder
 
 
 def test_validation_rows_count_once_under_each_condition_whose_modalities_they_hold(project: Path) -> None:

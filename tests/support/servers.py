@@ -16,7 +16,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
-Reply = Callable[[BaseHTTPRequestHandler, str, bytes], tuple[int, str, bytes]]  # to a request, with host and body
+# What is answered to a request, of which the host and the body are told: status, type and content.
+Reply = Callable[[BaseHTTPRequestHandler, str, bytes], tuple[int, str, bytes]]
 
 
 def free_port() -> int:
@@ -112,9 +113,7 @@ def without(address: str, *parts: str) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _before(
-    address: str, reply: Callable[[BaseHTTPRequestHandler, str, bytes], tuple[int, str, bytes]]
-) -> Iterator[str]:
+def _before(address: str, reply: Reply) -> Iterator[str]:
     host = urlsplit(address).netloc
 
     class Passing(BaseHTTPRequestHandler):

@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.support.closure import ROOT
+from tests.support.contents import contents
 from tests.support.scarce import in_want_of
 
 # A small project's stages with their items, in the order of the pipeline.
 STAGES = ("prepare", "pretrain audio", "dump audio", "index audio", "retrieve audio", "train ramer", "evaluate ramer")
+
+WRITTEN = ("data", "models", "results")
 
 
 def start_stage(
@@ -32,3 +37,20 @@ def start_stage(
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def outputs(project: Path) -> dict[str, bytes]:
+    """Every file of the folders that stages write into, with its content."""
+    return contents(project, *WRITTEN)
+
+
+def run_stages(project: Path, stages: Sequence[str]) -> dict[str, float]:
+    """Run stages one after another: how many seconds each of them took."""
+    seconds = {}
+    for stage in stages:
+        started = time.monotonic()
+        process = start_stage(project, stage)
+        errors = process.communicate(timeout=300)[1]
+        assert process.returncode == 0, (stage, errors)
+        seconds[stage] = time.monotonic() - started
+    return seconds

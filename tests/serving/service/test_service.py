@@ -313,6 +313,9 @@ def test_every_request_is_a_line_of_json_without_its_content(
     with caplog.at_level("INFO", "ramer.serving.service"):
         predict(port, records_of(project, 1))
         ask(port, "/predict?transcript=secret", b"", "application/octet-stream")
+        deadline = time.monotonic() + 30
+        while len(caplog.records) < 2 and time.monotonic() < deadline:  # a line follows its answer
+            time.sleep(0.01)
     lines = [json.loads(r.message) for r in caplog.records if r.name.startswith("ramer.serving.service")]
     assert [(line["method"], line["path"], line["status"]) for line in lines] == [
         ("POST", "/predict", 200),
