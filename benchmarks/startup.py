@@ -1,25 +1,21 @@
 """What every stage of the default run takes before its first line of work: starting Python, importing, fixing threads.
 
-Each stage is loaded in a process of its own, as ``python -m stages.<name>`` loads it, and ends before it works; with
-``--before`` in turn with another checkout of the project. Prints JSON: median seconds, wall and processor, of each
-stage, the processor seconds up to the first line (without those of ending Python, which loaded modules cost, too), and
-the sums over the stages of the default run.
+Each stage is loaded in a process of its own, as ``python -m stages.<name>`` loads it, with the module of its method
+(``check`` with those of all), and ends before it works; with ``--before`` in turn with another checkout of the project.
+Prints JSON: median seconds, wall and processor, of each stage, the processor seconds up to the first line (without
+those of ending Python, which loaded modules cost, too), and the sums over the stages of the default run. A stage of
+every method has the mean over the methods, and each of them below ``methods``.
 
     python -m benchmarks.startup [--repeats 5] [--before ../before]
 """
 
 from __future__ import annotations
 
-import json
-import os
-import resource
-import statistics
-import subprocess
-import sys
-import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks._checkouts import means, medians, run_python
 from benchmarks._run import parser, report, say
 from benchmarks.pipeline import ROOT, count_stages
 from ramer.project import Project
@@ -27,14 +23,19 @@ from ramer.yaml12 import read_yaml
 
 KINDS = ("wall", "processor", "processor_to_first_line")
 
-# What runs a stage calls what it has loaded with the parameters: here it ends instead. In checkouts before that was
-# named ``_harness`` a stage's function was imported with its module.
+# What runs a stage calls what it has loaded with the parameters: here that loads the methods which the stage works
+# with, and ends. In checkouts before that was named ``_harness`` a stage's function was imported with its module.
 _LOAD = """
 import importlib.util, runpy, sys, time
 earlier = importlib.util.find_spec("stages._harness") is None
 harness = importlib.import_module("stages._run" if earlier else "stages._harness")
 run = harness.run
-def end(*_):
+def end(config, project, *items):
+    names = {"check": list(config.methods), "train": items, "evaluate": items}.get(NAME, ())
+    if names:
+        from ramer.methods import method_options
+        for name in names:
+            method_options(name, config.methods[name])
     print(time.process_time())
     sys.exit(0)
 def load_only(load, **options):
@@ -45,19 +46,11 @@ runpy.run_module("stages." + NAME, run_name="__main__")
 """
 
 
-def seconds(root: Path, name: str, item: str | None) -> tuple[float, float, float]:
+def seconds(name: str, item: str | None, root: Path) -> dict[str, float]:
     """One start: what ``KINDS`` names."""
     code = f"NAME = {name!r}\n{_LOAD}"
-    arguments = ["", item] if item else [""]
-    used, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    environment = {**os.environ, "PYTHONPATH": str(root)}
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], cwd=root, env=environment, capture_output=True, text=True, check=False
-    )
-    wall, now = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
-    if done.returncode:
-        raise SystemExit(f"{root}: {name} failed:\n{done.stderr}")
-    return wall, now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime, float(done.stdout.split()[-1])
+    taken = run_python(root, ["-c", code, *(["", item] if item else [""])])
+    return dict(zip(KINDS, (taken.wall, taken.processor, float(taken.output.split()[-1])), strict=True))
 
 
 def main() -> None:
@@ -68,19 +61,15 @@ def main() -> None:
     pipeline: Any
     params: Any
     pipeline, params = (read_yaml((ROOT / path).read_text("utf-8")) for path in (Project().pipeline, Project().params))
-    methods = list(params["methods"])
     taken: dict[str, dict[str, Any]] = {}
     for name, stage in pipeline["stages"].items():
         items = stage.get("foreach", [None])
-        item = methods[0] if isinstance(items, str) else items[0]
-        found: dict[str, list[tuple[float, float, float]]] = {root: [] for root in roots}
-        for _ in range(given.repeats):
-            for root, folder in roots.items():
-                found[root].append(seconds(folder, name, item))
+        # All modalities load the same; a method loads what it computes with.
+        items = list(params["methods"]) if isinstance(items, str) else items[:1]
+        found = {item: medians(roots, given.repeats, partial(seconds, name, item)) for item in items}
         number = count_stages({"stages": {name: stage}}, params)
-        medians = {root: [statistics.median(one) for one in zip(*runs, strict=True)] for root, runs in found.items()}
-        taken[name] = {"stages": number} | {root: dict(zip(KINDS, one, strict=True)) for root, one in medians.items()}
-        say(f"{name}: {json.dumps(taken[name])}")
+        taken[name] = {"stages": number} | means(list(found.values())) | ({"methods": found} if len(found) > 1 else {})
+        say(f"{name}: {taken[name]}")
     sums = {
         root: {kind: sum(one["stages"] * one[root][kind] for one in taken.values()) for kind in KINDS} for root in roots
     }
