@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ramer.evaluation.metrics import weighted_f1
+from ramer.training.softmax import log_softmax
 
 MAX_ITERATIONS = 1000
 SLACK = 0.05  # nats of log loss that a penalty may lose to the best
@@ -83,9 +84,7 @@ def fit_regression(
 
 def score(logits: Float[np.ndarray, "n classes"], labels: Int[np.ndarray, " n"]) -> Scores:
     """Log loss and weighted F1 of logits [n, classes] on labels [n]."""
-    from scipy.special import log_softmax  # here, for the stages that do without SciPy
-
-    log_loss = -log_softmax(logits.astype(np.float64), axis=1)[np.arange(len(labels)), labels].mean()
+    log_loss = -log_softmax(logits.astype(np.float64))[np.arange(len(labels)), labels].mean()
     return Scores(float(log_loss), weighted_f1(labels, logits.argmax(axis=1)))
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from scipy.special import log_softmax, softmax
 
 from ramer.modalities import MODALITIES
 from ramer.training.batches import Batch
+from ramer.training.softmax import log_softmax, softmax
 
 UNSEEN = -np.inf  # intercept of a class that none of a modality's rows has: the modality says nothing of it
 
@@ -29,5 +29,5 @@ def multiply(coefficients: Mapping[str, np.ndarray], prior: np.ndarray, batch: B
         if m in coefficients and held.any():
             matrix = coefficients[m]
             scores = batch.features[m][held].astype(np.float64) @ matrix[:-1] + matrix[-1]
-            total[held] += np.where(matrix[-1] == UNSEEN, 0.0, log_softmax(scores, axis=1) - log_prior)
-    return np.asarray(softmax(total, axis=1))
+            total[held] += np.where(matrix[-1] == UNSEEN, 0.0, log_softmax(scores) - log_prior)
+    return softmax(total)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.optimize import minimize
-from scipy.special import log_softmax
+
+from ramer.training.softmax import log_softmax
 
 
 def fit_weights(
@@ -20,6 +20,8 @@ def fit_weights(
         labels: class numbers.
         pull: towards equal weights; few rows cannot move far from them.
     """
+    from scipy.optimize import minimize  # here, for those who read weights that were fitted before
+
     members, n, _ = logs.shape
     equal = np.full(members, 1.0 / members)
     if not n:
@@ -27,7 +29,7 @@ def fit_weights(
     own = logs[:, np.arange(n), labels]  # [members, n]
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
-        mixed = log_softmax(np.tensordot(weights, logs, 1), axis=1)
+        mixed = log_softmax(np.tensordot(weights, logs, 1))
         value = -(mixed[np.arange(n), labels]).mean() + pull * ((weights - equal) ** 2).sum()
         expected = np.einsum("nc,mnc->mn", np.exp(mixed), logs)
         return float(value), (expected - own).mean(axis=1) + 2 * pull * (weights - equal)
@@ -58,5 +60,5 @@ def pays(
 
 def _losses(logs: np.ndarray, labels: np.ndarray, pull: float) -> np.ndarray:
     """Log loss of every row with the weights that are best for all of them."""
-    mixed = log_softmax(np.tensordot(fit_weights(logs, labels, pull), logs, 1), axis=1)
+    mixed = log_softmax(np.tensordot(fit_weights(logs, labels, pull), logs, 1))
     return np.asarray(-mixed[np.arange(len(labels)), labels])
