@@ -57,8 +57,18 @@ def machine(threads: int, device: str) -> str:
     import platform
     from importlib.metadata import version
 
-    import torch
-
-    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else torch.backends.cpu.get_cpu_capability()
     versions = [f"{package} {version(package)}" for package in ("numpy", "scikit-learn", "scipy", "torch")]
-    return f"{platform.python_version()} {', '.join(versions)}, {platform.machine()} {name}, {device}, {threads}"
+    return (
+        f"{platform.python_version()} {', '.join(versions)}, {platform.machine()} {_kind(device)}, {device}, {threads}"
+    )
+
+
+def _kind(device: str) -> str:
+    """Of a GPU its name; of the processor the instructions that torch uses, or NumPy where torch is not loaded."""
+    if device.startswith("cuda"):
+        import torch
+
+        return torch.cuda.get_device_name(device)
+    if "torch" in sys.modules:
+        return str(sys.modules["torch"].backends.cpu.get_cpu_capability())
+    return " ".join(np.show_config(mode="dicts")["SIMD Extensions"]["found"])

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from ramer.files import write_json
+from ramer.methods import available_types, method_class
+from ramer.project import Project
 from tests.support.closure import ROOT
+from tests.support.tiny_workspace import tiny_config
 
 WITHOUT = {
     "prepare": ("torch", "faiss", "sklearn", "scipy", "matplotlib", "mlflow", "rich"),
@@ -17,8 +23,10 @@ WITHOUT = {
     "track": ("torch", "faiss", "sklearn", "scipy", "matplotlib", "mlflow", "rich"),
     "pretrain": ("sklearn", "scipy", "matplotlib", "mlflow", "rich"),
     "dump": ("sklearn", "scipy", "matplotlib", "mlflow", "rich"),
-    "train": ("sklearn", "scipy", "matplotlib", "mlflow", "rich"),
+    "train": ("torch", "sklearn", "scipy", "matplotlib", "mlflow", "rich"),
+    "evaluate": ("torch", "sklearn", "scipy", "matplotlib", "mlflow", "rich"),
 }
+NUMPY_ALONE = ("label_knn", "late_product", "prior", "unimodal_ensemble")
 
 
 @pytest.mark.slow
@@ -28,3 +36,41 @@ def test_a_stage_loads_no_library_that_it_does_not_work_with(stage: str) -> None
     code = f"import sys; from stages.{stage} import stage; stage(); {asked}"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
+
+
+def run_in(folder: Path, code: str) -> str:
+    """What some code printed in a folder, where no GPU is to be seen."""
+    environment = {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "", "RAMER_WORKERS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["blend", "ramer", "ramer_plus"])
+def test_a_method_loads_scipy_only_where_it_is_fitted(method: str) -> None:
+    libraries = ("scipy", "sklearn", "matplotlib", "mlflow")
+    code = f"import sys, ramer.methods.{method}; print(*(m for m in {libraries} if m in sys.modules))"
+    assert run_in(ROOT, code) == ""
+
+
+def test_methods_that_compute_with_numpy_alone_say_so() -> None:
+    assert tuple(kind for kind in available_types() if not method_class(kind).uses_device) == NUMPY_ALONE
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", NUMPY_ALONE)
+def test_a_method_of_numpy_alone_loads_no_torch_and_looks_for_no_gpu(
+    method: str, workspace_root: Path, tmp_path: Path
+) -> None:
+    project = Project(shutil.copytree(workspace_root, tmp_path / "project"))
+    entry = {"type": method} | ({"k": 8} if method == "label_knn" else {})
+    write_json(project.params, tiny_config({"mine": entry}, runtime={"device": "cuda"}).model_dump())
+    for code in ("train", f"methods/{method}"):
+        write_json(project.code_of(code), {})
+    stages = "".join(f"runpy.run_module('stages.{stage}', run_name='__main__'); " for stage in ("train", "evaluate"))
+    asked = f"import runpy, sys; sys.argv[1:] = ['mine']; {stages}print('torch' in sys.modules)"
+    assert run_in(project.root, asked) == "False"
+    assert project.method_results("mine").is_dir()

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from pydantic import ValidationError
@@ -16,6 +18,7 @@ from pydantic import ValidationError
 from ramer.config import Training, fault_lines
 from ramer.errors import ConfigError, ModelError, raise_if_scarce
 from ramer.files import read_tensors
+from ramer.loading import loading
 from ramer.methods.shared.contract import Method, MethodOptions, RetrievalOptions
 from ramer.training.workspace import ModelShape
 
@@ -51,7 +54,7 @@ def method_class(name: str) -> type[Method]:
     if name not in available_types():
         raise ConfigError(f"unknown method type {name!r}, expected one of {', '.join(available_types())}")
     try:
-        module = importlib.import_module(f"{__name__}.{name}")
+        module = _module(f"{__name__}.{name}")
     except SyntaxError as error:
         raise ConfigError(f"ramer/methods/{name}.py: line {error.lineno}: {error.msg}") from None
     found = [
@@ -62,6 +65,13 @@ def method_class(name: str) -> type[Method]:
     if len(found) != 1:
         raise ConfigError(f"ramer/methods/{name}.py: expected exactly one Method, found {len(found)}")
     return found[0]
+
+
+def _module(name: str) -> ModuleType:
+    if name in sys.modules:
+        return sys.modules[name]
+    with loading():  # torch, for most of them
+        return importlib.import_module(name)
 
 
 def method_options(name: str, entry: dict[str, Any], source: str = "params.yaml") -> MethodOptions:

@@ -14,15 +14,15 @@ from typing import Annotated, Self
 import numpy as np
 from jaxtyping import Float
 from pydantic import AfterValidator, Field
-from scipy.special import softmax
 
 from ramer.config import Count, Training
 from ramer.methods import distil, late_product, method_class, modality_dropout, unimodal_ensemble
 from ramer.methods.shared.contract import Method, MethodOptions
 from ramer.modalities import CONDITIONS
 from ramer.training.batches import Batch
+from ramer.training.fitted import Fitted, History, selection
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
-from ramer.training.loop import Fitted, History, selection
+from ramer.training.softmax import softmax
 from ramer.training.workspace import ModelShape
 
 # Imported so that a change of a member is a change of every blend; their classes come from the registry.
@@ -91,7 +91,7 @@ class Blend(Method[BlendOptions]):
         return np.log(np.stack([np.maximum(member.predict_proba(batch), 1e-12) for member in self.members]))
 
     def posterior(self, batch: Batch) -> np.ndarray:
-        return np.asarray(softmax(np.tensordot(self.weights_, self._logs(batch), 1), axis=1))
+        return softmax(np.tensordot(self.weights_, self._logs(batch), 1))
 
     def tensors(self) -> dict[str, np.ndarray]:
         learnt = {"weights_": self.weights_}

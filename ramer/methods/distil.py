@@ -21,8 +21,8 @@ from ramer.methods.shared.masked_network import MaskedTraining, NeuralMethod, ch
 from ramer.nn.losses import soft_cross_entropy
 from ramer.nn.masked import Masked, MaskedClassifier
 from ramer.training.batches import Batch
+from ramer.training.fitted import Fitted, History
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
-from ramer.training.loop import Fitted, History
 
 
 class DistilOptions(MethodOptions):

@@ -32,8 +32,8 @@ from ramer.retrieval.aggregation import gather
 from ramer.retrieval.complete import complete_rows
 from ramer.seeding import seed_torch
 from ramer.training.batches import Batch
+from ramer.training.fitted import Fitted, History
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
-from ramer.training.loop import Fitted, History
 
 _PREFIX = "head_."
 

@@ -22,7 +22,7 @@ from ramer.modalities import MODALITIES
 from ramer.nn.imagination import Imagined, Student, Taught, Teacher, teacher_embeddings
 from ramer.nn.losses import central_moment_discrepancy, masked_mse
 from ramer.nn.masked import Masked
-from ramer.training.loop import Fitted, History
+from ramer.training.fitted import Fitted, History
 
 
 class IfMminOptions(ImaginingOptions):

@@ -11,18 +11,18 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 import numpy as np
 from pydantic import Field
-from scipy.special import softmax
 
 from ramer.config import Among, Count, Positive, Searched
+from ramer.errors import ModelError
 from ramer.inputs import NEIGHBOURS, STATES
 from ramer.methods.shared.contract import Method, RetrievalOptions
-from ramer.methods.shared.weights import check_tensors
 from ramer.modalities import MODALITIES
 from ramer.retrieval.aggregation import weigh
 from ramer.retrieval.structures import Rules
 from ramer.training.batches import Batch
+from ramer.training.fitted import Fitted, History, selection
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
-from ramer.training.loop import Fitted, History, selection
+from ramer.training.softmax import softmax
 
 
 class LabelKnnOptions(RetrievalOptions):
@@ -54,6 +54,7 @@ class LabelKnn(Method[LabelKnnOptions]):
     """Similarity-weighted votes of labelled neighbours, smoothed by the prior, per available modality."""
 
     inputs = frozenset({STATES, NEIGHBOURS})
+    uses_device = False
     retrieval = True
     choice_: Choice
 
@@ -78,7 +79,7 @@ class LabelKnn(Method[LabelKnnOptions]):
         logs = np.tile(np.log(prior), (len(batch), 1))
         for i, m in enumerate(MODALITIES):
             logs += np.log(votes[m] / prior) * batch.available[:, i, None]
-        return np.asarray(softmax(logs, axis=1))
+        return softmax(logs)
 
     def _labels(self, batch: Batch, modality: str) -> np.ndarray:
         """Labels of one modality's list, int [n, width], -1 for none."""
@@ -113,7 +114,8 @@ class LabelKnn(Method[LabelKnnOptions]):
         return {"choice_": np.array(self.choice_, dtype=np.float64)}
 
     def restore(self, tensors: dict[str, np.ndarray]) -> Self:
-        check_tensors(tensors, "choice_")
+        if "choice_" not in tensors:
+            raise ModelError(f"checkpoint lacks choice_; it holds {', '.join(sorted(tensors))}")
         k, tau, smoothing = tensors["choice_"].tolist()
         self.choice_ = Choice(int(k), tau, smoothing)
         return self

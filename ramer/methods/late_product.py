@@ -20,8 +20,8 @@ from ramer.methods.shared.posterior_product import UNSEEN, multiply
 from ramer.modalities import MODALITIES
 from ramer.progress import track
 from ramer.training.batches import Batch
+from ramer.training.fitted import Fitted, History, selection
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
-from ramer.training.loop import Fitted, History, selection
 
 
 class LateProductOptions(MethodOptions):
@@ -39,6 +39,7 @@ class LateProduct(Method[LateProductOptions]):
     """Sum of unimodal log posteriors less the log prior of each extra modality."""
 
     inputs = frozenset({FEATURES})
+    uses_device = False
 
     def learn(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
         self.coefficients_: dict[str, np.ndarray] = {}

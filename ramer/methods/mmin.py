@@ -23,7 +23,7 @@ from ramer.methods.shared.masked_network import MaskedTraining
 from ramer.nn.cascade import ResidualCascade
 from ramer.nn.imagination import Imagined, Student, Teacher, teacher_embeddings
 from ramer.nn.losses import masked_mse
-from ramer.training.loop import Fitted, History
+from ramer.training.fitted import Fitted, History
 
 
 class MminOptions(ImaginingOptions):

@@ -18,8 +18,8 @@ from ramer.methods.shared.contract import MethodOptions
 from ramer.methods.shared.masked_network import MaskedTraining, NeuralMethod, choose
 from ramer.nn.masked import MaskedClassifier
 from ramer.nn.tokens import TokenTransformer
+from ramer.training.fitted import Fitted, History
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
-from ramer.training.loop import Fitted, History
 
 
 class ModalityDropoutOptions(MethodOptions):

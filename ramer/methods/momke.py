@@ -19,8 +19,8 @@ from ramer.methods.shared.contract import MethodOptions
 from ramer.methods.shared.masked_network import MaskedTraining, NeuralMethod, train_experts
 from ramer.nn.experts import Mixed, ModalityExperts
 from ramer.nn.masked import Masked
+from ramer.training.fitted import Fitted, History
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
-from ramer.training.loop import Fitted, History
 
 
 class MomkeOptions(MethodOptions):

@@ -18,8 +18,9 @@ from ramer.modalities import CONDITIONS, condition_masks
 from ramer.nn.fusion import FusionClassifier
 from ramer.seeding import seed_torch
 from ramer.training.batches import Batch
+from ramer.training.fitted import Fitted, History, selection
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
-from ramer.training.loop import Fitted, History, fit_epochs, selection
+from ramer.training.loop import fit_epochs
 
 
 class PerCondition(ImputingMethod):

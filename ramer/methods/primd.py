@@ -31,8 +31,8 @@ from ramer.modalities import MODALITIES
 from ramer.nn.losses import masked_mse, soft_cross_entropy
 from ramer.nn.masked import Masked
 from ramer.nn.prototypes import Parts, PartsNetwork, PrototypeMemory, dependence
+from ramer.training.fitted import Fitted, History
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
-from ramer.training.loop import Fitted, History
 
 Weight = Annotated[float, Field(ge=0.0)]
 

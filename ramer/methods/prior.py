@@ -9,12 +9,14 @@ import numpy as np
 from ramer.methods.shared.contract import Method
 from ramer.modalities import CONDITIONS
 from ramer.training.batches import Batch
+from ramer.training.fitted import Fitted, History, selection
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
-from ramer.training.loop import Fitted, History, selection
 
 
 class Prior(Method):
     """Predicts the prior of the labelled training rows."""
+
+    uses_device = False
 
     def learn(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
         proba = np.tile(self.prior_, (len(val), 1))

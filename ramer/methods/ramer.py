@@ -31,8 +31,8 @@ from ramer.retrieval.candidates import ScoreCalibration
 from ramer.retrieval.structures import Database, Rules, Selected
 from ramer.training.batches import Batch
 from ramer.training.encoder_record import EncoderDescription
+from ramer.training.fitted import Fitted, History
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
-from ramer.training.loop import Fitted, History
 
 START_TAU = 0.1  # where a learned weighing starts
 

@@ -18,7 +18,6 @@ from typing import Annotated, Literal, Self
 
 import numpy as np
 from pydantic import Field
-from scipy.special import softmax
 
 from ramer.config import Count, Searched, Training
 from ramer.inputs import FEATURES, OWN_KEYS, STATES
@@ -33,8 +32,9 @@ from ramer.methods.taught_product import TaughtProduct, TaughtProductOptions
 from ramer.modalities import CONDITIONS
 from ramer.retrieval.structures import Database, Selected
 from ramer.training.batches import Batch
+from ramer.training.fitted import Fitted, History, selection
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
-from ramer.training.loop import Fitted, History, selection
+from ramer.training.softmax import softmax
 from ramer.training.workspace import ModelShape
 
 INPUT_DROPOUT = 0.3  # of every student that learns from a pool or retrieves: searching for it gained nothing
@@ -130,7 +130,7 @@ class RamerPlus(Method[RamerPlusOptions]):
         return np.log(np.maximum(np.stack([m.predict_proba(batch) for m in self.members_.values()]), 1e-12))
 
     def posterior(self, batch: Batch) -> np.ndarray:
-        return np.asarray(softmax(np.tensordot(self.weights_, self._logs(batch), 1), axis=1))
+        return softmax(np.tensordot(self.weights_, self._logs(batch), 1))
 
     def neighbours_of(self, batch: Batch) -> Selected | None:
         return self._retrieving.neighbours_of(batch) if self._retrieving else None

@@ -17,8 +17,8 @@ from ramer.methods.shared.contract import MethodOptions
 from ramer.methods.shared.imputing import Filled, ImputingMethod, normalised
 from ramer.modalities import CONDITIONS, LETTERS, MODALITIES, condition_masks
 from ramer.training.batches import Batch
+from ramer.training.fitted import Fitted, History
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
-from ramer.training.loop import Fitted, History
 
 
 class RegressFillOptions(MethodOptions):

@@ -33,8 +33,8 @@ from ramer.retrieval.keys import FeatureKeys, KeySpace, LearnedKeys
 from ramer.retrieval.structures import Database, Rules, Selected
 from ramer.training.batches import Batch
 from ramer.training.contrastive import train_keys
+from ramer.training.fitted import Fitted, History
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
-from ramer.training.loop import Fitted, History
 
 
 class RetrievalDistilOptions(OwnKeysOptions):

@@ -13,8 +13,6 @@ from typing import Annotated, Self
 import numpy as np
 from jaxtyping import Float
 from pydantic import Field
-from scipy.optimize import minimize
-from scipy.special import log_softmax
 
 from ramer.config import Count, Positive
 from ramer.evaluation.metrics import weighted_f1
@@ -26,8 +24,9 @@ from ramer.methods.shared.teaching import Lesson
 from ramer.modalities import FULL_CONDITION, MODALITIES
 from ramer.progress import track
 from ramer.training.batches import Batch
+from ramer.training.fitted import Fitted, History, selection
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
-from ramer.training.loop import Fitted, History, selection
+from ramer.training.softmax import log_softmax
 
 
 class TaughtProductOptions(MethodOptions):
@@ -109,6 +108,8 @@ def fit_soft(
         inverse_penalty: of the squared coefficients, as scikit-learn's C; the intercept is free.
         start: coefficients [dim + 1, classes], the intercept last.
     """
+    from scipy.optimize import minimize  # here, for those who read what was fitted before
+
     shape = start.shape
     x = np.concatenate([x, np.ones((len(x), 1), dtype=x.dtype)], axis=1)
     penalty = np.ones((shape[0], 1))
@@ -116,7 +117,7 @@ def fit_soft(
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
         matrix = flat.reshape(shape)
-        logs = log_softmax((x @ matrix.astype(x.dtype)).astype(np.float64), axis=1)
+        logs = log_softmax((x @ matrix.astype(x.dtype)).astype(np.float64))
         slope = x.T @ (np.exp(logs) - targets).astype(x.dtype)
         shrunk = penalty * matrix / (inverse_penalty * len(x))
         value = -(targets * logs).sum() / len(x) + (shrunk * matrix).sum() / 2

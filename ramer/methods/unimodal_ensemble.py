@@ -10,14 +10,15 @@ from ramer.inputs import POSTERIORS
 from ramer.methods.shared.contract import Method
 from ramer.modalities import MODALITIES
 from ramer.training.batches import Batch
+from ramer.training.fitted import Fitted, History, selection
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
-from ramer.training.loop import Fitted, History, selection
 
 
 class UnimodalEnsemble(Method):
     """The sum rule of Kittler et al. (1998) over what is there."""
 
     inputs = frozenset({POSTERIORS})
+    uses_device = False
 
     def learn(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
         return Fitted(0, selection(lambda c: self.predict_proba(val.under(c)), val, self.prior_))

@@ -18,10 +18,12 @@ def dump(config: Config, project: Project, modality: str) -> None:
         StaleError: an encoder is missing or damaged.
         ModelError: an encoder belongs to another corpus.
     """
-    options, runtime, code = config.pretrain.of(modality), config.runtime, project.code_of("dump")
+    options, code, threads = config.pretrain.of(modality), project.code_of("dump"), config.runtime.threads
+    device = choose_device(config.runtime.device)
     corpus, encoders = PreparedCorpus.open(project.prepared), project.encoders(modality)
     read, settings = [project.prepared, encoders], [options, config.dump]
-    with savepoints_of(project, "dump", modality, runtime=runtime, inputs=read, settings=settings) as savepoints:
+    kept = savepoints_of(project, "dump", modality, threads=threads, device=device, inputs=read, settings=settings)
+    with kept as savepoints:
         encode_corpus(
             corpus,
             modality,
@@ -29,8 +31,8 @@ def dump(config: Config, project: Project, modality: str) -> None:
             project.states(modality),
             options=options,
             settings=config.dump,
-            threads=runtime.threads,
-            device=choose_device(runtime.device),
+            threads=threads,
+            device=device,
             reuse=Reuse(project.reuse(modality), digest_file(code)) if code.is_file() else None,
             savepoints=savepoints,
         )

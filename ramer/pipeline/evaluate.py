@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ramer.config import Config
-from ramer.devices import choose_device
 from ramer.methods.shared.scoring import score_method
 from ramer.project import Project
 from ramer.training.costs import PREDICTING_FILE, write_cost
@@ -14,9 +13,9 @@ def evaluate(config: Config, project: Project, method: str) -> None:
     """Predict and score every replicate's test rows.
 
     Raises:
+        ConfigError: there is no such device.
         StaleError: a checkpoint is absent or is not the one that training described.
     """
-    device = choose_device(config.runtime.device)
     trained, out = project.method(method), project.method_results(method)
-    cost = score_method(Workspace(project), trained, config.evaluate, device, out, threads=config.runtime.threads)
+    cost = score_method(Workspace(project), trained, config.evaluate, config.runtime, out)
     write_cost(cost, project.costs(method) / PREDICTING_FILE)

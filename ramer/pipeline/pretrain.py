@@ -17,16 +17,19 @@ def pretrain(config: Config, project: Project, modality: str) -> None:
         ConfigError: heads do not divide the encoder's width, or there is no such device.
         CorpusError: a replicate has no training or validation row that holds the modality.
     """
-    options, runtime, prepared = config.pretrain.of(modality), config.runtime, project.prepared
+    options, prepared, threads = config.pretrain.of(modality), project.prepared, config.runtime.threads
+    device = choose_device(config.runtime.device)
     corpus = PreparedCorpus.open(prepared)
-    kept = savepoints_of(project, "pretrain", modality, runtime=runtime, inputs=[prepared], settings=[options])
+    kept = savepoints_of(
+        project, "pretrain", modality, threads=threads, device=device, inputs=[prepared], settings=[options]
+    )
     with kept as savepoints:
         pretrain_encoders(
             corpus,
             modality,
             options,
             project.encoders(modality),
-            threads=runtime.threads,
-            device=choose_device(runtime.device),
+            threads=threads,
+            device=device,
             savepoints=savepoints,
         )

@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 
 from ramer.config import Config
-from ramer.devices import choose_device
 from ramer.errors import ConfigError
-from ramer.methods import method_options
+from ramer.methods import method_class, method_options
 from ramer.methods.shared.fitting import fit_method
 from ramer.modalities import MODALITIES
 from ramer.pipeline.unfinished import savepoints_of
@@ -20,25 +19,28 @@ def train(config: Config, project: Project, method: str) -> None:
     """Fit ``methods.<method>`` on every replicate.
 
     Raises:
-        ConfigError: no such method, or an option is bad.
+        ConfigError: no such method or device, or an option is bad.
         RetrievalError: k exceeds a database or the lists.
         StaleError: what the method reads is absent, or does not fit the rest.
     """
     if method not in config.methods:
         raise ConfigError(f"{project.params}: methods.{method}: no such method, expected {', '.join(config.methods)}")
     options = method_options(method, config.methods[method])
-    workspace, runtime = Workspace(project), config.runtime
+    workspace, threads = Workspace(project), config.runtime.threads
+    device = method_class(options.type).device_for(config.runtime.device)
     folders = (project.states, project.neighbours, project.encoders, project.indexes)
     read = [project.prepared, *(folder(modality) for folder in folders for modality in MODALITIES)]
     settings, code = [options, config.train], [f"methods/{options.type}"]
-    kept = savepoints_of(project, "train", method, runtime=runtime, inputs=read, settings=settings, code=code)
+    kept = savepoints_of(
+        project, "train", method, threads=threads, device=device, inputs=read, settings=settings, code=code
+    )
     start = time.perf_counter()
     with kept as savepoints:
-        fit_method(method, options, workspace, config.train, runtime, project.method(method), savepoints)
+        fit_method(method, options, workspace, config.train, config.runtime, project.method(method), savepoints)
     cost = TrainingCost(
         trained=trained_digest(project.method(method)),
         seconds=round(time.perf_counter() - start, 2),
         peak_mb=peak_mb(),
-        device=choose_device(runtime.device),
+        device=device,
     )
     write_cost(cost, project.costs(method) / TRAINING_FILE)

@@ -8,8 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ramer.config import Runtime, Section
-from ramer.devices import choose_device
+from ramer.config import Section
 from ramer.digests import DIGESTS_FILE
 from ramer.files import digest_file, json_text
 from ramer.project import Project
@@ -25,7 +24,8 @@ def savepoints_of(
     stage: str,
     item: str,
     *,
-    runtime: Runtime,
+    threads: int,
+    device: str,
     inputs: Sequence[Path],
     settings: Sequence[Section],
     code: Sequence[str] = (),
@@ -33,7 +33,7 @@ def savepoints_of(
     """A stage's savepoints for the body; without digests of the code nothing is kept.
 
     Args:
-        runtime: threads and device.
+        threads: ``runtime.threads``. device: as chosen.
         inputs: folders that the stage reads.
         settings: that it reads besides.
         code: names of code beside the stage's own.
@@ -45,7 +45,7 @@ def savepoints_of(
     recipe = {
         "code": [digest_file(path) for path in names],
         "inputs": [_contents(folder) for folder in inputs],
-        "machine": machine(runtime.threads, choose_device(runtime.device)),
+        "machine": machine(threads, device),
         "settings": [section.model_dump(mode="json") for section in settings],
     }
     with open_savepoints(f"{stage} {item}", project.savepoints(stage, item), json_text(recipe)) as savepoints:

@@ -26,8 +26,8 @@ from ramer.modalities import CONDITIONS, MODALITIES
 from ramer.project import Project
 from ramer.retrieval.structures import Lists, Neighbours
 from ramer.training.batches import Batch
+from ramer.training.fitted import History
 from ramer.training.labelled_rows import LabelledRows
-from ramer.training.loop import History
 from ramer.training.workspace import Workspace
 from tests.support.entries import ENTRIES, TRAINING, TYPES, data_for
 

@@ -18,7 +18,7 @@ from ramer.methods.shared.masked_network import MaskedTraining, NeuralMethod
 from ramer.modalities import MODALITIES
 from ramer.nn.masked import Masked
 from ramer.training.batches import Batch
-from ramer.training.loop import History
+from ramer.training.fitted import History
 from ramer.training.workspace import Workspace
 from tests.support.peers import build, data_for, fit, rows_of, training, training_rows
 

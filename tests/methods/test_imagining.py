@@ -14,7 +14,7 @@ from ramer.methods.shared.imagining import ImaginingMethod
 from ramer.methods.shared.masked_network import MaskedTraining
 from ramer.nn.imagination import Student, Teacher, teacher_embeddings
 from ramer.nn.losses import central_moment_discrepancy, masked_mse
-from ramer.training.loop import Fitted, History
+from ramer.training.fitted import Fitted, History
 from ramer.training.workspace import Workspace
 from tests.support.peers import build, data_for, fit, rows_of, training, training_rows
 

@@ -16,7 +16,7 @@ from ramer.methods.shared.pool_curve import predict_by_pool
 from ramer.methods.shared.scoring import held_out_rows
 from ramer.modalities import MODALITIES
 from ramer.project import Project
-from ramer.training.loop import History
+from ramer.training.fitted import History
 from ramer.training.workspace import Workspace
 from tests.support.served_project import build_project, run_report
 from tests.support.tiny_workspace import tiny_config

@@ -24,8 +24,8 @@ from ramer.nn.masked import Masked
 from ramer.retrieval.keys import FeatureKeys, KeyIndex
 from ramer.retrieval.structures import Database, LiveSearch, Rules
 from ramer.training.contrastive import BATCH, MOST_STEPS, train_keys
+from ramer.training.fitted import History
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
-from ramer.training.loop import History
 from ramer.training.workspace import ModelShape, Workspace
 
 INPUTS = frozenset({FEATURES, STATES, OWN_KEYS})

@@ -11,7 +11,7 @@ import torch
 from ramer.methods import Method, build_method, method_options
 from ramer.methods.shared.fitting import fit_replicate
 from ramer.training.epochs import EpochLoop, Line
-from ramer.training.loop import History
+from ramer.training.fitted import History
 from ramer.training.savepoints import NOTHING_KEPT, Savepoints
 from ramer.training.workspace import Workspace
 from tests.support.entries import ENTRIES, TRAINING, TYPES, data_for

@@ -7,8 +7,8 @@ from typing import Any
 from ramer.config import Training
 from ramer.methods import Method, build_method, method_class, method_options
 from ramer.methods.shared.fitting import fit_replicate
+from ramer.training.fitted import History
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
-from ramer.training.loop import History
 from ramer.training.replicate_data import ReplicateData
 from ramer.training.workspace import Workspace
 from tests.support.tiny_workspace import tiny_config

@@ -18,14 +18,15 @@ import numpy as np
 from typing_extensions import TypeVar
 
 from ramer.config import Count, Searched, Section, Training
+from ramer.devices import choose_device
 from ramer.errors import RetrievalError
 from ramer.files import write_tensors
 from ramer.inputs import NEIGHBOURS, SHUFFLED
 from ramer.methods.shared.stacked_method import StackedMethod
 from ramer.retrieval.structures import Database, Selected
 from ramer.training.batches import Batch
+from ramer.training.fitted import Fitted, History
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
-from ramer.training.loop import Fitted, History
 from ramer.training.temperature import PATTERNS, calibrated, pattern_codes, scale
 from ramer.training.workspace import ModelShape
 
@@ -114,6 +115,7 @@ class Method(ABC, Generic[OptionsT]):
         lends: whether retrieved rows stand in for what a row lacks; ``neighbours_of`` then names them.
         deployable: False for a method that uses what is not there at prediction; ``deployable_with`` says all.
         needs_complete: whether ``Batch.complete`` is attached (``oracle`` alone).
+        uses_device: False for a method that computes with NumPy alone: no GPU is looked for, and torch does not load.
         description_: what else ``restore`` must know, saved beside the options.
         prior_, temperatures_: class frequencies of the training rows, float64 [classes]; of the calibration, [8].
     """
@@ -124,6 +126,7 @@ class Method(ABC, Generic[OptionsT]):
     lends: ClassVar[bool] = False
     deployable: ClassVar[bool] = True
     needs_complete: ClassVar[bool] = False
+    uses_device: ClassVar[bool] = True
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
@@ -155,6 +158,18 @@ class Method(ABC, Generic[OptionsT]):
     def deployable_with(cls, options: MethodOptions) -> bool:
         """Whether a method with these options may be deployed: not one that uses what is missing, and no control."""
         return cls.deployable and not options.is_control
+
+    @classmethod
+    def device_for(cls, device: str) -> str:
+        """Where such a method computes: ``choose_device``, or the processor where it uses no other.
+
+        Args:
+            device: ``runtime.device``.
+
+        Raises:
+            ConfigError: a GPU was asked for and there is none, or it does not work.
+        """
+        return choose_device(device) if cls.uses_device else "cpu"
 
     def fit(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
         """Learn from the training rows; returns the chosen epoch (0 for a closed form) and its score on validation.

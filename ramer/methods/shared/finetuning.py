@@ -27,8 +27,9 @@ from ramer.retrieval.structures import Database, Neighbours
 from ramer.seeding import seed_torch
 from ramer.training.adamw import AdamW
 from ramer.training.batches import Arrays, Batch
+from ramer.training.fitted import Fitted, History, selection
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
-from ramer.training.loop import Fitted, History, fit_epochs, selection
+from ramer.training.loop import fit_epochs
 
 _PREFIX = "tuned_."
 

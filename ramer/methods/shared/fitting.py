@@ -11,7 +11,6 @@ import pandas as pd
 from ramer import engine
 from ramer.config import Runtime, Training
 from ramer.data.prepared import Replicate
-from ramer.devices import choose_device
 from ramer.digests import sealed_directory
 from ramer.files import digest_file
 from ramer.inputs import NEIGHBOURS
@@ -23,8 +22,8 @@ from ramer.methods import (
 )
 from ramer.modalities import MODALITIES
 from ramer.seeding import generator
+from ramer.training.fitted import Fitted, History
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
-from ramer.training.loop import Fitted, History
 from ramer.training.method_record import METHOD_FILE, Checkpoint, TrainedMethod
 from ramer.training.replicate_data import ReplicateData
 from ramer.training.savepoints import NOTHING_KEPT, Savepoints
@@ -56,7 +55,7 @@ def fit_method(
         RetrievalError: k exceeds a database or the lists.
     """
     kind = method_class(options.type)
-    device = choose_device(runtime.device)
+    device = kind.device_for(runtime.device)
     replicates = workspace.corpus.replicates
     if NEIGHBOURS in kind.inputs_of(options):
         _check_k(name, options, workspace)
@@ -126,9 +125,10 @@ def validation_scores(
         ConfigError: there is no such device.
         RetrievalError: k exceeds a database or the lists.
     """
-    if NEIGHBOURS in method_class(options.type).inputs_of(options):
+    kind = method_class(options.type)
+    if NEIGHBOURS in kind.inputs_of(options):
         _check_k(name, options, workspace)
-    device, replicates = choose_device(runtime.device), workspace.corpus.replicates
+    device, replicates = kind.device_for(runtime.device), workspace.corpus.replicates
     return engine.map(
         partial(_score_one, options, workspace, training),
         list(zip(replicates, engine.spread(device, len(replicates)), strict=True)),

@@ -32,8 +32,8 @@ from ramer.retrieval.aggregation import aggregate
 from ramer.retrieval.structures import Database, Rules, Selected
 from ramer.seeding import seed_torch
 from ramer.training.batches import Arrays, Batch
+from ramer.training.fitted import Fitted, History
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
-from ramer.training.loop import Fitted, History
 from ramer.training.workspace import ModelShape
 
 

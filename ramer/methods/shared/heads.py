@@ -21,8 +21,9 @@ from ramer.nn.fusion import FusionClassifier
 from ramer.retrieval.aggregation import gather
 from ramer.retrieval.structures import Database, Selected
 from ramer.training.batches import Batch
+from ramer.training.fitted import Fitted, History, selection
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
-from ramer.training.loop import Fitted, History, fit_epochs, selection
+from ramer.training.loop import fit_epochs
 from ramer.training.workspace import ModelShape
 
 Fed = Tensor | Neighbourhood | Context

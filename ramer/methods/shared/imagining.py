@@ -18,8 +18,9 @@ from ramer.methods.shared.contract import MethodOptions
 from ramer.methods.shared.masked_network import MaskedTraining, NeuralMethod
 from ramer.nn.imagination import ImaginationSize, Imagined, Student, Taught, Teacher
 from ramer.nn.masked import Masked
+from ramer.training.fitted import Fitted, History
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
-from ramer.training.loop import Fitted, History, rows_per_step
+from ramer.training.loop import rows_per_step
 
 Weight = Annotated[float, Field(ge=0.0)]
 Widths = Annotated[tuple[Count, ...], Field(min_length=1, strict=False)]

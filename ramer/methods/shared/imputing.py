@@ -19,8 +19,8 @@ from ramer.methods.shared.weights import take_weights, weights_of
 from ramer.modalities import CONDITIONS, MODALITIES
 from ramer.seeding import seed_torch
 from ramer.training.batches import Arrays, Batch
+from ramer.training.fitted import Fitted, History
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
-from ramer.training.loop import Fitted, History
 from ramer.training.workspace import ModelShape
 
 

@@ -19,8 +19,9 @@ from ramer.modalities import CONDITIONS, FULL_CONDITION, MODALITIES, condition_m
 from ramer.nn.masked import Masked
 from ramer.seeding import seed_torch
 from ramer.training.batches import Batch
+from ramer.training.fitted import Fitted, History, selection
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
-from ramer.training.loop import Fitted, History, fit_epochs, selection
+from ramer.training.loop import fit_epochs
 
 Choice = TypeVar("Choice")
 _PREFIX = "network_."

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ramer import engine
-from ramer.config import Evaluate
+from ramer.config import Evaluate, Runtime
 from ramer.data.prepared import Replicate
 from ramer.errors import StaleError
 from ramer.evaluation.conformal import patterns
@@ -20,7 +20,7 @@ from ramer.evaluation.pool import POOL_FILE
 from ramer.evaluation.predictions import confusion_by_condition, score_predictions
 from ramer.evaluation.scenarios import scenarios
 from ramer.files import atomic_directory, digest_file, write_json, write_table
-from ramer.methods import Method, load_method
+from ramer.methods import Method, load_method, method_class
 from ramer.methods.shared.lending import lent_rows
 from ramer.methods.shared.pool_curve import predict_by_pool
 from ramer.methods.shared.predicting import predict_rows
@@ -33,7 +33,7 @@ from ramer.training.workspace import Workspace
 
 
 def score_method(
-    workspace: Workspace, trained: Path, settings: Evaluate, device: str, out: Path, *, threads: int = 1
+    workspace: Workspace, trained: Path, settings: Evaluate, runtime: Runtime, out: Path
 ) -> PredictingCost:
     """Predict every replicate's test rows under all conditions; write predictions, metrics, confusion and who lent.
 
@@ -43,17 +43,18 @@ def score_method(
         workspace: what the method reads.
         trained: the folder that ``fit_method`` wrote.
         settings: bins and rates of the metrics.
-        device: as chosen.
+        runtime: threads and device.
         out: folder to write, whole or not at all.
-        threads: ``runtime.threads``.
 
     Returns:
         What predicting cost, which is no part of what is written.
 
     Raises:
+        ConfigError: there is no such device.
         StaleError: a checkpoint is absent or is not the one that its description names.
     """
     about, replicates = TrainedMethod.read(trained / METHOD_FILE), workspace.corpus.replicates
+    device = method_class(about.type).device_for(runtime.device)
     placed = list(zip(replicates, engine.spread(device, len(replicates)), strict=True))
     for replicate in replicates:
         path = _checkpoint(trained, replicate)
@@ -63,7 +64,7 @@ def score_method(
     scored = engine.map(
         partial(_score_one, workspace, trained, first, settings.pool_sizes),
         placed,
-        resources=engine.Resources.on(device, threads),
+        resources=engine.Resources.on(device, runtime.threads),
         description=f"evaluate {about.name}",
     )
     diagnostics = [line for one in scored for line in one.diagnostics]

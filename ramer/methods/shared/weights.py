@@ -8,8 +8,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from ramer.errors import ModelError
-
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -23,14 +21,3 @@ def take_weights(module: Network, tensors: dict[str, np.ndarray], prefix: str) -
     state = {n.removeprefix(prefix): torch.from_numpy(v) for n, v in tensors.items() if n.startswith(prefix)}
     module.load_state_dict(state)
     return module.eval()
-
-
-def check_tensors(tensors: dict[str, np.ndarray], *names: str) -> None:
-    """Refuse a checkpoint that lacks a tensor.
-
-    Raises:
-        ModelError: naming what is lacking.
-    """
-    lacking = [n for n in names if n not in tensors]
-    if lacking:
-        raise ModelError(f"checkpoint lacks {', '.join(lacking)}; it holds {', '.join(sorted(tensors))}")
