@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,11 +15,11 @@ from pydantic import Field
 from starlette.exceptions import HTTPException
 
 from ramer.config import Section
-from ramer.data.media_kinds import MEDIA_SUFFIXES
 from ramer.errors import RamerError, in_one_line
 from ramer.serving.demo.bounds import CLIP_PATH, BoundedRequests, Bounds, Places, check_media
 from ramer.serving.demo.headers import OwnPagesOnly
 from ramer.serving.demo.session import Session
+from ramer.serving.demo.uploads import NO_SPACE, clip_suffix, received
 from ramer.serving.raw_clips import called
 
 PAGE = Path(__file__).with_name("page")
@@ -105,8 +104,7 @@ def _take_clips(app: FastAPI, session: Session, bounds: Bounds) -> None:
         working = None
         try:
             # What takes too long goes on in its thread, and keeps its place, although its file is gone.
-            with tempfile.TemporaryDirectory(prefix="ramer-demo-", ignore_cleanup_errors=True) as folder:
-                path = await receive_file(request, Path(folder, f"clip{suffix}")) if suffix else None
+            async with received(request, name, suffix, "ramer-demo-") as path:
                 working = readers.submit(read, path, name, transcript)
                 working.add_done_callback(lambda _: places.leave())
                 return await asyncio.wait_for(asyncio.wrap_future(working), bounds.reading_seconds)
@@ -138,22 +136,4 @@ def answer_faults(app: FastAPI) -> None:
 
     @app.exception_handler(OSError)
     def no_room(request: Request, error: OSError) -> JSONResponse:
-        return say(500, in_one_line(error))
-
-
-def clip_suffix(request: Request, name: str) -> str:
-    """The ending of a dropped file's name, of which nothing else is kept; empty for a transcript alone."""
-    if request.headers.get("content-type") != "application/octet-stream":  # what other sites' pages cannot send
-        raise RamerError("expected a clip as application/octet-stream")
-    suffix = Path(name).suffix.lower()
-    if name and suffix not in MEDIA_SUFFIXES:
-        raise RamerError(f"{name}: unknown kind of file, expected {', '.join(MEDIA_SUFFIXES)}")
-    return suffix
-
-
-async def receive_file(request: Request, path: Path) -> Path:
-    """Write the body of a request into a file."""
-    with path.open("wb") as file:
-        async for block in request.stream():
-            file.write(block)
-    return path
+        return say(507 if error.errno in NO_SPACE else 500, in_one_line(error))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,16 +14,16 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
-from ramer.serving.demo.app import LOOPBACK, answer_faults, clip_suffix, receive_file
+from ramer.serving.demo.app import LOOPBACK, answer_faults
 from ramer.serving.demo.bounds import BoundedRequests, Bounds, Places, check_media
 from ramer.serving.demo.headers import OwnPagesOnly
+from ramer.serving.demo.uploads import CLIP_TYPE, clip_suffix, received
 from ramer.serving.predictor import Predictor
 from ramer.serving.raw_clips import SharedReader, called
 from ramer.serving.service.figures import TEXT, Figures
 from ramer.serving.service.observed import Observed
 from ramer.serving.service.responses import Answer, Wanted, answer_clip, answer_question, read_question
 
-_CLIP = "application/octet-stream"
 _JSON = "application/json"
 PATHS = ("/predict", "/health", "/metrics")
 BOUNDS = Bounds(other_bytes=16_000_000, other_seconds=30.0)
@@ -64,7 +63,7 @@ def build_service(
 
 
 def _is_clip(scope: Scope) -> bool:
-    return any(name == b"content-type" and value == _CLIP.encode() for name, value in scope["headers"])
+    return any(name == b"content-type" and value == CLIP_TYPE.encode() for name, value in scope["headers"])
 
 
 def _add_predict(app: FastAPI, predictor: Predictor, reader: SharedReader, figures: Figures, bounds: Bounds) -> None:
@@ -89,22 +88,19 @@ def _add_predict(app: FastAPI, predictor: Predictor, reader: SharedReader, figur
         risk: float | None = None,
     ) -> JSONResponse:
         kind = request.headers.get("content-type", "").split(";")[0].strip()
-        if kind == _CLIP:
+        if kind == CLIP_TYPE:
             suffix, _ = clip_suffix(request, name), reader.check()
             wanted = Wanted(neighbours=neighbours, coverage=coverage, risk=risk)
             # What takes too long goes on in its thread, and keeps its place, although its file is gone.
-            with (
-                clips.place() as place,
-                tempfile.TemporaryDirectory(prefix="ramer-serve-", ignore_cleanup_errors=True) as folder,
-            ):
-                path = await receive_file(request, Path(folder, f"clip{suffix}")) if suffix else None
-                said = await place.run(lambda: of_clip(path, name, transcript, wanted))
+            with clips.place() as place:
+                async with received(request, name, suffix, "ramer-serve-") as path:
+                    said = await place.run(lambda: of_clip(path, name, transcript, wanted))
         elif kind == _JSON:
             with records.place() as place:
                 body = await request.body()
                 said = await place.run(lambda: answer_question(predictor, read_question(body)))
         else:
-            raise HTTPException(415, f"expected records as {_JSON}, or a clip as {_CLIP}")
+            raise HTTPException(415, f"expected records as {_JSON}, or a clip as {CLIP_TYPE}")
         figures.observe(said.prediction)
         return JSONResponse(said.content)
 
