@@ -116,8 +116,9 @@ async function take(read, name, where) {
     clip.held.forEach((held) => on.add(held));
     const recognised = clip.transcript && clip.transcript !== at("transcript").value.trim();
     at("status").textContent = clip.label ? `Its label in the corpus: ${clip.label}` : recognised ? `Recognised: “${clip.transcript}”` : "";
-    drawSwitches();
     await predict();
+    // Not before there is an answer to compare others with: the one with everything that the clip has.
+    if (turn === reading) drawSwitches();
   } catch (error) {
     if (turn === reading) refuse(where, error.message, name);
   } finally {
