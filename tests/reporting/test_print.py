@@ -6,12 +6,13 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.browser import chromium
+from tests.support.browser import FAINT, chromium
 from tests.support.simulated import METHODS, SimulatedProject
 
 pytestmark = pytest.mark.slow
@@ -63,3 +64,23 @@ def test_figures_can_be_read_on_a_phone(browser: Any, project: SimulatedProject)
     for name, shown, natural in scales:
         letter = SMALLEST_LETTER * 200 / 72 * shown / natural  # pixels on the screen
         assert letter >= 8.5, f"{name}: letters of {letter:.1f} pixels"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_report_can_be_read_heard_and_reached(browser: Any, project: SimulatedProject, scheme: str) -> None:
+    page = browser.new_page(viewport={"width": 400, "height": 800}, color_scheme=scheme)
+    page.goto(project.report.resolve().as_uri())
+    assert page.evaluate(FAINT) == []
+    named = "(table) => table.caption ?? document.getElementById(table.getAttribute('aria-labelledby'))"
+    assert page.evaluate(f"[...document.querySelectorAll('table')].filter((t) => !({named})(t)).length") == 0
+    assert page.evaluate("new Set([...document.querySelectorAll('[id]')].map((e) => e.id)).size") == page.evaluate(
+        "document.querySelectorAll('[id]').length"
+    )
+    assert page.evaluate("[...document.querySelectorAll('th:not([scope]), img:not([alt])')].length") == 0
+    assert page.evaluate("[...document.querySelectorAll('.scroll')].every((e) => e.tabIndex === 0)")  # by arrow keys
+    levels = [
+        int(name[1]) for name in page.evaluate("[...document.querySelectorAll('h1, h2, h3')].map(h => h.tagName)")
+    ]
+    assert levels[0] == 1
+    assert all(later <= earlier + 1 for earlier, later in pairwise(levels))
+    page.close()

@@ -22,6 +22,8 @@ function drawn(name, attributes = {}, ...children) {
 const percent = (share, digits = 0) => `${(100 * share).toFixed(digits)}\u00a0%`;
 const points = (share) => `${share > 0 ? "+" : share < 0 ? "−" : ""}${Math.abs(100 * share).toFixed(1)}`;
 
+let tables = 0; // that were made: the words above each have an address of their own
+
 // Columns: {name, key, number, value(row) to sort by, show(row) to see}. The order is a part of the address.
 function table(caption, columns, rows, sortable = false) {
   const heads = columns.map((column) => {
@@ -37,7 +39,7 @@ function table(caption, columns, rows, sortable = false) {
     return element(i ? "td" : "th", i ? { className: column.number ? "number" : "" } : { scope: "row" }, shown);
   })));
   // Words above the table, not in a <caption>: that one would be as wide as the table and scroll away with it.
-  const words = element("p", { className: "soft", id: `words${document.querySelectorAll("table").length}-${caption.length}` }, caption);
+  const words = element("p", { className: "soft", id: `words${++tables}` }, caption);
   const made = element("table", { "aria-labelledby": words.id, className: sortable ? "clips" : "" }, element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...lines));
   return element("div", {}, words, element("div", { className: "scroll", tabIndex: 0 }, made));
 }
