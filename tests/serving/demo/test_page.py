@@ -193,7 +193,11 @@ def test_words_alone_are_a_clip_and_none_are_said_to_be_lacking(page: Any, demo:
 
 
 def test_a_switch_waits_for_the_answer_that_others_are_compared_with(page: Any, demo: Demo) -> None:
-    page.route("**/api/predict", lambda route: (time.sleep(0.5), route.continue_()))
+    def later(route: Any) -> None:
+        time.sleep(0.5)
+        route.continue_()
+
+    page.route("**/api/predict", later)
     page.select_option("#pick", demo.clip)
     page.click("#switch-video")
     page.wait_for_selector("[data-target=video]")
