@@ -75,7 +75,7 @@ class Distil(NeuralMethod[DistilOptions]):
                 hard = masked_training.cross_entropy(network, positions, keep)
                 drawn = torch.randint(len(soft), (len(positions) * self.options.pool_rows,), generator=draw)
                 seen = rows.take(drawn)
-                masks = masked_training.draw_masks(seen, draw)
+                masks = masked_training.draw_masks(seen.available, draw)
                 return hard + self.options.weight * soft_cross_entropy(network(seen.under(masks)), soft[drawn])
 
             return masked_training.run(network, loss, network, history, generators=[draw]), network

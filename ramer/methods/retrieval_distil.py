@@ -105,7 +105,7 @@ class RetrievalDistil(NeuralMethod[RetrievalDistilOptions]):
                     network(views.under(positions, keep)), masked_training.labels[positions]
                 )
                 drawn = torch.randint(len(soft), (len(positions) * self.options.pool_rows,), generator=draw)
-                masks = masked_training.draw_masks(rows.take(drawn), draw)
+                masks = masked_training.draw_masks(rows.available[drawn], draw)
                 return hard + soft_cross_entropy(network(views.under(drawn, masks)), soft[drawn])
 
             return masked_training.run(network, loss, network, history, generators=[draw]), network

@@ -64,7 +64,7 @@ class Simmlm(NeuralMethod[SimmlmOptions]):
             complete, labels = masked_training.complete.take(positions), masked_training.labels[positions]
             fewer, more = (
                 nn.functional.cross_entropy(network(complete.under(mask)).scores, labels, reduction="none")
-                for mask in (keep, keep | masked_training.draw_masks(complete, draw))
+                for mask in (keep, keep | masked_training.draw_masks(complete.available, draw))
             )
             return (more + fewer).mean() / 2 + self.options.ranking_weight * ranking_loss(more, fewer)
 

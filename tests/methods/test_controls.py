@@ -16,7 +16,6 @@ from ramer.methods.regress_fill import RegressFill, ridge
 from ramer.methods.shared.imputing import ImputingMethod, normalised
 from ramer.methods.shared.masked_network import MaskedTraining, NeuralMethod
 from ramer.modalities import MODALITIES
-from ramer.nn.masked import Masked
 from ramer.training.batches import Batch
 from ramer.training.fitted import History
 from ramer.training.workspace import Workspace
@@ -127,8 +126,7 @@ def test_drawn_masks_leave_something(workspace: Workspace) -> None:
         method, training_rows("distil", data), rows_of("distil", data, "val"), np.random.default_rng(0)
     )
     available = torch.eye(3, dtype=torch.bool).repeat(200, 1)
-    rows = Masked({m: torch.zeros(600, 1) for m in MODALITIES}, available)
-    keep = masked_training.draw_masks(rows, torch.Generator().manual_seed(0))
+    keep = masked_training.draw_masks(available, torch.Generator().manual_seed(0))
     assert (available & keep).any(dim=1).all()
     assert not keep.all()
 

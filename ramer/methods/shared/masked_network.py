@@ -137,16 +137,20 @@ class MaskedTraining:
         budget = self._train, self.method.budget(len(self._train)), self._rng
         return fit_epochs(module, masked_loss, validate, *budget, log, generators=generators)
 
-    def draw_masks(self, rows: Masked, generator: torch.Generator) -> Tensor:
-        """A drawn condition for each row as a mask, bool [n, 3]; the full one where a draw would leave nothing."""
+    def draw_masks(self, available: Tensor, generator: torch.Generator) -> Tensor:
+        """A drawn condition for each row as a mask, bool [n, 3]; the full one where a draw would leave nothing.
+
+        Args:
+            available: what the rows hold, bool [n, 3].
+        """
         rates = self._train.missing_rates
         if rates is None:
-            drawn = torch.randint(len(CONDITIONS), (len(rows.available),), generator=generator)
+            drawn = torch.randint(len(CONDITIONS), (len(available),), generator=generator)
         else:
             chances = torch.from_numpy(condition_probabilities(rates.values))
-            drawn = torch.multinomial(chances, len(rows.available), replacement=True, generator=generator)
+            drawn = torch.multinomial(chances, len(available), replacement=True, generator=generator)
         keep = self.masks[drawn]
-        nothing = ~(rows.available & keep).any(dim=1)
+        nothing = ~(available & keep).any(dim=1)
         return keep | nothing[:, None]
 
     def cross_entropy(self, network: nn.Module, positions: Tensor, keep: Tensor) -> Tensor:
