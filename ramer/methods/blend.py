@@ -7,8 +7,9 @@ member (``members: [distil, distil]``) before crediting it to the other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import product
+from types import MappingProxyType
 from typing import Annotated, Self
 
 import numpy as np
@@ -16,7 +17,7 @@ from jaxtyping import Float
 from pydantic import AfterValidator, Field
 
 from ramer.config import Count, Training
-from ramer.methods import distil, late_product, method_class, modality_dropout, unimodal_ensemble
+from ramer.methods import build_method, distil, late_product, method_class, modality_dropout, unimodal_ensemble
 from ramer.methods.shared.contract import Method, MethodOptions
 from ramer.modalities import CONDITIONS
 from ramer.training.batches import Batch
@@ -58,16 +59,29 @@ class BlendOptions(MethodOptions):
 
 
 class Blend(Method[BlendOptions]):
-    """Sum of the members' weighted log probabilities; the weights sum to one."""
+    """Sum of the members' weighted log probabilities; the weights sum to one.
 
-    def __init__(self, options: BlendOptions, shape: ModelShape, training: Training, device: str = "cpu") -> None:
+    Args:
+        chosen: options of members that are not to have their defaults, by type.
+
+    Attributes:
+        members: in the order of the weights.
+    """
+
+    def __init__(
+        self,
+        options: BlendOptions,
+        shape: ModelShape,
+        training: Training,
+        device: str = "cpu",
+        chosen: Mapping[str, MethodOptions] = MappingProxyType({}),
+    ) -> None:
         super().__init__(options, shape, training, device)
-        kinds = [method_class(name) for name in options.members]
-        self.members = [
-            kind(kind.Options(type=name), shape, training, device)
-            for name, kind in zip(options.members, kinds, strict=True)
-        ]
-        self.weights_ = np.full(len(kinds), 1.0 / len(kinds))
+        self.members: tuple[Method, ...] = tuple(
+            build_method(chosen.get(name, method_class(name).Options(type=name)), shape, training, device)
+            for name in options.members
+        )
+        self.weights_ = np.full(len(self.members), 1.0 / len(self.members))
 
     def learn(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
         fits = []

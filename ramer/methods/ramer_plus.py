@@ -22,9 +22,8 @@ from pydantic import Field
 from ramer.config import Count, Searched, Training
 from ramer.inputs import FEATURES, OWN_KEYS, STATES
 from ramer.methods.blend import Blend, BlendOptions
-from ramer.methods.distil import Distil, DistilOptions
-from ramer.methods.late_product import LateProduct, LateProductOptions
-from ramer.methods.retrieval_distil import RetrievalDistil, RetrievalDistilOptions
+from ramer.methods.distil import DistilOptions
+from ramer.methods.retrieval_distil import INPUT_DROPOUT, RetrievalDistil, RetrievalDistilOptions
 from ramer.methods.shared.contract import Method
 from ramer.methods.shared.own_keys import OwnKeysOptions
 from ramer.methods.shared.weighing import fit_weights, pays
@@ -37,7 +36,6 @@ from ramer.training.labelled_rows import LabelledRows, TrainingBatch
 from ramer.training.softmax import softmax
 from ramer.training.workspace import ModelShape
 
-INPUT_DROPOUT = 0.3  # of every student that learns from a pool or retrieves: searching for it gained nothing
 RETRIEVING, TAUGHT = "retrieval_distil", "taught_product"
 
 
@@ -77,20 +75,15 @@ class RamerPlus(Method[RamerPlusOptions]):
 
     def _blend(self, pool: bool) -> Blend:
         """The first two members, who teach the others; where there is a pool, one input dropout is enough for them."""
-        own = self.shape, self.training, self.device
-        blend = Blend(BlendOptions(type="blend"), *own)
-        if pool:
-            quick = DistilOptions(type="distil", input_dropouts=(INPUT_DROPOUT,))
-            blend.members = [LateProduct(LateProductOptions(type="late_product"), *own), Distil(quick, *own)]
-        return blend
+        quick = DistilOptions(type="distil", input_dropouts=(INPUT_DROPOUT,))
+        chosen = {quick.type: quick} if pool else {}
+        return Blend(BlendOptions(type="blend"), self.shape, self.training, self.device, chosen)
 
     def _members(self, blend: Blend) -> dict[str, Method]:
         """All members, the blend's first."""
         own, most = (self.shape, self.training, self.device), self.options.most_pool_rows
         passed = self.options.model_dump(include={"k", "keys", "fill", "database"})
-        options = RetrievalDistilOptions(
-            type="retrieval_distil", input_dropouts=(INPUT_DROPOUT,), most_pool_rows=most, **passed
-        )
+        options = RetrievalDistilOptions(type="retrieval_distil", most_pool_rows=most, **passed)
         retrieving = RetrievalDistil(options, *own)
         taught = TaughtProduct(TaughtProductOptions(type="taught_product", most_pool_rows=most), *own)
         retrieving.teacher = taught.teacher = blend

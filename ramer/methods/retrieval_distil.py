@@ -36,6 +36,8 @@ from ramer.training.contrastive import train_keys
 from ramer.training.fitted import Fitted, History
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
 
+INPUT_DROPOUT = 0.3  # of a student that learns from a pool or retrieves: searching for it gained nothing
+
 
 class RetrievalDistilOptions(OwnKeysOptions):
     """Options of ``retrieval_distil``.
@@ -56,7 +58,7 @@ class RetrievalDistilOptions(OwnKeysOptions):
     fill: Literal["neighbours", "ridge"] = "neighbours"
     tau: Annotated[Positive, Searched(0.01, 1.0, log=True)] = 0.1
     key_epochs: Count = 30
-    input_dropouts: Annotated[tuple[Dropout, ...], Field(min_length=1, strict=False)] = (0.3,)
+    input_dropouts: Annotated[tuple[Dropout, ...], Field(min_length=1, strict=False)] = (INPUT_DROPOUT,)
     pool_rows: Annotated[Count, Searched(1, 8, log=True)] = 2
     most_pool_rows: Count = 20_000
 
