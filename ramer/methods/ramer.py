@@ -9,25 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Literal, Self
+from typing import Self
 
 import numpy as np
-from pydantic import Field, model_validator
 
-from ramer.config import Among, Positive, Whole
-from ramer.inputs import FEATURES, LIVE, NEIGHBOURS, STATES
-from ramer.methods.shared.candidate_scorer import learn_scorer, new_scorer
-from ramer.methods.shared.contract import Method, RetrievalOptions
-from ramer.methods.shared.finding import Finder, RememberingFinder, RuleFinder, quality_of
+from ramer.inputs import NEIGHBOURS, STATES
+from ramer.methods.shared.candidate_scorer import learn_scorer
+from ramer.methods.shared.contract import Method
+from ramer.methods.shared.finding import Finder, KeptFinder, RememberingFinder, RuleFinder, quality_of
 from ramer.methods.shared.finetuning import TunedHead
 from ramer.methods.shared.fusing import EncodedMeanFeatures, FrozenHead, HeadSettings, MeanStates, StandIns
 from ramer.methods.shared.imputing import lacks_something
 from ramer.methods.shared.live import LiveEncoders
+from ramer.methods.shared.own_keys import OwnKeys, restored_space
+from ramer.methods.shared.ramer_options import RamerOptions
 from ramer.methods.shared.stacked_heads import Member, StackedHeads
 from ramer.methods.shared.stacked_method import StackedMethod
 from ramer.methods.shared.weights import take_weights, weights_of
-from ramer.modalities import FULL_CONDITION, MODALITIES
-from ramer.retrieval.candidates import ScoreCalibration
+from ramer.modalities import FULL_CONDITION
 from ramer.retrieval.structures import Database, Rules, Selected
 from ramer.training.batches import Batch
 from ramer.training.encoder_record import EncoderDescription
@@ -37,69 +36,12 @@ from ramer.training.labelled_rows import LabelledRows, TrainingBatch
 START_TAU = 0.1  # where a learned weighing starts
 
 
-class RamerOptions(RetrievalOptions):
-    """How lists become stand-ins; see ``ramer.retrieval.structures.Rules``.
-
-    Attributes:
-        aggregate: ``attention`` learns the neighbours' weights with the head, from query, neighbours and scores.
-        rerank: ``learned`` orders the candidates by a learned score before the best k are taken (the figure's "Rerank
-            and Select"; ``ramer.retrieval.reranking``).
-        tau: temperature of ``similarity``; null chooses among ``taus`` on validation. ``attention`` starts there, or
-            at .1.
-        normalize_available: False feeds raw states beside normalised retrieved ones (published).
-        retrieve: ``features`` averages the neighbours' features and encodes the mean, as the figure draws it.
-        encoder: ``finetune`` trains the encoders with the head at ``encoder_lr`` and searches with what they say
-            (``ramer.methods.shared.finetuning``); keys are those of the stamped index, or made anew every
-            ``rebuild_every`` epochs (0: never).
-    """
-
-    aggregate: Annotated[
-        Literal["similarity", "mean", "sum", "attention"], Among(("similarity", "mean", "attention"))
-    ] = "similarity"
-    rerank: Annotated[Literal["none", "learned"], Among(("none", "learned"))] = "none"
-    bimodal: Annotated[Literal["pooled", "calibrated", "kth_score"], Among(("pooled", "calibrated"))] = "pooled"
-    drop_first: bool = False
-    normalize_query: bool = True
-    normalize_values: bool = True
-    normalize_available: bool = True
-    tau: float | None = Field(default=None, gt=0)
-    taus: tuple[Positive, ...] = Field(default=(0.02, 0.1, 0.5), min_length=1, strict=False)
-    retrieve: Literal["states", "features"] = "states"
-    encoder: Literal["frozen", "finetune"] = "frozen"
-    encoder_lr: Positive = 1e-4
-    rebuild_every: Whole = 0
-
-    @property
-    def encodes(self) -> bool:
-        """Whether the method holds encoders of its own."""
-        return self.encoder == "finetune" or self.retrieve == "features"
-
-    @property
-    def extra_inputs(self) -> frozenset[str]:
-        return super().extra_inputs | ({FEATURES, LIVE} if self.encodes else set())
-
-    @property
-    def passed_over(self) -> int:
-        return int(self.drop_first)
-
-    @model_validator(mode="after")
-    def _check(self) -> RamerOptions:
-        if self.retrieve == "features" and self.aggregate not in ("similarity", "mean"):
-            raise ValueError(
-                "retrieve: features needs aggregate: similarity or mean (no encoder has seen a sum of features, and "
-                "attention weighs states)"
-            )
-        if self.rebuild_every and self.encoder == "frozen":
-            raise ValueError("rebuild_every needs encoder: finetune (frozen keys do not change)")
-        return self
-
-
 class Ramer(Method[RamerOptions]):
     """A finder, what its neighbours become, and a head, on frozen states or with encoders that are fine-tuned.
 
     Attributes:
         tau_: temperature of the neighbours' weights.
-        finder_: finds neighbours in a batch's lists.
+        finder_: finds neighbours, in a batch's lists or by keys of the method's own.
         encoders_: of a method that encodes, else None.
         head_: decides.
     """
@@ -108,7 +50,7 @@ class Ramer(Method[RamerOptions]):
     retrieval = True
     lends = True
     tau_: float = START_TAU
-    finder_: RuleFinder
+    finder_: KeptFinder
     encoders_: LiveEncoders | None = None
     head_: FrozenHead | TunedHead
 
@@ -134,15 +76,19 @@ class Ramer(Method[RamerOptions]):
             encoders, described = LiveEncoders.pretrained(train)
             self.encoders_ = encoders.to(self.device).eval()
             self.description_ = {m: description.model_dump(mode="json") for m, description in described.items()}
-        self.finder_ = RuleFinder(self.rules).calibrated(val.under(FULL_CONDITION))
         seed = int(rng.integers(2**31))
+        finder = RuleFinder(self.rules).calibrated(val.under(FULL_CONDITION))
         if self.options.rerank == "learned":
-            scorer = learn_scorer(train, self.finder_.candidates, np.random.default_rng(seed), self.device)
-            self.finder_ = replace(self.finder_, scorer=scorer)
+            scorer = learn_scorer(train, finder.candidates, np.random.default_rng(seed), self.device)
+            finder = replace(finder, scorer=scorer)
+        self.finder_ = finder
+        if self.options.keys != "states":
+            keys, dims, own = self.options.keys, self.shape.feature_dims, np.random.default_rng(seed)
+            self.finder_ = OwnKeys.learnt(keys, dims, train, self.rules, own, self.device)
         if not self.tunes:
             return self._choose_tau(train, val, seed, log)
         self.tau_ = self._taus()[0]
-        self.head_ = head = self._tuned_head()
+        self.head_ = head = self._tuned_head(finder)
         fitted = head.fit(train, val, np.random.default_rng(seed), log)
         self.finder_ = head.finder
         return fitted
@@ -182,11 +128,11 @@ class Ramer(Method[RamerOptions]):
     def _frozen_head(self, finder: Finder) -> FrozenHead:
         return FrozenHead(self._settings(), finder, self._stand_ins())
 
-    def _tuned_head(self) -> TunedHead:
+    def _tuned_head(self, finder: RuleFinder) -> TunedHead:
         encoders = self.encoders_ or LiveEncoders()
         options = self.options
         return TunedHead(
-            self._settings(), self.finder_, self._stand_ins(), encoders, options.encoder_lr, options.rebuild_every
+            self._settings(), finder, self._stand_ins(), encoders, options.encoder_lr, options.rebuild_every
         )
 
     def posterior(self, batch: Batch) -> np.ndarray:
@@ -196,8 +142,9 @@ class Ramer(Method[RamerOptions]):
         return self.finder_.find(self.head_.see(batch))
 
     def reads_lists(self, available: np.ndarray) -> np.ndarray:
-        """Of rows that lack something; none where the method searches with what its own encoders say."""
-        return np.zeros(len(available), dtype=bool) if self.tunes else lacks_something(available, self.shape)
+        """Of rows that lack something; none where the method searches by its own keys or encoders."""
+        own = self.tunes or self.options.own_keys
+        return np.zeros(len(available), dtype=bool) if own else lacks_something(available, self.shape)
 
     @classmethod
     def stack(
@@ -215,30 +162,20 @@ class Ramer(Method[RamerOptions]):
         return StackedHeads(members, methods[0].rules, states)
 
     def prepare(self, database: Database) -> None:
+        self.finder_.prepare(database)
         self.head_.prepare(database)
 
     def diagnose(self, batch: Batch, labels: np.ndarray) -> dict[str, float]:
         return quality_of(self.neighbours_of(batch), batch, labels)
 
     def tensors(self) -> dict[str, np.ndarray]:
-        learnt = {"tau_": np.array([self.tau_])} | self.head_.tensors()
+        learnt = {"tau_": np.array([self.tau_])} | self.head_.tensors() | self.finder_.tensors()
         if self.encoders_ is not None and not self.tunes:
             learnt |= weights_of(self.encoders_, "encoders_.")
-        if self.finder_.calibration is not None:
-            learnt |= {f"calibration_.{m}": s for m, s in self.finder_.calibration.sorted_scores.items()}
-        if self.finder_.scorer is not None:
-            learnt |= weights_of(self.finder_.scorer, "scorer_.")
         return learnt
 
     def restore(self, tensors: dict[str, np.ndarray]) -> Self:
         self.tau_ = float(tensors["tau_"][0])
-        scores = {m: tensors[f"calibration_.{m}"] for m in MODALITIES if f"calibration_.{m}" in tensors}
-        learned = self.options.rerank == "learned"
-        self.finder_ = RuleFinder(
-            self.rules,
-            ScoreCalibration(scores) if scores else None,
-            take_weights(new_scorer().to(self.device), tensors, "scorer_.") if learned else None,
-        )
         if self.options.encodes:
             described = {
                 m: EncoderDescription.model_validate(said, strict=False) for m, said in self.description_.items()
@@ -246,5 +183,9 @@ class Ramer(Method[RamerOptions]):
             self.encoders_ = LiveEncoders.described(described).to(self.device).eval()
             if not self.tunes:
                 take_weights(self.encoders_, tensors, "encoders_.")
-        self.head_ = (self._tuned_head() if self.tunes else self._frozen_head(self.finder_)).restore(tensors)
+        learned, dims = self.options.rerank == "learned", self.shape.feature_dims
+        self.finder_ = finder = RuleFinder.restored(self.rules, tensors, learned, self.device)
+        if self.options.own_keys:
+            self.finder_ = OwnKeys(restored_space(dims, tensors, self.device), self.rules)
+        self.head_ = (self._tuned_head(finder) if self.tunes else self._frozen_head(self.finder_)).restore(tensors)
         return self

@@ -22,17 +22,22 @@ from ramer.methods.shared.contract import Method
 from ramer.methods.shared.filling import Filler, filled_in
 from ramer.methods.shared.finding import quality_of
 from ramer.methods.shared.masked_network import MaskedTraining, NeuralMethod, choose, masked_inputs, stacked
-from ramer.methods.shared.own_keys import NeighbourFill, OwnKeys, OwnKeysOptions
+from ramer.methods.shared.own_keys import (
+    KEY_EPOCHS,
+    MOST_POOL_ROWS,
+    NeighbourFill,
+    OwnKeys,
+    OwnKeysOptions,
+    learn_space,
+    restored_space,
+)
 from ramer.methods.shared.ridge_fill import RidgeFill
 from ramer.methods.shared.teaching import Lesson
-from ramer.methods.shared.weights import take_weights
-from ramer.nn.key_networks import KeyEncoders
 from ramer.nn.losses import soft_cross_entropy
 from ramer.nn.masked import Masked, MaskedClassifier
-from ramer.retrieval.keys import FeatureKeys, KeySpace, LearnedKeys
+from ramer.retrieval.keys import KeySpace
 from ramer.retrieval.structures import Database, Rules, Selected
 from ramer.training.batches import Batch
-from ramer.training.contrastive import train_keys
 from ramer.training.fitted import Fitted, History
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
 
@@ -57,10 +62,10 @@ class RetrievalDistilOptions(OwnKeysOptions):
     keys: Literal["auto", "learned", "features"] = "auto"
     fill: Literal["neighbours", "ridge"] = "neighbours"
     tau: Annotated[Positive, Searched(0.01, 1.0, log=True)] = 0.1
-    key_epochs: Count = 30
+    key_epochs: Count = KEY_EPOCHS
     input_dropouts: Annotated[tuple[Dropout, ...], Field(min_length=1, strict=False)] = (INPUT_DROPOUT,)
     pool_rows: Annotated[Count, Searched(1, 8, log=True)] = 2
-    most_pool_rows: Count = 20_000
+    most_pool_rows: Count = MOST_POOL_ROWS
 
 
 class RetrievalDistil(NeuralMethod[RetrievalDistilOptions]):
@@ -118,10 +123,11 @@ class RetrievalDistil(NeuralMethod[RetrievalDistilOptions]):
     def _learn_filler(self, rows: Masked, pool: bool, val: LabelledRows, rng: np.random.Generator) -> Filler:
         if self.options.fill == "ridge":
             return RidgeFill.fit(rows, val)
-        if self.options.keys == "features" or (self.options.keys == "auto" and not pool):
-            return self._neighbours(FeatureKeys(self.shape.feature_dims))
-        encoders = train_keys(self.shape.feature_dims, rows, self.options.key_epochs, rng, self.device)
-        return self._neighbours(LearnedKeys(encoders, self.device))
+        kind = self.options.keys
+        if kind == "auto":
+            kind = "learned" if pool else "features"
+        dims, epochs = self.shape.feature_dims, self.options.key_epochs
+        return self._neighbours(learn_space(kind, dims, rows, epochs, rng, self.device))
 
     def _neighbours(self, space: KeySpace) -> NeighbourFill:
         return NeighbourFill(OwnKeys(space, Rules(k=self.options.k, tau=self.options.tau)))
@@ -143,9 +149,6 @@ class RetrievalDistil(NeuralMethod[RetrievalDistilOptions]):
         if self.options.fill == "ridge":
             maps = {n.removeprefix("maps_."): a for n, a in tensors.items() if n.startswith("maps_.")}
             self.filler_ = RidgeFill(maps)
-        elif not any(name.startswith("keys_.") for name in tensors):
-            self.filler_ = self._neighbours(FeatureKeys(self.shape.feature_dims))
         else:
-            encoders = take_weights(KeyEncoders(self.shape.feature_dims).to(self.device), tensors, "keys_.")
-            self.filler_ = self._neighbours(LearnedKeys(encoders, self.device))
+            self.filler_ = self._neighbours(restored_space(self.shape.feature_dims, tensors, self.device))
         return super().restore(tensors)

@@ -60,7 +60,7 @@ def add_to_database(path: Path, ids: list[str], features: Features) -> Addition:
         with _folders_after(model) as folders:
             database, index = database_in(model.folder, folders), index_in(model.folder, folders)
             append_database(database, table, new)
-            grown = read_database(database, model.replicates, model.feature_dims, model.indexed)
+            grown = read_database(database, model.replicates, model.feature_dims, model.holds_states)
             if model.indexed:
                 _append_indexes(model, grown, len(table), index)
             model.take(folders, addition)

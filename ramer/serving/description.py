@@ -11,7 +11,7 @@ from ramer.config import Section, fault_lines
 from ramer.digests import read_sealed, write_sealed
 from ramer.errors import ModelError
 from ramer.files import read_json
-from ramer.inputs import LIVE, OWN_KEYS
+from ramer.inputs import LIVE, NEIGHBOURS, OWN_KEYS
 from ramer.serving.torn import refuse_torn
 
 FORMAT = 2
@@ -133,6 +133,11 @@ class ModelDescription(Section):
     def indexed(self) -> bool:
         """Whether the method searches states, in indexes that lie beside its database."""
         return self.retrieves and OWN_KEYS not in self.inputs
+
+    @property
+    def holds_states(self) -> bool:
+        """Whether the rows of its database lend states."""
+        return self.indexed or NEIGHBOURS in self.inputs
 
     @classmethod
     def read(cls, folder: Path, verify: bool = True) -> ModelDescription:

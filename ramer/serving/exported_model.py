@@ -65,7 +65,7 @@ class ExportedModel(ModelFiles):
         check_files(self.folder, self.description.files, self.folder / MODEL_FILE)
 
     def read_database(self) -> DatabaseTable:
-        return read_database(self.database, self.replicates, self.feature_dims, self.indexed)
+        return read_database(self.database, self.replicates, self.feature_dims, self.holds_states)
 
     def take(self, folders: Folders, addition: Addition) -> None:
         """Make these folders the database and the indexes of the model on disk, in one step for whoever reads it."""

@@ -41,6 +41,11 @@ class ModelFiles(ABC):
         return self.description.indexed
 
     @property
+    def holds_states(self) -> bool:
+        """Whether the rows of its database lend states."""
+        return self.description.holds_states
+
+    @property
     def encodes(self) -> bool:
         """Whether the method encodes and searches for itself, and so needs the features of its database."""
         return self.description.encodes

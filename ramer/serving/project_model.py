@@ -109,6 +109,7 @@ class ProjectModel(ModelFiles):
             files[project.prepared] = [f"{m}.npy" for m in self.feature_dims]
         if described.indexed:
             files |= {project.indexes(m): self._index_files(m) for m in present}
+        if described.holds_states:
             files |= {project.states(m): ["states.json", "states.npy", "posteriors.npy"] for m in MODALITIES}
         return files
 
@@ -139,7 +140,7 @@ class ProjectModel(ModelFiles):
             corpus=_trained_on(corpus),
             retrieval=RetrievalSettings(
                 width=retrieval.width,
-                scope=OWN_SCOPE if OWN_KEYS in inputs else retrieval.scope,
+                scope=OWN_SCOPE if OWN_KEYS in inputs and NEIGHBOURS not in inputs else retrieval.scope,
                 rerank=index.rerank,
                 seed=index.seed,
             ),
@@ -150,8 +151,8 @@ class ProjectModel(ModelFiles):
     def read_database(self) -> DatabaseTable:
         """All rows of the project, of which each replicate's database holds some; arrays stay on disk."""
         corpus = self.corpus
-        indexed = MODALITIES if self.indexed else ()
-        states = {m: StatesTable.open(self.project.states(m), corpus).states for m in indexed}
+        lending = MODALITIES if self.holds_states else ()
+        states = {m: StatesTable.open(self.project.states(m), corpus).states for m in lending}
         # A row may be a test row of another replicate: labels and members are given for each of them.
         members = np.zeros((len(corpus.replicates), corpus.rows), dtype=bool)
         labels = np.full((len(corpus.replicates), corpus.rows), None, dtype=object)

@@ -93,6 +93,13 @@ class TrainingBatch(LabelledRows):
         mask = condition_masks()[list(CONDITIONS).index(condition)]
         return self.data.batch(self.pool_rows if rows is None else rows, mask, self.inputs - {NEIGHBOURS})
 
+    def drawn_pool(self, rng: np.random.Generator, most: int) -> Batch:
+        """Pool rows that hold anything, with everything that they hold; of more than ``most``, so many are drawn."""
+        rows = self.pool_rows[self.data.corpus.available[self.pool_rows].any(axis=1)]
+        if len(rows) > most:
+            rows = np.sort(rng.choice(rows, most, replace=False))
+        return self.pool(rows)
+
     def conditions_at(self, epoch: int) -> np.ndarray:
         """The drawn condition of every row in an epoch, int64 [n]; the same for every method (protocol rule 2).
 

@@ -77,7 +77,7 @@ class ReplicateData:
         Args:
             rows: corpus row numbers.
         """
-        other = ReplicateData(self.corpus, self.replicate, self._states, project=self._project)
+        other = ReplicateData(self.corpus, self.replicate, self._states, self._neighbours, self._project)
         other._pool = rows
         return other
 
@@ -173,7 +173,8 @@ class ReplicateData:
             rows: corpus row numbers [n].
             mask: bool [n, 3] (or [3]), the modalities that the condition makes available.
             inputs: which of ``features, states, posteriors, neighbours`` to fill, and whether the database that the
-                neighbours point into is ``shuffled`` or ``live``.
+                neighbours point into is ``shuffled``, ``live`` or searched by the method's ``own_keys``: then without
+                lists.
             complete: attach the unmasked rows too.
         """
         rows = np.asarray(rows, dtype=np.int64)
@@ -189,10 +190,10 @@ class ReplicateData:
             if POSTERIORS in inputs:
                 posteriors[m] = _masked(self._states[m].posteriors[r], rows, held)
         near = None
-        if NEIGHBOURS in inputs:
-            near = Neighbours(self._lists(rows, available), self.database_for(inputs))
-        elif OWN_KEYS in inputs:
+        if OWN_KEYS in inputs:
             near = Neighbours(Lists.empty(len(rows), 0), self.database_for(inputs))
+        elif NEIGHBOURS in inputs:
+            near = Neighbours(self._lists(rows, available), self.database_for(inputs))
         whole = self.batch(rows, np.ones(3, dtype=bool), inputs) if complete else None
         return Batch(rows, available, features, states, posteriors, near, whole)
 

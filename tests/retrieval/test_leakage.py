@@ -9,7 +9,7 @@ import pytest
 
 from ramer.errors import RetrievalError, StaleError
 from ramer.files import read_json, write_json
-from ramer.methods.ramer import RamerOptions
+from ramer.methods.shared.ramer_options import RamerOptions
 from ramer.modalities import MODALITIES
 from ramer.retrieval.aggregation import gather, select
 from ramer.retrieval.candidates import pair_scores

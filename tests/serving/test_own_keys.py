@@ -26,7 +26,24 @@ METHODS: dict[str, dict[str, Any]] = {
     "shuffled": {"type": "ramer_plus", "k": 5, "database": "shuffled"},
     "ridge": {"type": "ramer_plus", "fill": "ridge"},
 }
+SEARCHING: dict[str, dict[str, Any]] = {  # the database that lists are made of, whose rows lend states
+    "searching": {"type": "ramer", "k": 5, "keys": "learned"},
+    "searching_shuffled": {"type": "ramer", "k": 5, "keys": "learned", "database": "shuffled"},
+    "searching_features": {"type": "ramer", "k": 5, "keys": "features", "retrieve": "features"},
+}
 NEW = 20  # pool clips that are taken out of the model and added again
+
+
+@pytest.fixture(scope="module")
+def lending(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Lists of labelled rows and the pool."""
+    return build_project(
+        tmp_path_factory.mktemp("lending"),
+        SEARCHING,
+        prepare={"seeds": [0], "folds": 3},
+        retrieval={"width": 4, "scope": "all"},
+        serve={"method": "searching"},
+    )
 
 
 @pytest.fixture(scope="module")
@@ -41,35 +58,43 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
-def test_evaluation_export_and_project_say_the_same(project: Path, tmp_path: Path) -> None:
-    corpus = corpus_of(project)
-    for name in METHODS:
-        export_model(project, tmp_path / name, name)
+@pytest.fixture
+def where(request: pytest.FixtureRequest, name: str) -> Path:
+    """The project that a method is in."""
+    found: Path = request.getfixturevalue("project" if name in METHODS else "lending")
+    return found
+
+
+def test_evaluation_export_and_project_say_the_same(project: Path, lending: Path, tmp_path: Path) -> None:
+    for name, where in dict.fromkeys(METHODS, project).items() | dict.fromkeys(SEARCHING, lending).items():
+        corpus = corpus_of(where)
+        export_model(where, tmp_path / name, name)
         assert not (tmp_path / name / "index").exists()
-        assert not (tmp_path / name / "database/audio.npy").exists()
+        assert (tmp_path / name / "database/audio.npy").exists() == (name in SEARCHING)
         for replicate, test in ((r, corpus.rows_in(r, "test")) for r in corpus.replicates):
             position = replicate.index
-            for predictor in (Predictor.load(project, name), Predictor.load(tmp_path / name)):
+            for predictor in (Predictor.load(where, name), Predictor.load(tmp_path / name)):
                 model = predictor.replicates[position]
-                raw = predictor.vectors(raw_features(project, test, "a"))
+                raw = predictor.vectors(raw_features(where, test, "a"))
                 held = np.stack([np.isfinite(raw[m]).all(axis=1) for m in MODALITIES], axis=1)
                 said = model.method.predict_proba(model.batch(raw, held))
-                table = read_table(Project(project).method_results(name) / "predictions.parquet")
+                table = read_table(Project(where).method_results(name) / "predictions.parquet")
                 table = table[(table["replicate"] == replicate.name) & (table["condition"] == "a")]
                 columns = [f"p/{label}" for label in predictor.label_names]
                 np.testing.assert_allclose(said, table[columns], atol=1e-5)
 
 
-def test_the_pool_may_be_found_and_no_held_out_row_ever_is(project: Path) -> None:
-    corpus = corpus_of(project)
+@pytest.mark.parametrize("name", ["plus", "searching"])
+def test_the_pool_may_be_found_and_no_held_out_row_ever_is(where: Path, name: str) -> None:
+    corpus = corpus_of(where)
     found: set[int] = set()
-    for replicate, model in zip(corpus.replicates, Predictor.load(project).replicates, strict=True):
+    for replicate, model in zip(corpus.replicates, Predictor.load(where, name).replicates, strict=True):
         database = model.database
         assert database is not None
         held = np.flatnonzero(database.available.any(axis=1))
         assert set(held) <= set(corpus.rows_in(replicate, "train", "pool"))
         assert (database.labels[corpus.rows_in(replicate, "pool")] == -1).all()
-        near = model.method.neighbours_of(model.batch(*_clips(project, corpus.rows_in(replicate, "test"))))
+        near = model.method.neighbours_of(model.batch(*_clips(where, corpus.rows_in(replicate, "test"))))
         assert near is not None
         used = near.rows[near.rows >= 0]
         assert np.isin(used, held).all()
@@ -82,30 +107,31 @@ def _clips(project: Path, rows: np.ndarray) -> tuple[dict[str, np.ndarray], np.n
     return raw, np.stack([np.isfinite(raw[m]).all(axis=1) for m in MODALITIES], axis=1)
 
 
-def test_a_clip_is_explained_without_its_own_speaker(project: Path) -> None:
-    corpus = corpus_of(project)
+@pytest.mark.parametrize("name", ["plus", "searching"])
+def test_a_clip_is_explained_without_its_own_speaker(where: Path, name: str) -> None:
+    corpus = corpus_of(where)
     row = next(r for r in corpus.rows_in(corpus.replicates[0], "test") if corpus.available[r].all())
-    told = explain_clip(project, str(corpus.ids[row]), "a", None)
+    told = explain_clip(where, str(corpus.ids[row]), "a", name)
     assert {n.target for n in told.neighbours} == {"video", "text"}
     speakers = dict(zip(corpus.ids, corpus.speakers, strict=True))
     assert corpus.speakers[row] not in {speakers[n.id] for n in told.neighbours}
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_a_database_grows_without_training(project: Path, tmp_path: Path, name: str) -> None:
-    export_model(project, tmp_path / "whole", name)
-    corpus = corpus_of(project)
+@pytest.mark.parametrize("name", [*METHODS, *SEARCHING])
+def test_a_database_grows_without_training(where: Path, tmp_path: Path, name: str) -> None:
+    export_model(where, tmp_path / "whole", name)
+    corpus = corpus_of(where)
     pool = corpus.rows_in(corpus.replicates[0], "pool")
     new = pool[corpus.available[pool].any(axis=1)][-NEW:]
     model = _without(tmp_path / "whole", tmp_path / "model", new)
     before, whole = Predictor.load(model), Predictor.load(tmp_path / "whole")
     heads = {p.name: p.read_bytes() for p in (model / "heads").iterdir()}
     ids = [str(i) for i in corpus.ids[new]]
-    made = add_to_database(model, ids, {**raw_features(project, new)})
+    made = add_to_database(model, ids, {**raw_features(where, new)})
     assert made.clips == NEW
     grown, changed, named = Predictor.load(model), False, set()
     for condition in CONDITIONS:
-        asked = raw_features(project, corpus.rows_in(corpus.replicates[0], "test"), condition)
+        asked = raw_features(where, corpus.rows_in(corpus.replicates[0], "test"), condition)
         got, expected = grown.predict(asked, neighbours=True), whole.predict(asked, neighbours=True)
         np.testing.assert_allclose(got.probabilities, expected.probabilities, atol=1e-6)
         changed |= bool((before.predict(asked).probabilities != got.probabilities).any())

@@ -2,26 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 from torch import nn
 
-from ramer.methods.shared.candidate_scorer import score_with
+from ramer.methods.shared.candidate_scorer import new_scorer, score_with
+from ramer.methods.shared.weights import take_weights, weights_of
+from ramer.modalities import MODALITIES
 from ramer.retrieval.aggregation import find
 from ramer.retrieval.candidates import ScoreCalibration, combine, own_scores
 from ramer.retrieval.reranking import rerank
-from ramer.retrieval.structures import Candidates, Rules, Selected
+from ramer.retrieval.structures import Candidates, Database, Rules, Selected
 from ramer.training.batches import Batch
 
 
 @runtime_checkable
 class Finder(Protocol):
-    """Whoever finds neighbours in a batch's lists."""
+    """Whoever finds neighbours of a batch."""
 
     def find(self, batch: Batch) -> Selected:
         """The neighbours of each row per missing modality."""
+        ...
+
+
+@runtime_checkable
+class KeptFinder(Finder, Protocol):
+    """A finder that is a part of a trained method."""
+
+    @property
+    def plain(self) -> bool:
+        """Whether it finds by the rules of lists alone, with nothing of its own."""
+        ...
+
+    def prepare(self, database: Database) -> None:
+        """Do once what the first batch with this database would wait for."""
+        ...
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """What was learnt, as arrays."""
         ...
 
 
@@ -39,10 +60,32 @@ class RuleFinder:
     calibration: ScoreCalibration | None = None
     scorer: nn.Sequential | None = None
 
+    @classmethod
+    def restored(cls, rules: Rules, tensors: Mapping[str, np.ndarray], learned: bool, device: str) -> Self:
+        """The finder whose ``tensors`` these are.
+
+        Args:
+            learned: whether an order was.
+        """
+        scores = {m: tensors[f"calibration_.{m}"] for m in MODALITIES if f"calibration_.{m}" in tensors}
+        scorer = take_weights(new_scorer().to(device), dict(tensors), "scorer_.") if learned else None
+        return cls(rules, ScoreCalibration(scores) if scores else None, scorer)
+
     @property
     def plain(self) -> bool:
         """Whether nothing was learnt: neither quantiles nor an order."""
         return self.calibration is None and self.scorer is None
+
+    def prepare(self, database: Database) -> None:
+        """Nothing: lists come with the batch."""
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        learnt: dict[str, np.ndarray] = {}
+        if self.calibration is not None:
+            learnt |= {f"calibration_.{m}": scores for m, scores in self.calibration.sorted_scores.items()}
+        if self.scorer is not None:
+            learnt |= weights_of(self.scorer, "scorer_.")
+        return learnt
 
     def candidates(self, batch: Batch) -> Candidates:
         """One list of candidates per row, from the lists of what it has."""

@@ -7,7 +7,9 @@ its database when it is loaded, and a database that grows is embedded, not learn
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal, Self
 
 import numpy as np
 import torch
@@ -18,15 +20,21 @@ from ramer.config import Count
 from ramer.methods.shared.contract import RetrievalOptions
 from ramer.methods.shared.filling import Views, filled_in
 from ramer.methods.shared.imputing import Filled
+from ramer.methods.shared.masked_network import masked_inputs, stacked
+from ramer.methods.shared.weights import take_weights
 from ramer.modalities import MODALITIES, condition_masks
+from ramer.nn.key_networks import KeyEncoders
 from ramer.nn.masked import Masked
 from ramer.retrieval.aggregation import select, weigh
-from ramer.retrieval.keys import KeyIndex, KeySpace
+from ramer.retrieval.keys import FeatureKeys, KeyIndex, KeySpace, LearnedKeys
 from ramer.retrieval.structures import Database, Neighbours, Rules, Selected
 from ramer.training.batches import Batch
+from ramer.training.contrastive import train_keys
 from ramer.training.labelled_rows import TrainingBatch
 from ramer.training.temperature import PATTERNS, pattern_codes
 
+KEY_EPOCHS = 30  # of the keys' training, fewer where many rows make many steps of them (``MOST_STEPS``)
+MOST_POOL_ROWS = 20_000  # that are learnt from; of a larger pool so many are drawn
 WALKED = 3  # times k candidates are fetched, of which the first k that hold what is missing are taken
 BLOCK = 1024  # rows whose neighbours' features are held at a time
 
@@ -44,6 +52,33 @@ class OwnKeysOptions(RetrievalOptions):
         """The lists of ``retrieve`` are not read, whatever their width."""
 
 
+def learn_space(
+    kind: Literal["learned", "features"],
+    dims: Mapping[str, int],
+    rows: Masked,
+    epochs: int,
+    rng: np.random.Generator,
+    device: str,
+) -> KeySpace:
+    """Keys learned across the modalities of a clip, or the features themselves, for which nothing is learnt.
+
+    Args:
+        dims: length of the features per modality, 0 where the corpus lacks it.
+        rows: labelled training rows and the pool with everything that they hold.
+        epochs: of training, at the most.
+    """
+    if kind == "features":
+        return FeatureKeys(dims)
+    return LearnedKeys(train_keys(dims, rows, epochs, rng, device), device)
+
+
+def restored_space(dims: Mapping[str, int], tensors: Mapping[str, np.ndarray], device: str) -> KeySpace:
+    """The keys whose ``tensors`` are among these; the features themselves where there are none."""
+    if not any(name.startswith("keys_.") for name in tensors):
+        return FeatureKeys(dims)
+    return LearnedKeys(take_weights(KeyEncoders(dims).to(device), dict(tensors), "keys_."), device)
+
+
 @dataclass
 class OwnKeys:
     """Finds neighbours in a batch's database, whose keys are made once.
@@ -56,6 +91,33 @@ class OwnKeys:
     space: KeySpace
     rules: Rules
     _index: KeyIndex | None = field(default=None, repr=False)
+
+    @classmethod
+    def learnt(
+        cls,
+        kind: Literal["learned", "features"],
+        dims: Mapping[str, int],
+        train: TrainingBatch,
+        rules: Rules,
+        rng: np.random.Generator,
+        device: str,
+    ) -> Self:
+        """Keys from labelled training rows and the pool with everything that they hold; no label is read."""
+        batches = train.complete, train.drawn_pool(rng, MOST_POOL_ROWS)
+        rows = stacked([masked_inputs(batch, device=device) for batch in batches])
+        return cls(learn_space(kind, dims, rows, KEY_EPOCHS, rng, device), rules)
+
+    @property
+    def plain(self) -> bool:
+        """Never: no list is read."""
+        return False
+
+    def prepare(self, database: Database) -> None:
+        """Embed the database."""
+        self.index(database)
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        return self.space.tensors()
 
     def index(self, database: Database) -> KeyIndex:
         """The keys of a database; those of the last one are kept."""
@@ -119,10 +181,10 @@ class NeighbourFill:
         return self.finder.find(batch)
 
     def prepare(self, database: Database) -> None:
-        self.finder.index(database)
+        self.finder.prepare(database)
 
     def tensors(self) -> dict[str, np.ndarray]:
-        return self.finder.space.tensors()
+        return self.finder.tensors()
 
 
 def _among(database: Database, place: np.ndarray) -> Database:

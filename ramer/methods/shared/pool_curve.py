@@ -24,12 +24,12 @@ def predict_by_pool(method: Method, test: LabelledRows, sizes: Sequence[int]) ->
         sizes: rows of the pool; those beyond it are left out, all of it is added.
 
     Returns:
-        Rows of ``predictions.parquet`` with the columns ``pool`` and ``shuffled``; None of a method without a database
-        of its own, or where there is no pool.
+        Rows of ``predictions.parquet`` with the columns ``pool`` and ``shuffled``; None of a method without keys of
+        its own, or where no pool is in its database.
     """
     data = test.data
     pool = data.corpus.rows_in(data.replicate, "pool")
-    pool = pool[data.corpus.available[pool].any(axis=1)]
+    pool = pool[data.database.available[pool].any(axis=1)]
     if OWN_KEYS not in method.reads or not len(pool):
         return None
     order = generator(data.replicate.seed, "late pool", data.replicate.fold).permutation(pool)

@@ -32,9 +32,5 @@ class Lesson:
         Args:
             most: pool rows that are asked about; of more, so many are drawn.
         """
-        rows = train.pool_rows
-        rows = rows[train.data.corpus.available[rows].any(axis=1)]
-        if len(rows) > most:
-            rows = np.sort(rng.choice(rows, most, replace=False))
-        pool = train.pool(rows)
+        pool = train.drawn_pool(rng, most)
         return cls(pool, teacher.predict_proba(train.complete), teacher.predict_proba(pool))
