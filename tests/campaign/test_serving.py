@@ -10,7 +10,6 @@ import re
 import resource
 import socket
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -22,7 +21,6 @@ from ramer import Predictor
 from ramer.modalities import MODALITIES
 from ramer.serving.demo.app import build_app
 from ramer.serving.demo.bounds import Bounds
-from ramer.serving.demo.server import make_server
 from ramer.serving.demo.session import Session
 from ramer.serving.raw_clips import SharedReader
 from ramer.serving.service.http_app import BOUNDS, build_service
@@ -30,6 +28,7 @@ from tests.campaign.attacking import Attack, mutated
 from tests.campaign.commands import environment
 from tests.support.served_project import corpus_of, raw_features, rows_of
 from tests.support.tracked import start
+from tests.support.web_servers import answering, port_of
 
 pytestmark = pytest.mark.campaign
 
@@ -51,20 +50,8 @@ def ports(served: Path) -> Iterator[dict[str, int]]:
         "demo": build_app(Session(predictor, corpus_of(served), reader), bounds=bounds["demo"]),
     }
     with contextlib.ExitStack() as stack:
-        found, ends = {}, []
-        for name, app in apps.items():
-            listening = stack.enter_context(socket.socket())
-            listening.bind(("127.0.0.1", 0))
-            listening.listen()
-            found[name] = int(listening.getsockname()[1])
-            server = make_server(app, bounds[name])
-            thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-            thread.start()
-            ends.append((server, thread))
-        yield found
-        for server, thread in ends:
-            server.should_exit = True
-            thread.join(_PATIENT)
+        addresses = {name: stack.enter_context(answering(app, bounds[name])) for name, app in apps.items()}
+        yield {name: int(address.rsplit(":", 1)[1]) for name, address in addresses.items()}
 
 
 def _message(line: str, body: bytes, kind: str = "application/json") -> bytes:
@@ -137,13 +124,6 @@ def test_odd_bytes_on_a_socket(attack: Callable[..., Attack], served: Path, port
         one.count(said if alive else f"after {sent[:200]!r}: it answers nobody else")
 
 
-def _listening(process: subprocess.Popen[str]) -> int:
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    assert line.startswith("http://"), line
-    return int(line.split()[0].rsplit(":", 1)[1])
-
-
 def _until_answered(port: int, asked: bytes) -> bool:
     deadline = time.monotonic() + _PATIENT
     while time.monotonic() < deadline:
@@ -178,7 +158,7 @@ def test_servers_in_want_of_files(attack: Callable[..., Attack], served: Path, t
         line = ("-m", "ramer.cli", name, "--model", str(served), "--port", "0")
         process = start(tmp_path, environment() | {"PYTHONUNBUFFERED": "1"}, *line)
         try:
-            port = _listening(process)
+            port = port_of(process)
             up = _until_answered(port, whole[name][0])
             _crowd(process, port, rng.randrange(5), rng)
             again = _until_answered(port, whole[name][0])

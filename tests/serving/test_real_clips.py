@@ -28,6 +28,7 @@ from tests.support.closure import ROOT
 from tests.support.commands import call, refused
 from tests.support.light import LABELS, TRANSCRIPT, build_light_project
 from tests.support.media import require_extraction
+from tests.support.web_servers import port_of
 
 pytestmark = pytest.mark.slow
 CLIPS = ("one", "two", "three")
@@ -113,8 +114,7 @@ def serving(model: Path) -> Iterator[int]:
         text=True,
     )
     try:
-        assert process.stdout is not None
-        yield int(process.stdout.readline().split()[0].rsplit(":", 1)[1])
+        yield port_of(process)
     finally:
         process.terminate()
         process.communicate(timeout=60)

@@ -22,9 +22,9 @@ from ramer.serving.demo.app import build_app
 from ramer.serving.demo.bounds import Bounds
 from ramer.serving.demo.session import Session
 from ramer.serving.raw_clips import ClipFeatures, ClipReader, SharedReader
-from tests.support.demo_server import answering
 from tests.support.disks import fill, small_disk
 from tests.support.served_project import corpus_of, rows_of
+from tests.support.web_servers import answering
 
 pytestmark = pytest.mark.slow
 SMALL = Bounds(clip_bytes=200_000, upload_seconds=2.0, other_seconds=1.0, reading_seconds=1.0, clips=2, connections=12)

@@ -24,8 +24,8 @@ from ramer.serving.demo.report_findings import read_found
 from ramer.serving.demo.session import Session
 from ramer.serving.raw_clips import ClipFeatures, ClipReader, SharedReader
 from tests.support.browser import FAINT, chromium
-from tests.support.demo_server import answering
 from tests.support.served_project import build_project, corpus_of, rows_of, run_report
+from tests.support.web_servers import answering
 
 pytestmark = pytest.mark.slow
 BOUNDS = Bounds(clip_bytes=50_000)

@@ -17,6 +17,7 @@ import pytest
 
 from tests.support.served_project import METHODS, build_project
 from tests.support.tracked import start
+from tests.support.web_servers import port_of
 
 pytestmark = pytest.mark.slow
 
@@ -54,9 +55,7 @@ def serving(tmp_path: Path) -> Iterator[Serving]:
     project = build_project(tmp_path / "project", {"late_product": METHODS["late_product"]})
     line = ("-m", "ramer.cli", "serve", "--model", str(project), "--port", "0")
     process = start(tmp_path, {"PYTHONUNBUFFERED": "1"}, *line)
-    assert process.stdout is not None
-    port = int(process.stdout.readline().split()[0].rsplit(":", 1)[1])
-    made = Serving(process, port)
+    made = Serving(process, port_of(process))
     try:
         for _ in range(3):  # what is loaded with the first answers
             assert made.send(JSON, b'{"records": [{}]}') == "200"

@@ -7,7 +7,6 @@ import http.client
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import threading
@@ -22,13 +21,13 @@ import pytest
 
 from ramer.modalities import MODALITIES
 from ramer.serving.demo.bounds import Bounds
-from ramer.serving.demo.server import make_server
 from ramer.serving.modelfiles import export_model
 from ramer.serving.predictor import Prediction, Predictor
 from ramer.serving.raw_clips import ClipFeatures, ClipReader, SharedReader
 from ramer.serving.service.http_app import BOUNDS, build_service
 from ramer.serving.service.responses import MOST_RECORDS
 from tests.support.served_project import build_project, corpus_of, prior_of, raw_features, rows_of
+from tests.support.web_servers import answering, port_of
 
 
 @pytest.fixture(scope="module")
@@ -46,15 +45,8 @@ def predictor(project: Path) -> Predictor:
 def served(predictor: Predictor, bounds: Bounds = BOUNDS, reader: SharedReader | None = None) -> Iterator[int]:
     """The service in a thread: its port."""
     app = build_service(predictor, reader or SharedReader.open(predictor), bounds=bounds)
-    server = make_server(app, bounds)
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        listening.listen()
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-        thread.start()
-        yield listening.getsockname()[1]
-        server.should_exit = True
-        thread.join(30)
+    with answering(app, bounds) as address:
+        yield int(address.rsplit(":", 1)[1])
 
 
 @pytest.fixture(scope="module")
@@ -296,11 +288,7 @@ def test_the_command_serves_on_loopback_and_logs_to_standard_error(project: Path
         text=True,
     )
     try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert line.startswith("http://127.0.0.1:"), line
-        port = int(line.split()[0].rsplit(":", 1)[1])
-        assert len(predict(port, [{}])["answers"]) == 1
+        assert len(predict(port_of(process), [{}])["answers"]) == 1
     finally:
         process.terminate()
         _, logged = process.communicate(timeout=30)

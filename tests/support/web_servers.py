@@ -1,9 +1,10 @@
-"""The page's server in this process."""
+"""Servers of the demo and of the service: in this process, and the port of one in another."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
+import subprocess
 import threading
 from collections.abc import Iterator
 
@@ -27,3 +28,11 @@ def answering(app: FastAPI, bounds: Bounds) -> Iterator[str]:
         finally:
             server.should_exit = True
             thread.join(timeout=30)
+
+
+def port_of(process: subprocess.Popen[str]) -> int:
+    """Of a server that was started as a command, and says its address in its first line."""
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line.startswith("http://127.0.0.1:"), line
+    return int(line.split()[0].rsplit(":", 1)[1])
