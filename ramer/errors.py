@@ -15,6 +15,8 @@ _ADVICE = {
     errno.EMFILE: "raise the limit with `ulimit -n`",
     errno.ENFILE: "close other programs and run it again",
 }
+_MOST = 1000  # characters of a fault: a library may quote the whole of a damaged file
+_KEPT_OF_END = 200
 # What a file that is to be read has no part in.
 _SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT)
 
@@ -23,7 +25,7 @@ class RamerError(Exception):
     """A fault in what the user gave.
 
     Attributes:
-        faults: one line per fault.
+        faults: one line per fault, of bounded length.
         artifacts: by line, what must be made again; empty but for a ``StaleError``.
 
     Example:
@@ -32,7 +34,7 @@ class RamerError(Exception):
     """
 
     def __init__(self, faults: str | Iterable[str]) -> None:
-        self.faults = [faults] if isinstance(faults, str) else list(faults)
+        self.faults = [_bounded(fault) for fault in ([faults] if isinstance(faults, str) else faults)]
         self.artifacts: dict[str, Path] = {}
         super().__init__("\n".join(self.faults))
 
@@ -50,7 +52,8 @@ class StaleError(RamerError):
 
     def __init__(self, faults: str | Iterable[str], artifact: Path | Mapping[str, Path]) -> None:
         super().__init__(faults)
-        self.artifacts = dict(artifact) if isinstance(artifact, Mapping) else dict.fromkeys(self.faults, artifact)
+        by_line = artifact if isinstance(artifact, Mapping) else dict.fromkeys(self.faults, artifact)
+        self.artifacts = {_bounded(line): path for line, path in by_line.items()}
 
     def __reduce__(self) -> tuple[type[RamerError], tuple[object, ...]]:
         return type(self), (self.faults, self.artifacts)
@@ -87,7 +90,7 @@ def in_one_line(error: OSError) -> str:
         reason, advice = f"{error}: cannot be written whole", _ADVICE[errno.ENOSPC]
     else:
         reason = " ".join((error.strerror or str(error) or type(error).__name__).split())
-    named = f"{error.filename}: {reason}" if error.filename is not None else reason
+    named = _bounded(f"{error.filename}: {reason}" if error.filename is not None else reason)
     return f"{named}; {advice}" if advice else named
 
 
@@ -120,6 +123,12 @@ def raise_if_scarce(error: BaseException) -> None:
     refusal = refusal_behind(error)
     if refusal is not None and refusal.errno in _SCARCE:
         raise refusal from None
+
+
+def _bounded(fault: str) -> str:
+    """A fault in one line, what is in the midst of a long one left out."""
+    line = " ".join(part.strip() for part in fault.splitlines()) if len(fault.splitlines()) > 1 else fault
+    return line if len(line) <= _MOST else f"{line[: _MOST - _KEPT_OF_END - 3]} … {line[-_KEPT_OF_END:]}"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -10,6 +10,7 @@ import io
 import lzma
 import math
 import os
+import re
 import sys
 import tokenize
 import zipfile
@@ -45,6 +46,7 @@ UNREADABLE: tuple[type[Exception], ...] = (
 MOST_BYTES = 1 << 29  # of an array that is read as a whole: one clip's frames, one column of a packed corpus
 _LONGEST_HEADER = 10_000  # as numpy has it
 _CHUNK = 1 << 20
+_PYTHON_2_LONG = re.compile(rb"(?<=[0-9])L(?=[,) ])")
 
 
 @runtime_checkable
@@ -80,7 +82,11 @@ def read_header(stream: Stream) -> Header:
     length = int.from_bytes(written, "little")
     if length > _LONGEST_HEADER:  # numpy would read all of it before it says so
         raise ValueError(f"a header of {length:,} bytes, expected at most {_LONGEST_HEADER:,}")
-    text = io.BytesIO(written + stream.read(length))
+    said = stream.read(length)
+    if len(said) < length:
+        raise ValueError("ends within its header")
+    said = _PYTHON_2_LONG.sub(b"", said)  # a letter behind numbers, which numpy reads with a warning
+    text = io.BytesIO(len(said).to_bytes(len(written), "little") + said)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     header = Header(*read(text))
     if any(axis < 0 for axis in header.shape):
@@ -98,11 +104,13 @@ def read_array(path: Path) -> np.ndarray:
         with open_regular(path) as stream:  # not np.load, which also opens archives and offers to unpickle
             header = read_header(stream)
             _check_plain(header, os.fstat(stream.fileno()).st_size - stream.tell(), MOST_BYTES)
-            stream.seek(0)
-            array: np.ndarray = np.lib.format.read_array(stream, allow_pickle=False)
+            return _shaped(np.fromfile(stream, header.dtype, math.prod(header.shape)), header)
     except UNREADABLE as error:
         raise ValueError(f"not a whole .npy file: {damage(error)}") from None
-    return array
+
+
+def _shaped(entries: np.ndarray, header: Header) -> np.ndarray:
+    return entries.reshape(header.shape, order="F" if header.fortran else "C")
 
 
 def entries(path: Path) -> Iterator[np.ndarray]:
@@ -175,9 +183,9 @@ class Archive:
         self.header(key)
         with self.member(key) as (header, stream, held):
             _check_plain(header, held, most)
-            array = np.frombuffer(_all_of(stream, held), dtype=header.dtype)
+            array = np.frombuffer(_all_of(stream, held), header.dtype)
             check_characters(array)
-            return array.reshape(header.shape, order="F" if header.fortran else "C")
+            return _shaped(array, header)
 
     def pickled(self, key: str, most: int) -> tuple[Header, bytearray]:
         """Header and pickle of an array of objects; nothing is unpickled."""

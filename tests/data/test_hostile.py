@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 import textwrap
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 
 from ramer.data.clip_vectors import load_vector
+from ramer.data.npy import read_array
 from ramer.data.npz import read_npz
 from ramer.data.pickled_objects import read_objects
 from ramer.data.unpickle import MOST_VALUES
@@ -216,3 +218,26 @@ def test_a_device_and_a_folder_are_refused(tmp_path: Path) -> None:
         load_vector(tmp_path / "x.npy")
     with pytest.raises(CorpusError, match="Is a directory"):
         read_npz(tmp_path)
+
+
+def test_an_array_that_python_2_wrote_is_read_without_a_warning(tmp_path: Path) -> None:
+    text = b"{'descr': '<f4', 'fortran_order': True, 'shape': (2L, 3L), }"
+    header = b"\x93NUMPY\x01\x00" + (117).to_bytes(2, "little") + text.ljust(116) + b"\n"
+    path, whole = tmp_path / "clip.npy", np.arange(6, dtype="<f4").reshape(2, 3)
+    path.write_bytes(header + whole.tobytes(order="F"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_array_equal(read_array(path), whole)
+
+
+def test_what_zip_quotes_of_a_damaged_archive_is_not_all_told(tmp_path: Path) -> None:
+    path = tmp_path / "corpus.npz"
+    np.savez(path, ids=np.array(["a"]), label=np.zeros(900, int), A=np.zeros((1, 2)))
+    content = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as file:
+        start = file.getinfo("label.npy").header_offset
+    content[start + 26 : start + 28] = (7000).to_bytes(2, "little")  # how long the name is, as its own header says
+    path.write_bytes(content)
+    with pytest.raises(CorpusError, match="label") as caught:
+        read_npz(path)
+    assert max(map(len, caught.value.faults)) <= 1000
