@@ -6,7 +6,7 @@ array itself, whatever a header or an archive claims.
 
 from __future__ import annotations
 
-import io
+import ast
 import lzma
 import math
 import os
@@ -46,6 +46,8 @@ UNREADABLE: tuple[type[Exception], ...] = (
 MOST_BYTES = 1 << 29  # of an array that is read as a whole: one clip's frames, one column of a packed corpus
 _LONGEST_HEADER = 10_000  # as numpy has it
 _CHUNK = 1 << 20
+_VERSIONS = ((1, 0), (2, 0), (3, 0))
+# The letter that Python 2 put behind long numbers.
 _PYTHON_2_LONG = re.compile(rb"(?<=[0-9])L(?=[,) ])")
 
 
@@ -78,20 +80,31 @@ class Header:
 def read_header(stream: Stream) -> Header:
     """The header at the beginning of ``stream``, which is left where the data begin; raises one of ``UNREADABLE``."""
     version = np.lib.format.read_magic(stream)
-    written = stream.read(2 if version == (1, 0) else 4)
-    length = int.from_bytes(written, "little")
-    if length > _LONGEST_HEADER:  # numpy would read all of it before it says so
+    if version not in _VERSIONS:
+        raise ValueError(f"version {version[0]}.{version[1]} of the format, expected 1.0, 2.0 or 3.0")
+    length = int.from_bytes(stream.read(2 if version == (1, 0) else 4), "little")
+    if length > _LONGEST_HEADER:
         raise ValueError(f"a header of {length:,} bytes, expected at most {_LONGEST_HEADER:,}")
     said = stream.read(length)
     if len(said) < length:
         raise ValueError("ends within its header")
-    said = _PYTHON_2_LONG.sub(b"", said)  # a letter behind numbers, which numpy reads with a warning
-    text = io.BytesIO(len(said).to_bytes(len(written), "little") + said)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    header = Header(*read(text))
-    if any(axis < 0 for axis in header.shape):
-        raise ValueError(f"a shape with a negative length: {list(header.shape)}")
-    return header
+    return _parsed(_PYTHON_2_LONG.sub(b"", said).decode("utf-8" if version == (3, 0) else "latin-1"))
+
+
+def _parsed(text: str) -> Header:
+    """What a header says; numpy reads it, too, but repairs one that is none, with a warning on the terminal."""
+    try:
+        said = ast.literal_eval(text)
+    except SyntaxError:
+        raise ValueError("a header that cannot be read") from None
+    if not isinstance(said, dict) or said.keys() != {"descr", "fortran_order", "shape"}:
+        raise ValueError("a header without type, order and shape")
+    shape, fortran = said["shape"], said["fortran_order"]
+    if not isinstance(shape, tuple) or not all(type(axis) is int for axis in shape) or not isinstance(fortran, bool):
+        raise ValueError("a shape or an order that is none")
+    if any(axis < 0 for axis in shape):
+        raise ValueError(f"a shape with a negative length: {list(shape)}")
+    return Header(shape, fortran, np.dtype(np.lib.format.descr_to_dtype(said["descr"])))
 
 
 def read_array(path: Path) -> np.ndarray:

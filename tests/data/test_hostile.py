@@ -241,3 +241,14 @@ def test_what_zip_quotes_of_a_damaged_archive_is_not_all_told(tmp_path: Path) ->
     with pytest.raises(CorpusError, match="label") as caught:
         read_npz(path)
     assert max(map(len, caught.value.faults)) <= 1000
+
+
+@pytest.mark.parametrize("behind", [b" <8I:", b"\n  1", b" L", b"\x00"])
+def test_a_header_that_numpy_would_repair_is_refused_without_a_warning(tmp_path: Path, behind: bytes) -> None:
+    text = b"{'descr': '<f2', 'fortran_order': False, 'shape': (4, 3), }\n" + behind
+    path = tmp_path / "clip.npy"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + bytes(24))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ValueError, match="a header that cannot be read"):
+            read_array(path)
