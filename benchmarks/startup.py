@@ -30,12 +30,11 @@ import importlib.util, runpy, sys, time
 earlier = importlib.util.find_spec("stages._harness") is None
 harness = importlib.import_module("stages._run" if earlier else "stages._harness")
 run = harness.run
-def end(config, project, *items):
-    names = {"check": list(config.methods), "train": items, "evaluate": items}.get(NAME, ())
-    if names:
+def end(config, *_):
+    names = {"check": list(config.methods), "train": sys.argv[1:], "evaluate": sys.argv[1:]}.get(NAME, ())
+    for name in set(names) & set(config.methods):  # an earlier run has others
         from ramer.methods import method_options
-        for name in names:
-            method_options(name, config.methods[name])
+        method_options(name, config.methods[name])
     print(time.process_time())
     sys.exit(0)
 def load_only(load, **options):
