@@ -7,6 +7,7 @@ taken. Asked for by name that is a fault, one line; under ``auto`` the processor
 from __future__ import annotations
 
 import logging
+import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from ramer.errors import ConfigError
 Result = TypeVar("Result")
 
 _log = logging.getLogger(__name__)
+SETTING = "params.yaml: runtime.device"
+_NAMES = re.compile(r"auto|cpu|cuda(:\d+)?")
 _FAULTS = (RuntimeError, AssertionError, MemoryError)  # what torch and FAISS raise
 
 
@@ -54,15 +57,16 @@ class TorchCuda:
         float((ones @ ones).sum())  # waits for it
 
 
-def choose_device(device: str, cuda: Cuda | None = None) -> str:
+def choose_device(device: str, cuda: Cuda | None = None, setting: str = SETTING) -> str:
     """Resolve ``auto`` to ``cuda`` where a GPU is there and works, else to ``cpu``.
 
     Args:
-        device: ``runtime.device``.
+        device: auto, cpu, cuda or cuda:N.
         cuda: what computes on GPUs; torch, asked once in a process.
+        setting: that names the device, for messages.
 
     Raises:
-        ConfigError: a GPU was asked for and there is none, or it does not work.
+        ConfigError: there is no such name, or a GPU was asked for and there is none, or it does not work.
 
     Example:
         >>> choose_device("cpu")
@@ -70,28 +74,30 @@ def choose_device(device: str, cuda: Cuda | None = None) -> str:
     """
     if device == "cpu":
         return device
-    return _torch_device(device) if cuda is None else _device_that_works(device, cuda)
+    if not _NAMES.fullmatch(device):
+        raise ConfigError(f"{setting}: unknown name {device!r}, expected auto, cpu, cuda or cuda:N")
+    return _torch_device(device, setting) if cuda is None else _device_that_works(device, cuda, setting)
 
 
 @cache
-def _torch_device(device: str) -> str:
-    return _device_that_works(device, TorchCuda())
+def _torch_device(device: str, setting: str) -> str:
+    return _device_that_works(device, TorchCuda(), setting)
 
 
-def _device_that_works(device: str, cuda: Cuda) -> str:
+def _device_that_works(device: str, cuda: Cuda, setting: str) -> str:
     name = "cuda" if device == "auto" else device
     try:
         if device == "auto" and not cuda.count():
             return "cpu"
-        check_device(name, cuda)
+        check_device(name, cuda, setting)
         cuda.compute(name)
     except _FAULTS as error:
-        give_up(device, error)
+        give_up(device, error, setting)
         return "cpu"
     return name
 
 
-def check_device(device: str, cuda: Cuda | None = None) -> None:
+def check_device(device: str, cuda: Cuda | None = None, setting: str = SETTING) -> None:
     """Refuse a GPU that is not there; nothing is computed on it, so that it holds nothing for this process.
 
     Raises:
@@ -102,29 +108,29 @@ def check_device(device: str, cuda: Cuda | None = None) -> None:
     try:
         count = (cuda or TorchCuda()).count()
     except _FAULTS as error:
-        raise ConfigError(_refusal(device, error)) from None
+        raise ConfigError(_refusal(device, error, setting)) from None
     if not count:
-        raise ConfigError(f"params.yaml: runtime.device: {device} was asked for but torch sees no CUDA device")
+        raise ConfigError(f"{setting}: {device} was asked for but torch sees no CUDA device")
     if int(device.partition(":")[2] or 0) >= count:
-        raise ConfigError(f"params.yaml: runtime.device: {device} was asked for but torch sees {count} CUDA devices")
+        raise ConfigError(f"{setting}: {device} was asked for but torch sees {count} CUDA devices")
 
 
-def give_up(device: str, error: BaseException) -> None:
+def give_up(device: str, error: BaseException, setting: str = SETTING) -> None:
     """Say that the processor goes on in place of a GPU.
 
     Args:
-        device: ``runtime.device``. error: of the library that could not use it.
+        device: as it was asked for. error: of the library that could not use it. setting: that names the device.
 
     Raises:
         ConfigError: the GPU was asked for by name.
     """
     if device.startswith("cuda"):
-        raise ConfigError(_refusal(device, error)) from None
+        raise ConfigError(_refusal(device, error, setting)) from None
     _log.warning("a GPU is there and cannot be used (%s): the processor does the work", _reason(error))
 
 
-def _refusal(device: str, error: BaseException) -> str:
-    return f"params.yaml: runtime.device: {device} cannot be used ({_reason(error)}); cpu or auto does without"
+def _refusal(device: str, error: BaseException, setting: str) -> str:
+    return f"{setting}: {device} cannot be used ({_reason(error)}); cpu or auto does without"
 
 
 def _reason(error: BaseException) -> str:

@@ -67,6 +67,18 @@ def test_a_named_gpu_that_fails_is_one_line(gpus: Gpus) -> None:
     assert (gpus.looking or gpus.computing).splitlines()[0] in line
 
 
+def test_what_names_the_device_is_named_in_every_message() -> None:
+    for device, gpus in (
+        ("cuda", Gpus(0)),
+        ("cuda:1", Gpus(1)),
+        ("cuda", BROKEN[0]),
+        ("cuda", BROKEN[2]),
+        ("gpu", Gpus()),
+    ):
+        with pytest.raises(ConfigError, match=rf"^--device: (unknown name ')?{device}"):
+            choose_device(device, gpus, setting="--device")
+
+
 @pytest.mark.parametrize(("device", "number"), [("cuda", 0), ("cuda:2", 2)])
 def test_a_gpu_that_is_not_there_is_refused_without_touching_another(device: str, number: int) -> None:
     gpus = Gpus(number)

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ramer.devices import choose_device
 from ramer.errors import RamerError, raise_if_scarce
 from ramer.extraction import audio
 from ramer.extraction.batching import isolated
 from ramer.extraction.encoders import Encoders, RunOptions
-from ramer.extraction.huggingface import choose_device
 from ramer.extraction.media_files import Clip, clip_of_file
 from ramer.extraction.outcomes import Missing, Outcome, one_line
 from ramer.extraction.settings import SAMPLE_RATE, AudioSettings, ExtractionSettings, preset
@@ -73,7 +73,7 @@ class Extractor:
         expected: dict[str, dict[str, Any]] | None = None,
     ) -> None:
         self.options: RunOptions = {
-            "device": choose_device(device),
+            "device": choose_device(device, setting="device"),
             "batch_size": batch_size,
             "keep_frames": settings.per_frame,
             "trust_remote_code": trust_remote_code,

@@ -85,19 +85,6 @@ def digest_folder(folder: Path) -> str:
     return sha.hexdigest()
 
 
-def choose_device(device: str) -> str:
-    """Resolve ``auto``; refuse a CUDA device that is not there."""
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        kind = torch.device(device).type
-    except RuntimeError:
-        raise ConfigError(f"device: unknown name {device!r}, expected auto, cpu, cuda or cuda:N") from None
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(f"device: {device} was asked for but torch sees no CUDA device")
-    return device
-
-
 def last_layers(hidden_states: tuple[torch.Tensor, ...], layers: int) -> torch.Tensor:
     """Mean of the last layers' hidden states, in float32."""
     return torch.stack([state.float() for state in hidden_states[-layers:]]).mean(dim=0)
