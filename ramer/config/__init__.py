@@ -27,12 +27,13 @@ from ramer.config.section import (
     Share,
     Whole,
 )
-from ramer.config.surroundings import BEST, RAY_ADDRESS, Engine, Runtime, Serve, Tracking
+from ramer.config.surroundings import BEST, RAY_ADDRESS, RAY_ADDRESS_SETTING, Engine, Runtime, Serve, Tracking
 from ramer.config.training import MissingRates, Training
 
 __all__ = [
     "BEST",
     "RAY_ADDRESS",
+    "RAY_ADDRESS_SETTING",
     "Among",
     "Config",
     "Corpus",

@@ -11,6 +11,7 @@ from ramer.config.section import Count, Positive, Section
 
 BEST = "best"  # as serve.method
 RAY_ADDRESS = "RAY_ADDRESS"  # what Ray, too, reads from the environment
+RAY_ADDRESS_SETTING = "RAMER_RAY_ADDRESS_SETTING"  # which key gave that address, for messages; unset: itself
 
 
 class Runtime(Section):
@@ -41,6 +42,7 @@ class Engine(Section):
         """Say in an environment where the cluster is, unless that says so itself."""
         if self.ray_address is not None and not environment.get(RAY_ADDRESS):
             environment[RAY_ADDRESS] = self.ray_address
+            environment[RAY_ADDRESS_SETTING] = "params.yaml: engine.ray_address"
 
 
 class Serve(Section):

@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Sequence
 from types import ModuleType
 from typing import Any, TypeVar
 
-from ramer.config import RAY_ADDRESS
+from ramer.config import RAY_ADDRESS, RAY_ADDRESS_SETTING
 from ramer.engine.calls import Done, Job, work_on
 from ramer.errors import ConfigError, RamerError
 
@@ -36,7 +36,7 @@ def run_on_cluster(
         threads: cores of a task. gpus: its share of a GPU.
 
     Raises:
-        ConfigError: Ray is not installed, or there is no cluster at ``RAY_ADDRESS``.
+        ConfigError: Ray is not installed, or there is no cluster at ``RAY_ADDRESS``, by the setting that named it.
         RamerError: the cluster was lost, or has nothing like the resources.
     """
     ray = _connected()
@@ -95,7 +95,8 @@ def _check_answers(address: str) -> None:
 
 def _no_cluster(where: str, error: Exception) -> ConfigError:
     said = " ".join(str(error).split())[:150]
-    return ConfigError(f"{RAY_ADDRESS} (or engine.ray_address): {where} (`ray start --head` starts one): {said}")
+    setting = os.environ.get(RAY_ADDRESS_SETTING, RAY_ADDRESS)
+    return ConfigError(f"{setting}: {where} (`ray start --head` starts one): {said}")
 
 
 def _connected() -> ModuleType:

@@ -51,7 +51,7 @@ def test_a_stage_goes_to_the_cluster_that_the_parameters_name(
     with start_stage(root, "pretrain audio", RAMER_ENGINE="ray", RAY_ADDRESS="") as stage:
         _, said = stage.communicate()
     assert stage.returncode == 2
-    assert re.search(r"RAY_ADDRESS \(or engine.ray_address\): no cluster at '(ray://)?127.0.0.1:1'", said)
+    assert re.search(r"params.yaml: engine.ray_address: no cluster at '(ray://)?127.0.0.1:1'", said)
     assert "hunter" not in said
     assert "Traceback" not in said
 

@@ -32,7 +32,7 @@ def test_no_cluster_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv("RAMER_ENGINE", "")  # set back after the command has set it
     code, _, err = call("extract", tmp_path / "media", tmp_path / "out", *SOUND, "--engine", "ray")
     assert (code, len(err.splitlines())) == (2, 1)
-    assert err.startswith("error: RAY_ADDRESS (or engine.ray_address): no cluster at '127.0.0.1:1'")
+    assert err.startswith("error: RAY_ADDRESS: no cluster at '127.0.0.1:1'")
     assert not (tmp_path / "out").exists()
 
 
