@@ -13,10 +13,10 @@ from ramer.retrieval.fetching import Fetch, make_fetch
 from ramer.retrieval.indexes import DatabaseIndex
 from ramer.retrieval.ordering import Asked, DeviceScoring, Hits, Scoring, score_here
 
-MOST_ON_GPU = 2048  # hits that FAISS gives on a GPU; what needs more is searched on the processor
+MOST_GPU_HITS = 2048  # hits that FAISS gives on a GPU; what needs more is searched on the processor
 
 
-class Way(NamedTuple):
+class Backend(NamedTuple):
     """How one index is searched."""
 
     fetch: Fetch
@@ -29,7 +29,7 @@ class GpuLibrary(Protocol):
 
     def count(self) -> int: ...
 
-    def way(self, number: int, index: DatabaseIndex, states: np.ndarray) -> Way: ...
+    def backend(self, number: int, index: DatabaseIndex, states: np.ndarray) -> Backend: ...
 
 
 class FaissGpus:
@@ -38,10 +38,10 @@ class FaissGpus:
     def count(self) -> int:
         return int(faiss.get_num_gpus()) if hasattr(faiss, "get_num_gpus") else 0
 
-    def way(self, number: int, index: DatabaseIndex, states: np.ndarray) -> Way:
+    def backend(self, number: int, index: DatabaseIndex, states: np.ndarray) -> Backend:
         library: Any = faiss  # the stubs lack what a build for GPUs has
         device = library.index_cpu_to_gpu(library.StandardGpuResources(), number, index.faiss_index)
-        return Way(device.search, DeviceScoring(index, states, f"cuda:{number}"))
+        return Backend(device.search, DeviceScoring(index, states, f"cuda:{number}"))
 
 
 def search_gpu(device: str, gpus: int) -> int | None:
@@ -63,7 +63,7 @@ def search_gpu(device: str, gpus: int) -> int | None:
 
 
 class Searches:
-    """Ways to search, one index after the other; a GPU that has failed once is not asked again.
+    """What searches one index after the other; a GPU that has failed once is not asked again.
 
     Args:
         device: ``runtime.device``. library: that searches on GPUs.
@@ -80,8 +80,8 @@ class Searches:
         if device != "cpu":
             self._gpu = self._attempts.run(lambda: search_gpu(device, self._library.count()), lambda: None)
 
-    def of(self, index: DatabaseIndex, states: np.ndarray) -> Way:
-        """The fastest way to search an index; a GPU gets a copy of its keys and states.
+    def of(self, index: DatabaseIndex, states: np.ndarray) -> Backend:
+        """The fastest that searches an index; a GPU gets a copy of its keys and states.
 
         Args:
             states: raw, by corpus row.
@@ -89,15 +89,15 @@ class Searches:
         Raises:
             ConfigError: now or as it searches: the GPU was asked for by name and fails.
         """
-        here, gpu, run = Way(make_fetch(index), score_here), self._gpu, self._attempts.run
+        here, gpu, run = Backend(make_fetch(index), score_here), self._gpu, self._attempts.run
         if gpu is None or not index.exact:
             return here
-        there = run(lambda: self._library.way(gpu, index, states), lambda: here)
+        there = run(lambda: self._library.backend(gpu, index, states), lambda: here)
         if there is here:
             return here
 
         def fetch(vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-            if k > MOST_ON_GPU:
+            if k > MOST_GPU_HITS:
                 return here.fetch(vectors, k)
             return run(lambda: there.fetch(vectors, k), lambda: here.fetch(vectors, k))
 
@@ -107,4 +107,4 @@ class Searches:
             given = asked, part, kernel, found, kept, width
             return run(lambda: there.scoring(*given), lambda: here.scoring(*given))
 
-        return Way(fetch, score)
+        return Backend(fetch, score)

@@ -138,7 +138,7 @@ def _write_lists(asked: _Asked, folder: Path) -> tuple[np.ndarray, np.ndarray]:
     searches = Searches(asked.device)
     for replicate in corpus.replicates:
         index, states = asked.indexes[replicate.index], table.of(replicate)
-        way = searches.of(index, states)
+        backend = searches.of(index, states)
         for start in track(range(0, len(holding), BATCH), f"searching {table.modality} {replicate.name}"):
             part = holding[start : start + BATCH]
             batch = queries[part]
@@ -151,8 +151,8 @@ def _write_lists(asked: _Asked, folder: Path) -> tuple[np.ndarray, np.ndarray]:
                 query_codes=codes[batch],
                 ids=corpus.ids[batch],
                 rerank=asked.rerank,
-                fetch=way.fetch,
-                scoring=way.scoring,
+                fetch=backend.fetch,
+                scoring=backend.scoring,
             )
     rows.flush()
     scores.flush()

@@ -18,8 +18,8 @@ from ramer.retrieval.indexes import DatabaseIndex
 if TYPE_CHECKING:
     from torch import Tensor
 
-MOST_FLOATS = 262_144  # keys gathered at a time: 2 MB in double precision, half the time of 64 MB that leave the cache
-MOST_ON_GPU_FLOATS = 16_777_216  # the same on a GPU: 128 MB in double precision
+GATHERED_FLOATS = 262_144  # of keys at a time: 2 MB in double precision; 64 MB, out of the cache, take twice as long
+GATHERED_FLOATS_ON_GPU = 16_777_216  # the same on a GPU: 128 MB in double precision
 _UNIT = 2.0**-53  # half the distance of two numbers of double precision at one
 
 
@@ -79,7 +79,7 @@ def _hits(entries: np.ndarray, found: np.ndarray, scores: np.ndarray) -> Hits:
 def _cosines(asked: Asked, query: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Cosine of each pair of a query's position and a row, summed in double precision: float64 [pairs]."""
     cosines = np.empty(len(query))
-    size = max(1, MOST_FLOATS // asked.unit.shape[1])
+    size = max(1, GATHERED_FLOATS // asked.unit.shape[1])
     for part in (slice(start, start + size) for start in range(0, len(query), size)):
         keys = np.asarray(asked.states[rows[part]], dtype=np.float64)
         products = np.einsum("nh,nh->n", keys, asked.unit[query[part]], dtype=np.float64)
@@ -93,16 +93,17 @@ class DeviceScoring:
 
     Args:
         index: the database. states: raw, by corpus row. device: ``cuda``, ``cuda:N``, or ``cpu``.
-        spread: how far two sums of double precision may be apart, as a multiple of what they can be at most.
+        tolerance: how far two sums of double precision may be apart, as a multiple of what they can be at most.
     """
 
-    def __init__(self, index: DatabaseIndex, states: np.ndarray, device: str, spread: float = 1.0) -> None:
+    def __init__(self, index: DatabaseIndex, states: np.ndarray, device: str, tolerance: float = 1.0) -> None:
         import torch
 
         self._torch, self._device = torch, device
         held = torch.from_numpy(np.ascontiguousarray(states[index.rows], dtype=np.float32))
         self._keys = held.to(device)
-        self._spread = spread * (4 * states.shape[1] + 8) * _UNIT
+        self._codes: tuple[tuple[np.ndarray, np.ndarray], tuple[Tensor, Tensor]] | None = None
+        self._tolerance = tolerance * (4 * states.shape[1] + 8) * _UNIT
 
     def __call__(
         self, asked: Asked, part: np.ndarray, kernel: np.ndarray, found: np.ndarray, kept: int, width: int
@@ -111,8 +112,8 @@ class DeviceScoring:
         places, said = self._there(found), self._there(kernel)
         allowed = places >= 0
         if asked.excluded is not None:
-            of_keys, of_queries = (self._there(codes) for codes in (asked.excluded[0], asked.excluded[1][part]))
-            allowed &= of_keys[places.clamp(min=0)] != of_queries[:, None]
+            of_keys, of_queries = self._codes_there(asked.excluded)
+            allowed &= of_keys[places.clamp(min=0)] != of_queries[self._there(part)][:, None]
         scored = allowed & (allowed.cumsum(1) <= kept)
         cosines = torch.where(scored, said, torch.nan)
         if asked.exact:
@@ -131,16 +132,22 @@ class DeviceScoring:
         query, column = scored.nonzero(as_tuple=True)
         entry, unit = places[query, column], self._there(asked.unit[part])
         cosines = torch.empty(len(query), dtype=torch.float64, device=self._device)
-        size = max(1, MOST_ON_GPU_FLOATS // max(1, unit.shape[1]))
+        size = max(1, GATHERED_FLOATS_ON_GPU // max(1, unit.shape[1]))
         for some in (slice(start, start + size) for start in range(0, len(query), size)):
             keys = self._keys[entry[some]].double()
             cosines[some] = (keys * unit[query[some]].double()).sum(1) / keys.square().sum(1).sqrt()
         single = cosines.float()
-        open_ = ((cosines - self._spread).float() != (cosines + self._spread).float()).nonzero()[:, 0]
+        open_ = ((cosines - self._tolerance).float() != (cosines + self._tolerance).float()).nonzero()[:, 0]
         if len(open_):
             pairs = part[query[open_].cpu().numpy()], asked.index.rows[entry[open_].cpu().numpy()]
             single[open_] = self._there(_cosines(asked, *pairs).astype(np.float32))
         return single
+
+    def _codes_there(self, excluded: tuple[np.ndarray, np.ndarray]) -> tuple[Tensor, Tensor]:
+        """Codes on the device: they go there once in a search, which asks batch by batch."""
+        if self._codes is None or self._codes[0] is not excluded:
+            self._codes = excluded, (self._there(excluded[0]), self._there(excluded[1]))
+        return self._codes[1]
 
     def _there(self, array: np.ndarray) -> Tensor:
         return self._torch.from_numpy(np.ascontiguousarray(array)).to(self._device)

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 from ramer.errors import ConfigError, RetrievalError
-from ramer.retrieval.gpu_search import Searches, Way
+from ramer.retrieval.gpu_search import Backend, Searches
 from ramer.retrieval.index_sidecars import IndexKind
 from ramer.retrieval.indexes import DatabaseIndex
 from ramer.retrieval.ordering import DeviceScoring, Hits
@@ -42,10 +43,10 @@ def assert_same_bits(hits: Hits, expected: Hits) -> None:
     width=st.integers(1, 40),
     copies=st.integers(0, 60),
     whole=st.booleans(),
-    spread=st.sampled_from([1.0, 1e6, 1e15]),
+    tolerance=st.sampled_from([1.0, 1e6, 1e15]),
 )
 def test_rows_and_bits_are_those_of_the_processor(
-    seed: int, rows: int, hidden: int, speakers: int, width: int, copies: int, whole: bool, spread: float
+    seed: int, rows: int, hidden: int, speakers: int, width: int, copies: int, whole: bool, tolerance: float
 ) -> None:
     rng = np.random.default_rng(seed)
     states = (rng.standard_normal((rows, hidden)) * 10.0 ** rng.integers(-3, 4, (rows, 1))).astype(np.float32)
@@ -56,7 +57,7 @@ def test_rows_and_bits_are_those_of_the_processor(
     codes, index = rng.integers(speakers, size=rows), flat(states, database)
     for norms in (None, row_norms(states)):
         ask = partial(search, index, states, states, width, codes=codes, query_codes=codes, norms=norms)
-        assert_same_bits(ask(scoring=DeviceScoring(index, states, "cpu", spread)), ask())
+        assert_same_bits(ask(scoring=DeviceScoring(index, states, "cpu", tolerance)), ask())
 
 
 def test_no_score_rounds_otherwise_among_very_many() -> None:
@@ -65,6 +66,29 @@ def test_no_score_rounds_otherwise_among_very_many() -> None:
     index = flat(states, np.arange(3000))
     there = DeviceScoring(index, states, "cpu")
     assert_same_bits(search(index, states, states, 50, scoring=there), search(index, states, states, 50))
+
+
+class CountingScoring(DeviceScoring):
+    """Notes the lengths of what is brought to the device."""
+
+    brought: list[int]
+
+    def _there(self, array: np.ndarray) -> Tensor:
+        self.brought.append(len(array))
+        return super()._there(array)
+
+
+def test_exclusion_codes_go_to_the_device_once_in_a_search() -> None:
+    states = np.random.default_rng(0).standard_normal((2500, 300)).astype(np.float32)
+    queries, speakers = states[:2400], np.arange(2500) % 7
+    index = flat(states, np.arange(2500))
+    scoring = CountingScoring(index, states, "cpu")
+    for codes in (speakers, speakers[::-1]):  # another search has other codes
+        scoring.brought = []
+        ask = partial(search, index, states, queries, 5, codes=codes, query_codes=codes[:2400])
+        assert_same_bits(ask(scoring=scoring), ask())
+        assert len(scoring.brought) > 6  # several batches
+        assert (scoring.brought.count(2500), scoring.brought.count(2400)) == (1, 1)
 
 
 class Gpus:
@@ -76,7 +100,7 @@ class Gpus:
     def count(self) -> int:
         return self.seen
 
-    def way(self, number: int, index: DatabaseIndex, states: np.ndarray) -> Way:
+    def backend(self, number: int, index: DatabaseIndex, states: np.ndarray) -> Backend:
         self.call()
         scoring = DeviceScoring(index, states, "cpu")
 
@@ -87,7 +111,7 @@ class Gpus:
 
             return called
 
-        return Way(counted(index.faiss_index.search), counted(scoring))
+        return Backend(counted(index.faiss_index.search), counted(scoring))
 
     def call(self) -> None:
         self.calls += 1
@@ -103,8 +127,8 @@ def test_a_gpu_that_fails_at_any_point_leaves_the_same_bits_and_one_warning(
     index = flat(states, np.arange(2500))
     searches = Searches("auto", Gpus(good))
     for _ in range(2):
-        way = searches.of(index, states)
-        found = search(index, states, states, 5, fetch=way.fetch, scoring=way.scoring)
+        backend = searches.of(index, states)
+        found = search(index, states, states, 5, fetch=backend.fetch, scoring=backend.scoring)
         assert_same_bits(found, search(index, states, states, 5))
     warned = [record.getMessage() for record in caplog.records]
     assert [NO_KERNEL in line for line in warned] == [True] * (good < 1000)
@@ -116,8 +140,8 @@ def test_a_named_gpu_that_fails_is_one_line(good: int) -> None:
     index = flat(states, np.arange(40))
 
     def find() -> Hits:
-        way = Searches("cuda", Gpus(good)).of(index, states)
-        return search(index, states, states, 5, fetch=way.fetch, scoring=way.scoring)
+        backend = Searches("cuda", Gpus(good)).of(index, states)
+        return search(index, states, states, 5, fetch=backend.fetch, scoring=backend.scoring)
 
     with pytest.raises(ConfigError) as refused:
         find()

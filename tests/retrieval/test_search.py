@@ -81,7 +81,7 @@ def test_ties_are_in_the_order_of_rows_whatever_the_batch(monkeypatch: pytest.Mo
     assert hits.rows[1].tolist() == [r for r in range(300) if r % 3][:20]
     monkeypatch.setattr(search_module, "BATCH", 7)
     monkeypatch.setattr(search_module, "MATRIX_NUMBERS", 1)
-    monkeypatch.setattr(ordering, "MOST_FLOATS", 30)
+    monkeypatch.setattr(ordering, "GATHERED_FLOATS", 30)
     again = search(index, states, states, 20)
     assert np.array_equal(hits.rows, again.rows)
     assert np.array_equal(hits.scores, again.scores)
