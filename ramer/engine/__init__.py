@@ -98,7 +98,7 @@ def spans_machines() -> bool:
     return chosen_engine() == "ray"
 
 
-def spread(device: str, items: int) -> list[str]:
+def devices_of(device: str, items: int) -> list[str]:
     """The device of each of so many items: several GPUs take turns, except where one of them was named.
 
     Args:

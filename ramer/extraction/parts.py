@@ -118,7 +118,7 @@ def _parts(clips: Sequence[Clip], features: Path, device: str, batch_size: int) 
     begun = begun_shards(features)
     wanted = -(-len(clips) // (_BATCHES * batch_size))
     shards = shards_of(begun[0].total if begun else max(1, min(wanted, _MOST_PARTS)))
-    devices = engine.spread(device, len(shards))
+    devices = engine.devices_of(device, len(shards))
     return [
         Part(shard, tuple(clip for clip in clips if shard.holds(clip.name)), device)
         for shard, device in zip(shards, devices, strict=True)

@@ -75,7 +75,7 @@ def encode_corpus(
     replicates = () if summary.absent else corpus.replicates
     work = _Work(corpus, modality, encoders, summary.hidden_dim, settings, options, savepoints)
     resources = engine.Resources.on(device, threads)
-    placed = list(zip(replicates, engine.spread(device, len(replicates)), strict=True))
+    placed = list(zip(replicates, engine.devices_of(device, len(replicates)), strict=True))
     with sealed_directory(out) as directory:
         widths = {STATES: summary.hidden_dim, POSTERIORS: corpus.classes}
         arrays = [_create(directory / name, corpus, width) for name, width in widths.items()]

@@ -65,7 +65,7 @@ def pretrain_encoders(
         replicates = () if absent else corpus.replicates
         done = engine.map(
             partial(_pretrain_one, corpus, description, options, directory, savepoints),
-            list(zip(replicates, engine.spread(device, len(replicates)), strict=True)),
+            list(zip(replicates, engine.devices_of(device, len(replicates)), strict=True)),
             resources=engine.Resources.on(device, threads),
             description=f"pretrain {modality}",
         )

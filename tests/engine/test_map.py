@@ -142,10 +142,10 @@ def test_several_gpus_take_turns(device: str, count: int, expected: list[str]) -
 
 
 def test_a_gpu_that_was_named_is_the_only_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert engine.spread("cuda:1", 2) == ["cuda:1", "cuda:1"]
-    assert engine.spread("cpu", 2) == ["cpu", "cpu"]
+    assert engine.devices_of("cuda:1", 2) == ["cuda:1", "cuda:1"]
+    assert engine.devices_of("cpu", 2) == ["cpu", "cpu"]
     monkeypatch.setenv(engine.VARIABLE, "ray")  # there a call sees the one that it was given, as the first
-    assert engine.spread("cuda:1", 2) == ["cuda", "cuda"]
+    assert engine.devices_of("cuda:1", 2) == ["cuda", "cuda"]
 
 
 @pytest.mark.parametrize(

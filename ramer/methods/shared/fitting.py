@@ -62,7 +62,7 @@ def fit_method(
     with sealed_directory(out) as temporary:
         done = engine.map(
             partial(_fit_one, name, options, workspace, training, temporary, savepoints),
-            list(zip(replicates, engine.spread(device, len(replicates)), strict=True)),
+            list(zip(replicates, engine.devices_of(device, len(replicates)), strict=True)),
             resources=engine.Resources.on(device, runtime.threads),
             description=f"train {name}",
         )
@@ -131,7 +131,7 @@ def validation_scores(
     device, replicates = kind.device_for(runtime.device), workspace.corpus.replicates
     return engine.map(
         partial(_score_one, options, workspace, training),
-        list(zip(replicates, engine.spread(device, len(replicates)), strict=True)),
+        list(zip(replicates, engine.devices_of(device, len(replicates)), strict=True)),
         resources=engine.Resources.on(device, runtime.threads),
         description=f"try {name}",
     )

@@ -55,7 +55,7 @@ def score_method(
     """
     about, replicates = TrainedMethod.read(trained / METHOD_FILE), workspace.corpus.replicates
     device = method_class(about.type).device_for(runtime.device)
-    placed = list(zip(replicates, engine.spread(device, len(replicates)), strict=True))
+    placed = list(zip(replicates, engine.devices_of(device, len(replicates)), strict=True))
     for replicate in replicates:
         path = _checkpoint(trained, replicate)
         if not path.exists() or digest_file(path) != about.digest(replicate.name):
