@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from fnmatch import fnmatch
 from pathlib import Path
 
 from setuptools import setup
@@ -22,14 +23,15 @@ def constant(name: str) -> str | tuple[str, ...]:
 
 def carried_files() -> list[str]:
     """Every file, relative to the repository."""
-    files = []
+    left_out, files = (*constant("BYTECODE"), str(constant("DRAWN"))), []
     for name in constant("COPIED"):
         path = ROOT / name
         found = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-        kept = [p for p in found if "__pycache__" not in p.parts and p.suffix != ".html"]
+        listed = [p.relative_to(ROOT) for p in found]
+        kept = [p for p in listed if not any(fnmatch(part, pattern) for part in p.parts for pattern in left_out)]
         if not kept:
             raise FileNotFoundError(path)
-        files += [p.relative_to(ROOT).as_posix() for p in kept]
+        files += [p.as_posix() for p in kept]
     return files
 
 

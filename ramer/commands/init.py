@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -16,5 +17,5 @@ def init(
 
     make_project(folder)
     typer.echo(f"{folder}: a project. Next:")
-    typer.echo(f"  cd {folder} && git add --all && git commit -m Start")
+    typer.echo(f"  cd {shlex.quote(str(folder))} && git add --all && git commit -m Start")
     typer.echo("  dvc repro && ramer report")

@@ -22,7 +22,9 @@ COPIED = (
     ".dvcignore",
     ".gitignore",
 )
-_LEFT_OUT = ("__pycache__", "*.pyc", "*.html")
+# What Python and `dvc plots` write beside them, by pattern. setup.py leaves the same out of the wheel.
+BYTECODE = ("__pycache__", "*.pyc")
+DRAWN = "*.html"
 _UNFINISHED = ".ramer-init"
 
 
@@ -73,7 +75,7 @@ def make_project(folder: Path) -> None:
 def _copy(source: Path, to: Path) -> None:
     to.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
-        ignored = shutil.ignore_patterns(*_LEFT_OUT) if source != PACKAGE else _package_only
+        ignored = shutil.ignore_patterns(*BYTECODE, DRAWN) if source != PACKAGE else _package_only
         shutil.copytree(source, to, ignore=ignored)
     else:
         shutil.copyfile(source, to)
@@ -82,7 +84,7 @@ def _copy(source: Path, to: Path) -> None:
 def _package_only(folder: str, names: list[str]) -> set[str]:
     """Of the package itself: what was not written by Python, and not what a wheel carries beside it."""
     beside = {CARRIED} if Path(folder) == PACKAGE else set()
-    return {name for name in names if name in beside or name == "__pycache__" or name.endswith(".pyc")}
+    return beside.intersection(names) | shutil.ignore_patterns(*BYTECODE)(folder, names)
 
 
 def _move_up(unfinished: Path, folder: Path) -> None:

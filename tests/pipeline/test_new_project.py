@@ -43,6 +43,15 @@ def test_a_project_holds_the_pipeline_and_its_code_and_nothing_else(tmp_path: Pa
     assert (tmp_path / "mine" / ".git").is_dir()
 
 
+def test_what_init_says_next_can_be_pasted(tmp_path: Path) -> None:
+    folder = tmp_path / "my project; it's mine"
+    code, out, _ = call("init", folder)
+    assert code == 0
+    change = next(line for line in out.splitlines() if "cd " in line).split(" && ")[0].strip()
+    told = subprocess.run(["sh", "-c", f"{change} && pwd"], capture_output=True, text=True, check=True).stdout
+    assert told == f"{folder}\n"
+
+
 def test_an_empty_git_repository_is_kept(tmp_path: Path) -> None:
     subprocess.run(["git", "init", "-q", "-b", "trunk", str(tmp_path)], check=True)
     make_project(tmp_path)
