@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mlflow.entities.model_registry import ModelVersion
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from ramer.errors import ModelError
 from ramer.serving.additions import add_to_database, remove_unused
@@ -16,7 +17,7 @@ from ramer.serving.features import Features
 from ramer.serving.registered import fetch_model
 from ramer.tracking.bounded_text import cut
 from ramer.tracking.card_text import MOST
-from ramer.tracking.logged_models import log_model
+from ramer.tracking.logged_models import link_model, log_model
 from ramer.tracking.registration import METHOD_TAG, MODEL_TAG, create_version
 from ramer.tracking.store import open_client
 from ramer.tracking.versions import find_version
@@ -58,9 +59,17 @@ def add_to_version(
         }
         with open_client(environment, Path.cwd()) as client:
             name, run = tags.get(METHOD_TAG) or old.name, client.get_run(old.run_id)
-            files = log_model(client, run, fetched, name, below=folder, tags=tags)
-            card = f"Version {old.version} with {addition.clips} more clips in its database.\n\n{old.description or ''}"
-            return addition, create_version(client, old.name, old.run_id, files, tags, cut(card, MOST))
+            card = _card(old, addition)
+            noted = {**tags, MLFLOW_RUN_NOTE: card}
+            files = log_model(client, run, fetched, name, below=folder, params=run.data.params, tags=noted)
+            if files.model_id:
+                link_model(client, run, files.model_id)
+            return addition, create_version(client, old.name, old.run_id, files, tags, card)
+
+
+def _card(old: ModelVersion, addition: Addition) -> str:
+    added = f"Version {old.version} with {addition.clips} more clips in its database, {addition.rows_before} before."
+    return cut(f"{added} With them it was not scored: figures are those without.\n\n{old.description or ''}", MOST)
 
 
 def _grew_from(version: ModelVersion, old: ModelVersion) -> bool:

@@ -9,7 +9,7 @@ import contextlib
 import logging
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,11 +79,12 @@ def log_model(
     return LoggedFiles(f"{_SCHEME}{made.model_id}", str(made.model_id))
 
 
-def link_scores(client: MlflowClient, run: Run, model_id: str, metrics: list[Metric]) -> None:
-    """Make a logged model the run's output, and the run's scores the model's.
+def link_model(client: MlflowClient, run: Run, model_id: str, metrics: Sequence[Metric] = ()) -> None:
+    """Make a logged model the run's output, and scores of the run the model's.
 
     Args:
-        metrics: of the run, which name the model and the data set that they were measured on.
+        metrics: of the run, which name the model and the data set that they were measured on; none of a model that was
+            not scored itself.
     """
     try:
         held = client.get_run(run.info.run_id).outputs

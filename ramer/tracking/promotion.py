@@ -19,6 +19,7 @@ from ramer.modalities import AVERAGE
 from ramer.serving.registered import ABSENT, CANDIDATE, CHAMPION
 from ramer.tracking.registration import DIGEST_TAG, SPEAKERS_FILE
 from ramer.tracking.store import Store, open_store
+from ramer.tracking.versions import find_version
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def promote(
         StoreError: the store cannot be reached.
     """
     with open_store(experiment, environment, root) as store:
-        wanted = _version(store, name, version)
+        wanted = find_version(store.client, f"models:/{name}/{version}" if version else f"models:/{name}@{CANDIDATE}")
         champion = _by_alias(store, name, CHAMPION)
         if champion is not None and champion.version == wanted.version:
             raise ModelError(f"models:/{name}: version {wanted.version} is {CHAMPION} already")
@@ -74,22 +75,6 @@ def promote(
             store.client.set_model_version_tag(name, wanted.version, "ramer.promoted_over", str(champion.version))
             store.client.set_model_version_tag(name, wanted.version, "ramer.avg6_difference", told)
     return Promotion(name, str(wanted.version), None if champion is None else str(champion.version), comparison)
-
-
-def _version(store: Store, name: str, version: str | None) -> ModelVersion:
-    if version is None:
-        found = _by_alias(store, name, CANDIDATE)
-        if found is None:
-            raise ModelError(
-                f"models:/{name}@{CANDIDATE}: no such version, `dvc repro` registers the model of serve.method"
-            )
-        return found
-    try:
-        return store.client.get_model_version(name, version)
-    except MlflowException as error:
-        if error.error_code not in ABSENT:
-            raise
-        raise ModelError(f"models:/{name}/{version}: no such version in the registry") from None
 
 
 def _by_alias(store: Store, name: str, alias: str) -> ModelVersion | None:

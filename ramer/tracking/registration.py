@@ -21,7 +21,7 @@ from ramer.serving.modelfiles import export_model
 from ramer.serving.registered import CANDIDATE, CHAMPION
 from ramer.tracking.card_text import method_card
 from ramer.tracking.entities import model_metrics
-from ramer.tracking.logged_models import LoggedFiles, global_store, link_scores, log_model, model_id_of, take_up_model
+from ramer.tracking.logged_models import LoggedFiles, global_store, link_model, log_model, model_id_of, take_up_model
 from ramer.tracking.package import digest_model, example_of, package_model
 from ramer.tracking.provenance import Provenance
 from ramer.tracking.record import Experiment, Record
@@ -70,7 +70,7 @@ def register_run(store: Store, experiment: Experiment, record: Record, run: Run,
             store.client.set_registered_model_alias(name, CANDIDATE, version.version)
     if model_id := model_id_of(version):
         metrics = model_metrics(record.methods[served].metrics, run.info.start_time, model_id, record.corpus)
-        link_scores(store.client, run, model_id, metrics)
+        link_model(store.client, run, model_id, metrics)
 
 
 def _register(

@@ -29,5 +29,5 @@ def find_version(client: MlflowClient, uri: str) -> ModelVersion:
     except MlflowException as error:
         if error.error_code not in ABSENT:
             raise
-        said = way_to_alias(uri, error.error_code) or " ".join(str(error).split())
-        raise ModelError(f"{uri}: no such version: {said}") from None
+        way = way_to_alias(uri, error.error_code)
+        raise ModelError(f"{uri}: no such version in the registry{way and f': {way}'}") from None

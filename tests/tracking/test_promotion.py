@@ -96,6 +96,24 @@ def test_a_grown_database_is_a_new_version_that_says_so(
     assert len(versions(crowned)) == 2
 
 
+def test_a_grown_version_has_its_card_and_its_model_is_an_output_of_the_run(
+    crowned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips = save_npz(tmp_path / "new.npz", crowned, rows_of(crowned))
+    monkeypatch.chdir(crowned)
+    assert call("database", "add", "--features", clips, "--model", "models:/ramer/1")[0] == 0
+    client, (old, grown) = client_of(crowned), versions(crowned)
+    model = client.get_logged_model(str(grown.source).removeprefix("models:/"))
+    card, run = grown.description or "", client.get_run(str(grown.run_id))
+    assert card.startswith(f"Version 1 with {len(rows_of(crowned))} more clips in its database, ")
+    assert card.endswith(str(old.description))
+    assert model.tags["mlflow.note.content"] == card
+    assert model.params == run.data.params
+    assert not model.metrics  # with these clips nothing was scored
+    assert run.outputs is not None
+    assert [f"models:/{output.model_id}" for output in run.outputs.model_outputs] == [old.source, grown.source]
+
+
 def test_two_additions_to_one_version_are_kept_apart(
     crowned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,7 +141,8 @@ def test_versions_of_two_corpora_are_not_compared(crowned: Path) -> None:
 def test_what_is_not_there_is_one_line(copied: Path) -> None:
     code, said = promote(copied)
     assert code == 2
-    assert said.startswith("error: models:/ramer@candidate: no such version")
+    way = "no version is called candidate yet; `dvc repro` registers the model of serve.method"
+    assert said == f"error: models:/ramer@candidate: no such version in the registry: {way}\n"
     assert promote(copied, "7") == (2, "error: models:/ramer/7: no such version in the registry\n")
     assert promote(copied, "--name", "mine")[1].startswith("error: models:/mine@candidate: no such version")
     assert len(versions(copied)) == 0
