@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from ramer.config import Section
+from ramer.modalities import AVERAGE, FULL_CONDITION, MISSING_CONDITIONS
 from ramer.records import Record
 
+SHOWN_CONDITIONS = (AVERAGE, FULL_CONDITION, *MISSING_CONDITIONS)  # in the order in which people look
 SET_COVERAGE = "set_coverage"  # a metric: share of test rows whose set of emotions held the true one
 
 

@@ -9,15 +9,13 @@ import numpy as np
 import pandas as pd
 
 from ramer.evaluation.bootstrap import Bootstrap
+from ramer.evaluation.model_cards import SHOWN_CONDITIONS
 from ramer.files import atomic_directory
-from ramer.modalities import AVERAGE, CONDITIONS, FULL_CONDITION, MISSING_CONDITIONS
+from ramer.modalities import FULL_CONDITION, MISSING_CONDITIONS
 from ramer.reporting.results import Results
+from ramer.reporting.training_curves import SCORE_OF_ENCODERS, SCORE_OF_METHODS, by_epoch, trained_by_epochs
 
 SCORE = "weighted_f1"
-SCORE_OF_ENCODERS = "val_weighted_f1"
-SCORE_OF_METHODS = "val_selection"
-# In the order in which people look.
-SHOWN = (AVERAGE, FULL_CONDITION, *(c for c in CONDITIONS if c != FULL_CONDITION))
 
 
 def write_plot_data(results: Results, bootstrap: Bootstrap, folder: Path) -> None:
@@ -45,7 +43,7 @@ def score_intervals(methods: list[str], bootstrap: Bootstrap, metrics: tuple[str
     rows = []
     for method in methods:
         scores = {metric: bootstrap.scores(method, metric) for metric in metrics}
-        for condition in SHOWN:
+        for condition in SHOWN_CONDITIONS:
             row: dict[str, object] = {"method": method, "condition": condition}
             for metric, found in scores.items():
                 ends = zip(("", "_low", "_high"), found[condition], strict=True)
@@ -55,26 +53,19 @@ def score_intervals(methods: list[str], bootstrap: Bootstrap, metrics: tuple[str
 
 
 def _encoder_training(results: Results) -> pd.DataFrame:
-    return _training({m: _curve(history, SCORE_OF_ENCODERS) for m, history in results.encoders.items()})
+    return _training(results.encoders, SCORE_OF_ENCODERS)
 
 
 def _method_training(results: Results) -> pd.DataFrame:
-    return _training({name: _curve(method.history, SCORE_OF_METHODS) for name, method in results.methods.items()})
+    return _training({name: method.history for name, method in results.methods.items()}, SCORE_OF_METHODS)
 
 
-def _training(curves: Mapping[str, pd.Series]) -> pd.DataFrame:
-    """Mean validation score over epochs of what was trained by epochs; rows end where it stopped."""
-    kept = {name: curve for name, curve in curves.items() if len(curve) > 1}
-    rows = [(name, epoch, score) for name, curve in kept.items() for epoch, score in curve.items()]
+def _training(histories: Mapping[str, pd.DataFrame], column: str) -> pd.DataFrame:
+    """Mean validation score over replicates by epoch of what was trained by epochs; rows end where it stopped."""
+    kept = trained_by_epochs(histories, column)
+    curves = {name: by_epoch(history, column).mean(axis=1) for name, history in kept.items()}
+    rows = [(name, epoch, score) for name, curve in curves.items() for epoch, score in curve.items()]
     return pd.DataFrame(rows, columns=["trained", "epoch", "validation_score"])
-
-
-def _curve(history: pd.DataFrame, column: str) -> pd.Series:
-    """Mean over replicates by epoch; a replicate that stopped keeps its last value, so that nothing jumps."""
-    if column not in history:
-        return pd.Series(dtype=float, index=pd.Index([], dtype=int))
-    table = history.pivot(index="epoch", columns="replicate", values=column).sort_index().ffill()
-    return table.mean(axis=1)
 
 
 def _confusion(results: Results) -> pd.DataFrame:

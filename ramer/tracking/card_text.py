@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ramer.data.corpora import CORPORA
-from ramer.evaluation.model_cards import SET_COVERAGE, ModelCard
-from ramer.modalities import AVERAGE, CONDITIONS, FULL_CONDITION
+from ramer.evaluation.model_cards import SET_COVERAGE, SHOWN_CONDITIONS, ModelCard
+from ramer.modalities import AVERAGE, FULL_CONDITION
 from ramer.project import Project
 from ramer.tracking.bounded_text import cut
 from ramer.tracking.measured import Measured
@@ -77,7 +77,7 @@ def _table(card: ModelCard, coverage: float, confidence: float) -> str:
     head = ["available", "weighted F1", f"{round(100 * confidence)} % interval"]
     head += [f"sets at {100 * coverage:g} % hold the truth"] if covered else []
     lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
-    for condition in (AVERAGE, FULL_CONDITION, *(c for c in CONDITIONS if c != FULL_CONDITION)):
+    for condition in SHOWN_CONDITIONS:
         score = card.score(_SCORE, condition)
         if score is None:
             continue

@@ -12,6 +12,7 @@ from ramer.reporting.findings import BOUNDS, SCORE, Findings, neighbour_purity, 
 from ramer.reporting.reliability import reliability
 from ramer.reporting.results import ReportSettings, Results
 from ramer.reporting.speaker_spread import accuracy_by_group
+from ramer.reporting.training_curves import SCORE_OF_ENCODERS, SCORE_OF_METHODS, trained_by_epochs
 
 
 def draw_figures(
@@ -37,10 +38,10 @@ def draw_figures(
         figures["rates"] = scores.rate_curves(summary, rates, order, colors, contenders)
     if summary.get("pool"):
         figures["pool"] = scores.pool_curves(summary["pool"], colors)
-    encoders = learning.trained_by_epochs(results.encoders, "val_weighted_f1")
+    encoders = trained_by_epochs(results.encoders, SCORE_OF_ENCODERS)
     if encoders:
         figures["encoders"] = learning.encoder_curves(encoders)
-    methods = learning.trained_by_epochs({n: m.history for n, m in results.methods.items()}, "val_selection")
+    methods = trained_by_epochs({n: m.history for n, m in results.methods.items()}, SCORE_OF_METHODS)
     if methods:
         means = [n for n in methods if about[n].type == "per_condition"]
         figures["training"] = learning.method_curves(methods, colors, means)

@@ -10,11 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ramer.reporting.figures.style import GREY, MODALITY_COLORS, STYLE, WIDTH, Drawn, legend, save
-
-
-def trained_by_epochs(histories: Mapping[str, pd.DataFrame], column: str) -> dict[str, pd.DataFrame]:
-    """Histories that hold a curve: the column, and more than one epoch."""
-    return {n: h for n, h in histories.items() if column in h and h["epoch"].nunique() > 1}
+from ramer.reporting.training_curves import SCORE_OF_ENCODERS, SCORE_OF_METHODS, by_epoch
 
 
 def encoder_curves(histories: Mapping[str, pd.DataFrame]) -> Drawn:
@@ -24,7 +20,7 @@ def encoder_curves(histories: Mapping[str, pd.DataFrame]) -> Drawn:
         axes = figure.subplots(2, len(histories), sharex="col", sharey="row", squeeze=False)
         for column, (modality, history) in zip(axes.T, histories.items(), strict=True):
             color = MODALITY_COLORS[modality]
-            _curve(column[0], history, "val_weighted_f1", color, "validation", scale=100)
+            _curve(column[0], history, SCORE_OF_ENCODERS, color, "validation", scale=100)
             _curve(column[1], history, "train_loss", GREY, "training")
             _curve(column[1], history, "val_loss", color, "validation")
             column[0].set_title(modality)
@@ -46,7 +42,7 @@ def method_curves(histories: Mapping[str, pd.DataFrame], colors: Mapping[str, st
         axis = figure.subplots()
         for name, history in histories.items():
             label = f"{name} (mean of heads)" if name in means else name
-            _curve(axis, history, "val_selection", colors[name], label, scale=100, style=":" if name in means else "-")
+            _curve(axis, history, SCORE_OF_METHODS, colors[name], label, scale=100, style=":" if name in means else "-")
         axis.set_xlabel("epoch")
         axis.set_ylabel("validation weighted F1, points")
         legend(figure, len(histories))
@@ -58,8 +54,7 @@ def _curve(
 ) -> None:
     if column not in history:
         return
-    # A replicate that stopped keeps its last value, so that the mean does not jump when one leaves.
-    table = history.pivot(index="epoch", columns="replicate", values=column).sort_index().ffill() * scale
+    table = by_epoch(history, column) * scale
     epochs = table.index.to_numpy()
     if table.shape[1] > 1:
         axis.fill_between(epochs, table.min(axis=1), table.max(axis=1), color=color, alpha=0.16, linewidth=0)

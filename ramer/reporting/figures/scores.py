@@ -9,8 +9,9 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from ramer.evaluation.model_cards import SHOWN_CONDITIONS
 from ramer.evaluation.scenarios import point_name
-from ramer.modalities import AVERAGE, CONDITIONS, FULL_CONDITION, MISSING_CONDITIONS
+from ramer.modalities import AVERAGE, CONDITIONS, FULL_CONDITION
 from ramer.reporting.figures.style import GREY, GRID, INK, SMALLEST, STYLE, WIDTH, Drawn, broken, legend, save
 from ramer.reporting.tables import has_spread
 
@@ -20,13 +21,12 @@ _MARGIN = 0.08  # of the range of contenders, left free above and below it
 def bars(summary: Mapping[str, Any], order: Sequence[str], colors: Mapping[str, str]) -> Drawn:
     """Weighted F1 of every method, one panel per condition; non-deployable methods hatched."""
     methods, spread_known = summary["methods"], has_spread(summary)
-    panels = (AVERAGE, FULL_CONDITION, *MISSING_CONDITIONS)
     names = [broken(n) for n in order]
     lines = sum(name.count("\n") + 1 for name in names)
     with rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, 4 * (0.6 + 0.19 * lines)), layout="constrained")
         axes = figure.subplots(4, 2, sharex=True, sharey=True)
-        for axis, condition in zip(axes.flat, panels, strict=True):
+        for axis, condition in zip(axes.flat, SHOWN_CONDITIONS, strict=True):
             cells = [methods[n][condition]["weighted_f1"] for n in order]
             values = [100 * c["mean"] for c in cells]
             spread = [100 * c["std"] for c in cells] if spread_known else None
@@ -42,7 +42,7 @@ def bars(summary: Mapping[str, Any], order: Sequence[str], colors: Mapping[str, 
             axis.set_title(_panel_title(condition))
             axis.set_yticks(range(len(order)), names)
             axis.tick_params(axis="y", length=0)
-        top = max(100 * methods[n][c]["weighted_f1"]["mean"] for n in order for c in panels)
+        top = max(100 * methods[n][c]["weighted_f1"]["mean"] for n in order for c in SHOWN_CONDITIONS)
         axes[0, 0].set_xlim(0, top * 1.3 + 2)
         axes[0, 0].invert_yaxis()
         figure.supxlabel("weighted F1, points", fontsize=10)

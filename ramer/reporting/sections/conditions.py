@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ramer.evaluation.metrics import METRICS
+from ramer.evaluation.model_cards import SHOWN_CONDITIONS
 from ramer.modalities import AVERAGE, FULL_CONDITION
 from ramer.reporting.findings import SCORE
-from ramer.reporting.sections.report_section import COLUMNS, Content, Inputs, Section
+from ramer.reporting.sections.report_section import Content, Inputs, Section
 from ramer.reporting.tables import best_deployable
 
 _HEADINGS = {"uar": "UAR", "ece": "ECE"}
@@ -16,7 +17,7 @@ _HEADINGS = {"uar": "UAR", "ece": "ECE"}
 def _content(page: Inputs) -> Content:
     best = best_deployable(page.summary)
     return {
-        "columns": COLUMNS,
+        "columns": SHOWN_CONDITIONS,
         "rows": [_row(page, name, best) for name in page.order],
         "other_metrics": other_metrics(),
     }
@@ -30,7 +31,7 @@ def _row(page: Inputs, name: str, best: dict[str, set[str]]) -> dict[str, Any]:
             "std": method.metrics[f"{c}/{SCORE}_std"],
             "best": name in best[c],
         }
-        for c in COLUMNS
+        for c in SHOWN_CONDITIONS
     }
     full = method.metrics[f"{FULL_CONDITION}/{SCORE}"]
     return {

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from ramer.reporting.sections.report_section import COLUMNS, Content, Inputs, Section
+from ramer.evaluation.model_cards import SHOWN_CONDITIONS
+from ramer.reporting.sections.report_section import Content, Inputs, Section
 
 
 def _content(page: Inputs) -> Content:
     return {
-        "columns": COLUMNS,
+        "columns": SHOWN_CONDITIONS,
         "rows": {name: page.differences[name] for name in page.order if name in page.differences},
         "chosen_reference": page.settings.report.reference == "best_baseline",
     }

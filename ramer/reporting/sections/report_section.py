@@ -8,12 +8,11 @@ from functools import cached_property
 from typing import Any
 
 from ramer.evaluation.clusters import Clusters
-from ramer.modalities import AVERAGE, FULL_CONDITION, MISSING_CONDITIONS
+from ramer.modalities import AVERAGE
 from ramer.reporting.findings import SCORE, Findings
 from ramer.reporting.results import ReportSettings, Results
 from ramer.reporting.sets import SetsHeld
 
-COLUMNS = (AVERAGE, FULL_CONDITION, *MISSING_CONDITIONS)
 Content = Mapping[str, object]
 
 
