@@ -3,6 +3,7 @@
 python -m benchmarks.performance                  # all but the whole pipeline at MER2024's size
 python -m benchmarks.performance search encoder   # these, beside what was kept of the others
 python -m benchmarks.performance preset           # the whole pipeline: 10 minutes (40 on a busy machine), 8 GB of disk
+python -m benchmarks.performance startup --before ../before      # what is compared with another checkout
 python -m benchmarks.performance --write          # the document alone
 """
 
@@ -33,9 +34,11 @@ RUNS = {
     "pipeline": "benchmarks.pipeline",
     "tracking": "benchmarks.tracking",
     "startup": "benchmarks.startup",
+    "sharing": "benchmarks.sharing",
     "preset": "benchmarks.memory --preset presets/mer2024.txt",
 }
-LEFT_OUT = ("preset", "startup")  # what is long, and what asks for another checkout
+COMPARED = {"startup": "ae676df", "sharing": "36d3e72"}  # with a checkout of this commit
+LEFT_OUT = ("preset", *COMPARED)  # what is long, and what asks for another checkout
 THREADED = ("search", "encoder", "training", "approximate", "growth")
 VERDICTS = {True: "met", False: "**missed**", None: "not at this size"}
 INTRODUCTION = """# Performance
@@ -45,9 +48,10 @@ machine falls on both sides. Seconds are of this machine and of the load stated 
 """
 
 
-def run(name: str, threads: int | None = None) -> None:
+def run(name: str, threads: int | None = None, before: Path | None = None) -> None:
     """Run a benchmark in a process of its own and keep its JSON with the command and the seconds that it took."""
     command = RUNS[name] + (f" --threads {threads}" if threads and name in THREADED else "")
+    command += f" --before {before}" if before and name in COMPARED else ""
     say(f"{name}: python -m {command}")
     start = time.perf_counter()
     done = subprocess.run([sys.executable, "-m", *command.split()], cwd=ROOT, stdout=subprocess.PIPE, text=True)
@@ -106,6 +110,8 @@ def details(kept: dict[str, Any]) -> list[str]:
         lines += [f"| {name} | {s['peak_mb']:.0f} | {s['seconds']:.0f} |" for name, s in stages.items()]
     if "startup" in kept:
         lines += _startup(kept["startup"]["figures"])
+    if "sharing" in kept:
+        lines += _sharing(kept["sharing"]["figures"])
     if "growth" in kept:
         figures = kept["growth"]["figures"]
         lines += ["", "## Growth with the pool"]
@@ -134,7 +140,7 @@ def _startup(figures: dict[str, Any]) -> list[str]:
     lines = ["", "## Before the first line of work"]
     lines += [
         "Processor seconds of one start, the end of Python included (in brackets: up to the first line of work),",
-        "in turn with a checkout of ae676df; the last line is the sum over the default run.",
+        f"in turn with a checkout of {COMPARED['startup']}; the last line is the sum over the default run.",
         "",
     ]
     lines += [f"| stage | starts | {' | '.join(heads)} |", "| --- | --- |" + " --- |" * len(heads)]
@@ -147,18 +153,36 @@ def _startup(figures: dict[str, Any]) -> list[str]:
     return [*lines, f"| **all** | {starts} | {' | '.join(cells)} |"]
 
 
+def _sharing(figures: dict[str, Any]) -> list[str]:
+    """Of each stage that shares out its replicates: seconds now, and with forked workers."""
+    lines = ["", "## Replicates shared out"]
+    lines += [
+        "Seconds (in brackets: of processors, with those of other processes) of a stage, in turn with a checkout of",
+        f"{COMPARED['sharing']}, whose workers are forked; the sums are {figures['now_to_before']:.2f} to 1.",
+        "",
+    ]
+    lines += ["| stage | before | now |", "| --- | --- | --- |"]
+    for name, stage in figures["stages"].items():
+        cells = [f"{stage[head]['wall']:.1f} ({stage[head]['processor']:.1f})" for head in ("before", "now")]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return lines
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help=f"of {', '.join(RUNS)}")
     parser.add_argument("--threads", type=int, help="of those that take it; on a busy machine 1 tells more")
+    parser.add_argument("--before", type=Path, help=f"another checkout, for {' and '.join(COMPARED)}")
     parser.add_argument("--write", action="store_true", help="write the document from what was kept")
     options = parser.parse_args()
     unknown = set(options.names) - set(RUNS)
     if unknown:
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}; expected {', '.join(RUNS)}")
+    if not options.before and "sharing" in options.names:
+        parser.error(f"sharing: --before: expected a checkout of {COMPARED['sharing']}")
     if not options.write:
         for name in options.names or [name for name in RUNS if name not in LEFT_OUT]:
-            run(name, options.threads)
+            run(name, options.threads, options.before)
     write_document()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ def test_every_claim_has_its_figures() -> None:
     assert {claim.run for claim in CLAIMS} <= kept <= set(performance.RUNS)
 
 
-@pytest.mark.parametrize("name", performance.RUNS)
+@pytest.mark.parametrize("name", sorted(file.stem for file in performance.KEPT.glob("*.json")))
 def test_kept_figures_say_how_they_were_made(name: str) -> None:
     kept = json.loads((performance.KEPT / f"{name}.json").read_text("utf-8"))
     assert kept["command"].startswith(f"python -m {performance.RUNS[name]}")
@@ -29,6 +30,18 @@ def test_the_performance_document_is_that_of_its_figures(monkeypatch: pytest.Mon
     assert (tmp_path / "performance.md").read_text("utf-8") == (performance.ROOT / "docs/performance.md").read_text(
         "utf-8"
     )
+
+
+def test_what_two_checkouts_took_stands_in_the_document(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    kept = shutil.copytree(performance.KEPT, tmp_path / "kept")
+    taken = {"now": {"wall": 1.0, "processor": 1.5}, "before": {"wall": 2.0, "processor": 2.5}}
+    result = json.loads((kept / "startup.json").read_text("utf-8"))
+    result["figures"] = {"stages": {"dump audio": taken}, "now_to_before": 0.5}
+    (kept / "sharing.json").write_text(json.dumps(result), "utf-8")
+    monkeypatch.setattr(performance, "KEPT", kept)
+    monkeypatch.setattr(performance, "DOCUMENT", tmp_path / "performance.md")
+    performance.write_document()
+    assert "| dump audio | 2.0 (2.5) | 1.0 (1.5) |" in (tmp_path / "performance.md").read_text("utf-8").splitlines()
 
 
 def test_the_tables_of_the_results_are_those_of_their_figures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
