@@ -1,8 +1,8 @@
 """The stages that share out their replicates, by this checkout's engine and by another one's, in turn.
 
 Both checkouts need a whole default run (``dvc repro``). Each stage runs as ``python -m stages.<name>``, over its own
-outputs: what else has changed since the other checkout falls on the figures, too. For a quiet machine. Prints JSON: median seconds, wall and
-processor with that of other processes, of each stage, and the ratio of the sums.
+outputs: what else has changed since the other checkout falls on the figures, too. For a quiet machine. Prints JSON:
+median seconds, wall and processor with that of other processes, of each stage, and the ratio of the sums.
 
     python -m benchmarks.sharing --before ../before [--repeats 3] [--workers 2] [--stages 'train ramer']
 """
