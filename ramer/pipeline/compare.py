@@ -17,11 +17,13 @@ from threadpoolctl import threadpool_limits
 
 from ramer.config import BEST, Config, Runtime, load_config, parse_config
 from ramer.data.corpus import RawCorpus
+from ramer.data.packed_files import pack_raw_corpus
 from ramer.data.preparation import prepare_corpus
-from ramer.errors import ConfigError
+from ramer.errors import ConfigError, RamerError
 from ramer.evaluation.count_metrics import COUNT_METRICS
 from ramer.instructions import hold_instructions
 from ramer.modalities import MODALITIES
+from ramer.pipeline.check import SOURCE as PARAMS
 from ramer.pipeline.check import check
 from ramer.pipeline.dump import dump
 from ramer.pipeline.evaluate import evaluate
@@ -78,8 +80,8 @@ def compare(
         methods: names of types, or of entries of ``params``; or entries by name, as ``params.yaml`` has them:
             ``{"mine": {"type": "ramer", "k": 20}}``.
         params: sections that differ from the defaults, or a ``params.yaml``.
-        folder: empty or absent; holds everything that was made afterwards, the report included, and
-            ``Predictor.load`` opens it. Without it nothing is left behind.
+        folder: empty or absent; holds everything that was made afterwards, the report and parameters included, a corpus
+            that was in memory as a packed file, and ``Predictor.load`` opens it. Without it nothing is left behind.
 
     Raises:
         ConfigError: a parameter, a method's name or option is bad, or the folder is not empty; one line per fault.
@@ -97,15 +99,18 @@ def compare(
         >>> list(compared.differences.columns)[:5]
         ['method', 'reference', 'metric', 'condition', 'difference']
     """
-    config = _config(corpus, methods, params)
+    given, source = _given(params, methods)
+    config = _config(corpus, methods, given, source)
+    raw = corpus if isinstance(corpus, RawCorpus) else None
     with ExitStack() as stack:
         root = _new_folder(Path(folder)) if folder else Path(stack.enter_context(_scratch()))
+        stack.enter_context(_named(source))
         stack.enter_context(_held(config.runtime))
         project = Project(root)
         check(config, project)
         if folder:
-            project.params.write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False), "utf-8")
-        _fit(config, project, corpus if isinstance(corpus, RawCorpus) else None)
+            _write_params(config, project, raw)
+        _fit(config, project, raw)
         if folder:
             report(config, project)
         return _tables(config, project)
@@ -114,9 +119,9 @@ def compare(
 def _config(
     corpus: str | Path | Mapping[str, Any] | RawCorpus,
     methods: Sequence[str] | Mapping[str, Mapping[str, Any]],
-    params: str | Path | Mapping[str, Any] | None,
+    given: Mapping[str, Any],
+    source: str,
 ) -> Config:
-    given, source = _given(params, methods)
     if isinstance(methods, str):
         raise ConfigError(f"{_SOURCE}: methods: expected a list of names, got {methods!r}")
     if isinstance(methods, Mapping):
@@ -141,6 +146,29 @@ def _given(params: str | Path | Mapping[str, Any] | None, methods: Iterable[str]
     if sections["serve"]["method"] not in methods:
         sections["serve"]["method"] = BEST
     return sections, str(params)
+
+
+def _write_params(config: Config, project: Project, raw: RawCorpus | None) -> None:
+    """The parameters, with a corpus that is found from the folder: one in memory becomes a file in it."""
+    section = config.corpus
+    if raw is not None:
+        section = section.model_copy(update={"kind": "npz", "path": pack_raw_corpus(raw, project.root).name})
+    elif section.kind != "synthetic":  # whose source is the project's own
+        section = section.model_copy(update={"path": str(Path(section.path).absolute())})
+    kept = config.model_copy(update={"corpus": section})
+    project.params.write_text(yaml.safe_dump(kept.model_dump(mode="json"), sort_keys=False), "utf-8")
+
+
+@contextmanager
+def _named(source: str) -> Iterator[None]:
+    """Faults of parameters by what they were given in, not by the file that a project has them in."""
+    try:
+        yield
+    except RamerError as error:
+        prefix = f"{PARAMS}: "
+        error.faults = [f"{source}: {f.removeprefix(prefix)}" if f.startswith(prefix) else f for f in error.faults]
+        error.args = ("\n".join(error.faults),)
+        raise
 
 
 def _fit(config: Config, project: Project, corpus: RawCorpus | None) -> None:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ import pandas as pd
 import pytest
 
 import ramer
-from ramer.config import Synthetic
+from ramer.config import Synthetic, load_config
+from ramer.data.npz import read_npz
+from ramer.data.packed_files import pack_raw_corpus
 from ramer.data.synthetic import read_synthetic
 from ramer.errors import ConfigError, CorpusError
 from ramer.files import read_json
@@ -119,12 +122,48 @@ def test_a_packed_corpus_and_one_in_memory(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(file.scores, memory.scores)
 
 
+def test_the_folder_names_the_corpus_that_was_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ramer.reporting.comparison.draw_figures", lambda *_: {})
+    raw, quick = read_synthetic(Synthetic.model_validate(SYNTHETIC)), sections(prepare={"seeds": [0]})
+    labels = np.where(raw.labels > 0, raw.labels - 1, np.where(raw.labels == 0, raw.labels.max(), raw.labels))
+    raw = replace(raw, name="my corpus/1", labels=labels, provenance={})  # not the generator's own
+    monkeypatch.chdir(tmp_path)
+    ramer.compare(raw, ["late_product", "prior"], params=quick, folder="memory")
+    project = Project(tmp_path / "memory")
+    assert load_config(project.params).corpus.path == "my_corpus_1.npz"
+    (tmp_path / "memory" / "my_corpus_1.npz").rename(tmp_path / "corpus.npz")
+    ramer.compare("corpus.npz", ["late_product", "prior"], params=quick, folder="file")
+    digests = {name: read_json(Project(tmp_path / name).corpus)["digest"] for name in ("memory", "file")}
+    assert digests["memory"] == digests["file"]
+    assert load_config(Project(tmp_path / "file").params).corpus.path == str(tmp_path / "corpus.npz")
+
+
+def test_a_packed_corpus_is_the_one_that_was_packed(tmp_path: Path) -> None:
+    raw = read_synthetic(Synthetic.model_validate(SYNTHETIC))
+    speakers = raw.speakers.copy()
+    speakers[3] = None
+    raw = replace(raw, speakers=speakers, sources=raw.sources | {"video": None})
+    first, again = (pack_raw_corpus(raw, tmp_path / name) for name in "ab")
+    assert first.read_bytes() == again.read_bytes()
+    got = read_npz(first)
+    for name in ("ids", "speakers", "splits", "labels", "label_names"):
+        assert list(getattr(got, name)) == list(getattr(raw, name))
+    for modality, source in raw.sources.items():
+        held = got.sources[modality]
+        assert (source is None) == (held is None)
+        if source is not None and held is not None:
+            np.testing.assert_array_equal(np.concatenate(list(held.blocks())), np.concatenate(list(source.blocks())))
+
+
 @pytest.mark.parametrize(
     ("methods", "changes", "said"),
     [
         (["nonsense"], {}, "nonsense"),
         ("ramer", {}, "expected a list of names"),
         (["ramer"], {"retrieval": {"widht": 5}}, "ramer.compare: retrieval.widht: unknown key"),
+        (["ramer"], {"retrieval": {"width": 2}}, r"^ramer.compare: methods.ramer.k: \d+"),
+        (["ramer"], {"runtime": {"device": "cuda:99"}}, "^ramer.compare: runtime.device: "),
+        (["oracle"], {}, "^ramer.compare: serve.method: best: none of oracle can be deployed"),
         ({"mine": {"type": "ramer", "kk": 2}}, {}, "kk"),
         ([], {}, "methods"),
     ],
@@ -146,8 +185,9 @@ def test_a_corpus_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
 def test_a_params_file_and_its_methods(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text(json.dumps(sections() | {"methods": {"narrow": {"type": "ramer", "k": 99}}}), "utf-8")
-    with pytest.raises(ConfigError, match=r"narrow.*99"):
+    with pytest.raises(ConfigError, match=r"narrow.*99") as fault:
         ramer.compare(CORPUS, ["narrow"], params=file)
+    assert [line.split(": ")[0] for line in fault.value.faults] == [str(file)]
 
 
 def test_the_package_itself_loads_nothing_heavy() -> None:
