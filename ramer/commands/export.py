@@ -9,10 +9,19 @@ import typer
 
 from ramer.commands import options
 
+Source = Annotated[
+    Path,
+    typer.Option(
+        "--model",
+        "--project",
+        help="A model: a project, an exported folder, or models:/NAME@ALIAS of the registry.",
+    ),
+]
+
 
 def export(
     out: Annotated[Path, typer.Argument(help="Folder to write; an exported model that is there is replaced.")],
-    project: options.Project = Path("."),
+    model: Source = Path("."),
     method: options.Method = None,
 ) -> None:
     """Copy a trained model into a folder of its own.
@@ -21,6 +30,6 @@ def export(
     """
     from ramer.serving.modelfiles import export_model
 
-    export_model(project, out, method)
+    export_model(model, out, method)
     size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
     typer.echo(f"{size / 1e6:.1f} MB -> {out}")

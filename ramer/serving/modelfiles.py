@@ -76,13 +76,20 @@ def find_trained(path: Path, method: str | None = None) -> ProjectModel:
     return ProjectModel(path, method)
 
 
-def export_model(project: Path, out: Path, method: str | None = None) -> None:
+def export_model(model: str | Path, out: Path, method: str | None = None) -> None:
     """Copy all that prediction needs into one folder that works without the project.
 
+    Args:
+        model: a project, an exported model or a registered one.
+
     Raises:
-        ModelError: the project holds no such model, or ``out`` holds something that is none.
+        ModelError: there is no such model, or ``out`` holds something that is none.
     """
-    files = find_model(project, method)
+    with open_model(model, method) as files:
+        _export(files, out)
+
+
+def _export(files: ModelFiles, out: Path) -> None:
     if out.exists() and not (out / MODEL_FILE).is_file() and (not out.is_dir() or any(out.iterdir())):
         raise ModelError(f"{out}: holds something else than an exported model, which alone would be replaced")
     with atomic_directory(out) as folder:

@@ -16,7 +16,8 @@ from ramer import Predictor
 from ramer.errors import RamerError
 from ramer.modalities import CONDITIONS, MODALITIES
 from ramer.project import Project
-from tests.support.commands import refused
+from tests.support.commands import call, refused
+from tests.support.contents import contents
 from tests.support.registered import ask, client_of, probabilities, records, run_track, serving, versions
 from tests.support.served_project import corpus_of, prior_of, raw_features, rows_of
 from tests.support.tracked import runs
@@ -87,13 +88,23 @@ def test_an_alias_that_nothing_has_says_what_gives_it(
     copied: Path, monkeypatch: pytest.MonkeyPatch, alias: str, way: str
 ) -> None:
     monkeypatch.chdir(copied)
-    for command in (("predict", "none.npz"), ("evaluate", "none.npz"), ("serve",)):
+    asked: tuple[tuple[str, ...], ...] = (("predict", "none.npz"), ("evaluate", "none.npz"), ("neighbours", "none.npz"))
+    for command in (*asked, ("serve",), ("demo",), ("export", "out")):
         line = refused(*command, "--model", f"models:/ramer@{alias}")
         assert line.endswith(way), line
     run_track(copied)
     if alias == "champion":
         with pytest.raises(RamerError, match="`ramer promote`"):
             Predictor.load("models:/ramer@champion")
+
+
+def test_a_registered_model_is_exported_as_the_project_is(in_project: Path, tmp_path: Path) -> None:
+    outs = {"models:/ramer@candidate": tmp_path / "registered", str(in_project): tmp_path / "own"}
+    for model, out in outs.items():
+        assert call("export", out, "--model", model)[0] == 0
+    registered, own = (contents(out, "") for out in outs.values())
+    assert registered == own
+    assert Predictor.load(tmp_path / "registered").description == Predictor.load(tmp_path / "own").description
 
 
 def test_a_registry_that_is_not_there_is_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
