@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import hashlib
 import json
@@ -15,12 +16,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import singledispatch
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from numpy.lib.format import open_memmap
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _LEFT = re.compile(r"\.(?P<name>.+)\.(?P<process>\d+)@(?P<host>[A-Za-z0-9-]*)\.([a-z0-9_]+)(?P<old>\.old)?")
 _FILES_TO_CLEAN_UP = 6  # two for each level of folders
@@ -145,7 +148,28 @@ def write_table(path: str | Path, table: pd.DataFrame) -> None:
 
 
 def read_table(path: str | Path) -> pd.DataFrame:
+    import pandas as pd  # here, for the stages that do without it
+
     return pd.read_parquet(path)
+
+
+def write_lines(
+    path: str | Path, columns: Sequence[str], lines: Iterable[Mapping[str, str | float]], numbers: str = ""
+) -> None:
+    """Write a comma-separated line of each mapping below the names of the columns, to the bytes of pandas.
+
+    Args:
+        numbers: how they are formatted, as ``.9g``; whole, if empty. NaN leaves its place empty.
+    """
+
+    def text(value: str | float) -> str:
+        if isinstance(value, str):
+            return value
+        return "" if value != value else format(value, numbers)
+
+    with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        rows = ([text(line[column]) for column in columns] for line in lines)
+        csv.writer(file, lineterminator="\n").writerows([columns, *rows])
 
 
 def write_array(path: str | Path, shape: tuple[int, ...], blocks: Iterable[np.ndarray]) -> None:

@@ -18,12 +18,12 @@ from tests.support.tiny_workspace import tiny_config
 WITHOUT = {
     "prepare": ("torch", "faiss", "sklearn", "scipy", "matplotlib", "mlflow", "rich"),
     "index": ("torch", "sklearn", "scipy", "matplotlib", "mlflow", "rich"),
-    "retrieve": ("torch", "sklearn", "scipy", "matplotlib", "mlflow", "rich"),
+    "retrieve": ("torch", "pandas", "sklearn", "scipy", "matplotlib", "mlflow", "rich"),
     "report": ("torch", "faiss", "sklearn", "mlflow"),
     "track": ("torch", "faiss", "sklearn", "scipy", "matplotlib", "mlflow", "rich"),
-    "pretrain": ("sklearn", "scipy", "matplotlib", "mlflow", "rich"),
-    "dump": ("sklearn", "scipy", "matplotlib", "mlflow", "rich"),
-    "train": ("torch", "sklearn", "scipy", "matplotlib", "mlflow", "rich"),
+    "pretrain": ("pandas", "sklearn", "scipy", "matplotlib", "mlflow", "rich"),
+    "dump": ("pandas", "sklearn", "scipy", "matplotlib", "mlflow", "rich"),
+    "train": ("torch", "pandas", "sklearn", "scipy", "matplotlib", "mlflow", "rich"),
     "evaluate": ("torch", "sklearn", "scipy", "matplotlib", "mlflow", "rich"),
 }
 NUMPY_ALONE = ("label_knn", "late_product", "prior", "unimodal_ensemble")
@@ -48,6 +48,31 @@ def run_in(folder: Path, code: str) -> str:
     return done.stdout.strip()
 
 
+def after(folder: Path, stage: str, item: str, *libraries: str) -> str:
+    """Those of some libraries that a stage has loaded when it is done."""
+    started = f"import runpy, sys; sys.argv[1:] = ['{item}']; runpy.run_module('stages.{stage}', run_name='__main__')"
+    return run_in(folder, f"{started}; print(*(m for m in {libraries} if m in sys.modules))")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("stage", "item", "libraries"),
+    [
+        ("dump", "audio", ("pandas", "sklearn", "scipy")),
+        ("retrieve", "audio", ("torch", "pandas", "sklearn", "scipy")),
+        ("train", "prior", ("torch", "pandas", "sklearn", "scipy")),
+        ("train", "zero_fill", ("pandas", "sklearn", "scipy")),
+    ],
+)
+def test_a_stage_does_without_a_library_to_the_end(
+    stage: str, item: str, libraries: tuple[str, ...], workspace_root: Path, tmp_path: Path
+) -> None:
+    project = Project(shutil.copytree(workspace_root, tmp_path / "project"))
+    entries = {name: {"type": name} for name in ("prior", "zero_fill")}
+    write_json(project.params, tiny_config(entries).model_dump())
+    assert after(project.root, stage, item, *libraries) == ""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["blend", "ramer", "ramer_plus"])
 def test_a_method_loads_scipy_only_where_it_is_fitted(method: str) -> None:
@@ -70,7 +95,6 @@ def test_a_method_of_numpy_alone_loads_no_torch_and_looks_for_no_gpu(
     write_json(project.params, tiny_config({"mine": entry}, runtime={"device": "cuda"}).model_dump())
     for code in ("train", f"methods/{method}"):
         write_json(project.code_of(code), {})
-    stages = "".join(f"runpy.run_module('stages.{stage}', run_name='__main__'); " for stage in ("train", "evaluate"))
-    asked = f"import runpy, sys; sys.argv[1:] = ['mine']; {stages}print('torch' in sys.modules)"
-    assert run_in(project.root, asked) == "False"
+    for stage in ("train", "evaluate"):
+        assert after(project.root, stage, "mine", "torch") == ""
     assert project.method_results("mine").is_dir()

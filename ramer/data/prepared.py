@@ -8,12 +8,12 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from ramer.data.corpus_record import CORPUS_FILE, CorpusRecord
 from ramer.errors import StaleError
-from ramer.files import digest_strings, read_table
+from ramer.files import digest_strings
 from ramer.modalities import MODALITIES
 
 CLIP = 10.0  # standardised features are clipped to +-CLIP; a wild value must not own the encoder
@@ -82,24 +82,25 @@ class PreparedCorpus:
         (10, 6, 2)
     """
 
-    def __init__(self, path: Path, rows: pd.DataFrame, splits: pd.DataFrame) -> None:
+    def __init__(self, path: Path, rows: pa.Table, splits: pa.Table) -> None:
         self.path = path
         self.info = CorpusRecord.read(path / CORPUS_FILE)
         self.name = self.info.name
         self.label_names = self.info.label_names
         self.dims = {m: self.info.dims[m] for m in MODALITIES}
         self.replicates = tuple(Replicate(i, r.fold, r.seed) for i, r in enumerate(self.info.replicates))
-        self.ids: np.ndarray = rows["id"].to_numpy(dtype=object)
-        codes, names = pd.factorize(rows["speaker"])
+        # Through lists: Arrow's own conversion to NumPy loads pandas.
+        self.ids: np.ndarray = np.array(rows["id"].to_pylist(), dtype=object)
+        self.groups, names = _numbered(rows["speaker"].to_pylist())
         # One string for all rows of a speaker, not one each: 60 bytes a row less.
-        self.speakers: np.ndarray = np.array([*names, None], dtype=object)[codes]
-        self.groups: np.ndarray = codes.astype(np.int64)
-        self.available: np.ndarray = rows[[f"available_{m}" for m in MODALITIES]].to_numpy(dtype=bool)
-        index = {name: i for i, name in enumerate(self.label_names)}
-        self._labels: np.ndarray = rows["label"].map(index).fillna(-1).to_numpy(dtype=np.int64)
+        self.speakers: np.ndarray = np.array([*names, None], dtype=object)[self.groups]
+        self.available: np.ndarray = np.array([rows[f"available_{m}"].to_pylist() for m in MODALITIES]).T.copy()
+        self.available.setflags(write=False)
+        labels = {name: i for i, name in enumerate(self.label_names)}
+        self._labels: np.ndarray = np.fromiter((labels.get(name, -1) for name in rows["label"].to_pylist()), np.int64)
         order = {name: i for i, name in enumerate(SPLITS)}
         self.split_codes: np.ndarray = np.stack(
-            [splits[r.name].map(order).to_numpy(dtype=np.int8) for r in self.replicates]
+            [np.fromiter((order[name] for name in splits[r.name].to_pylist()), np.int8) for r in self.replicates]
         )
         self.split_codes.setflags(write=False)
 
@@ -113,7 +114,7 @@ class PreparedCorpus:
         path = Path(path)
         if not (path / CORPUS_FILE).exists():
             raise StaleError(f"{path}: no prepared corpus here", path)
-        corpus = cls(path, read_table(path / "rows.parquet"), read_table(path / "splits.parquet"))
+        corpus = cls(path, *(pq.ParquetFile(path / f"{name}.parquet").read() for name in ("rows", "splits")))
         pa.default_memory_pool().release_unused()  # as much as the corpus itself, which Arrow would keep for later
         return corpus
 
@@ -160,3 +161,10 @@ class PreparedCorpus:
     def standardised(self, modality: str, replicate: Replicate, rows: np.ndarray) -> np.ndarray:
         """Standardised, clipped features of ``rows``, float32 [n, dim]; NaN rows where missing."""
         return self.scaler(modality, replicate).apply(self.features[modality][rows])
+
+
+def _numbered(names: list[str | None]) -> tuple[np.ndarray, list[str]]:
+    """Numbers of names in the order in which they first come, int64 [n], -1 for none; and the names."""
+    number: dict[str, int] = {}
+    numbers = np.fromiter((-1 if name is None else number.setdefault(name, len(number)) for name in names), np.int64)
+    return numbers, list(number)

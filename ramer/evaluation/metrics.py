@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float, Int
 
 from ramer.evaluation.count_metrics import Labels, class_counts, uar_of_counts, weighted_f1_of_counts
@@ -176,6 +175,8 @@ def condition_positions(condition: np.ndarray) -> np.ndarray:
     if condition.dtype.kind in "iu":
         places = condition.astype(np.int64)
     else:
+        import pandas as pd  # here, for the stages that do without it
+
         places = pd.Index(list(CONDITIONS)).get_indexer(pd.Index(condition)).astype(np.int64)
     if len(places) and not (places.min() >= 0 and places.max() < len(CONDITIONS)):
         wrong = condition[(places < 0) | (places >= len(CONDITIONS))][0]

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ramer.errors import StaleError
@@ -49,6 +48,8 @@ class IndexedRows:
 
     def held(self, names: Iterable[str]) -> list[str]:
         """Those of some names that are among its own, in the order given."""
+        import pyarrow.compute as pc  # here: with it pandas loads, too
+
         asked = pa.array(names, type=pa.large_string())
         return asked.filter(pc.is_in(asked, value_set=self.ids)).to_pylist() if len(asked) else []
 
@@ -56,7 +57,7 @@ class IndexedRows:
         """Positions at which these names [n] are not its own, compared block by block."""
         found = []
         for start in range(0, len(self), BLOCK):
-            own = self.ids.slice(start, BLOCK).to_numpy(zero_copy_only=False)
+            own = np.array(self.ids.slice(start, BLOCK).to_pylist(), dtype=object)
             found.append(start + np.flatnonzero(own != names[start : start + BLOCK]))
         return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
 
@@ -84,6 +85,7 @@ class IndexedRows:
     @classmethod
     def read_unchecked(cls, index: Path) -> IndexedRows:
         """The table beside an index that this very run has written."""
-        table = pq.read_table(index.with_suffix(ENDING), columns=["row", "id"])
-        ids = table.column("id").combine_chunks().cast(pa.large_string())
-        return cls(table.column("row").to_numpy(), ids)
+        table = pq.ParquetFile(index.with_suffix(ENDING)).read(columns=["row", "id"])
+        rows, ids = (table.column(name).combine_chunks() for name in ("row", "id"))
+        # Without pandas, which Arrow loads for its own conversions to NumPy.
+        return cls(np.from_dlpack(rows), ids if ids.type == pa.large_string() else ids.cast(pa.large_string()))

@@ -43,4 +43,4 @@ def selection(posterior: Callable[[str], np.ndarray], val: LabelledRows, prior: 
         some = val.under(condition).available.any(axis=1)
         predicted.append(np.where(some, posterior(condition).argmax(axis=1), prior.argmax()))
     labels = np.tile(val.labels, len(CONDITIONS))
-    return selection_score(labels, np.concatenate(predicted), np.repeat(list(CONDITIONS), len(val)))
+    return selection_score(labels, np.concatenate(predicted), np.repeat(np.arange(len(CONDITIONS)), len(val)))

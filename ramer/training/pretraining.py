@@ -7,14 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import pandas as pd
-
 from ramer import engine
 from ramer.config import Encoder
 from ramer.data.prepared import PreparedCorpus, Replicate
 from ramer.digests import sealed_directory
 from ramer.errors import ConfigError
-from ramer.files import digest_file
+from ramer.files import digest_file, write_lines
 from ramer.nn.encoder import UnimodalEncoder
 from ramer.seeding import generator, seed_torch
 from ramer.training.checkpoints import build_encoder, save_encoder
@@ -32,7 +30,7 @@ from ramer.training.split_rows import SplitRows
 
 logger = logging.getLogger(__name__)
 
-HISTORY_COLUMNS = ["replicate", "epoch", "train_loss", "val_loss", "val_weighted_f1"]
+HISTORY_COLUMNS = ("replicate", "epoch", "train_loss", "val_loss", "val_weighted_f1")
 
 
 def pretrain_encoders(
@@ -77,8 +75,7 @@ def pretrain_encoders(
         parameters = max((trained.parameters for trained in done), default=0)
         summary = EncoderRecord(**dict(description), absent=absent, replicates=kept, parameters=parameters)
         summary.write(directory / ENCODER_FILE)
-        table = pd.DataFrame(history, columns=HISTORY_COLUMNS)
-        table.to_csv(directory / "history.csv", index=False, float_format="%.9g", lineterminator="\n")
+        write_lines(directory / "history.csv", HISTORY_COLUMNS, history, numbers=".9g")
 
 
 class _Trained(NamedTuple):

@@ -6,13 +6,11 @@ import logging
 from functools import partial
 from pathlib import Path
 
-import pandas as pd
-
 from ramer import engine
 from ramer.config import Runtime, Training
 from ramer.data.prepared import Replicate
 from ramer.digests import sealed_directory
-from ramer.files import digest_file
+from ramer.files import digest_file, write_lines
 from ramer.inputs import NEIGHBOURS
 from ramer.methods import (
     Method,
@@ -66,15 +64,14 @@ def fit_method(
             resources=engine.Resources.on(device, runtime.threads),
             description=f"train {name}",
         )
-        lines: list[dict[str, object]] = []
+        lines: list[dict[str, str | float]] = []
         chosen: dict[str, Checkpoint] = {}
         for replicate, (fitted, history, digest, _) in zip(replicates, done, strict=True):
             lines += [{"replicate": replicate.name, **line} for line in history]
             chosen[replicate.name] = Checkpoint(
                 epoch=fitted.best_epoch, val_selection=fitted.val_selection, digest=digest
             )
-        columns = ["replicate", "epoch", "train_loss", "val_selection"]
-        pd.DataFrame(lines, columns=columns).to_csv(temporary / "history.csv", index=False)
+        write_lines(temporary / "history.csv", ("replicate", "epoch", "train_loss", "val_selection"), lines)
         _record(name, kind, options, chosen, numbers=done[0][3]).write(temporary / METHOD_FILE)
 
 
