@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from ramer.methods import Method, method_options
 from ramer.methods.shared.pool_curve import predict_by_pool
 from ramer.methods.shared.ramer_options import RamerOptions
 from ramer.modalities import CONDITIONS, MODALITIES
+from ramer.project import Project
 from ramer.retrieval.indexes import SCOPES
 from ramer.retrieval.structures import Selected
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
@@ -122,11 +124,11 @@ def test_a_shuffled_database_is_searched_by_the_same_keys_and_lends_other_rows(w
     assert (one.rows[used] != other.rows[used]).all()
 
 
-def test_the_pool_teaches_the_keys_whatever_may_be_found(workspace: Workspace) -> None:
+def test_the_pool_teaches_the_keys_whatever_may_be_found(workspace: Workspace, workspace_root: Path) -> None:
     data = data_of(workspace, scope="train")
     before = fitted(data, workspace).tensors()
     pool = data.corpus.rows_in(data.replicate, "pool")
-    spoilt = Workspace(workspace._project)
+    spoilt = Workspace(Project(workspace_root))
     for m in MODALITIES:
         table = np.array(spoilt.corpus.features[m])
         table[pool] = 3 - 2 * table[pool]

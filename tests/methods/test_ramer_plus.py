@@ -11,9 +11,7 @@ from scipy.special import log_softmax, softmax
 
 from ramer.config import Training
 from ramer.inputs import FEATURES, OWN_KEYS, STATES
-from ramer.methods import build_method, method_options
 from ramer.methods.late_product import LateProduct, LateProductOptions
-from ramer.methods.shared.fitting import fit_replicate
 from ramer.methods.shared.masked_network import masked_inputs, stacked
 from ramer.methods.shared.own_keys import NeighbourFill, OwnKeys
 from ramer.methods.shared.weighing import fit_weights, pays
@@ -151,32 +149,6 @@ def test_training_views_are_what_prediction_fills_in(workspace: Workspace) -> No
             np.testing.assert_allclose(
                 seen.values[m].numpy(), own.values[m].numpy() + filled.states[m], atol=1e-5, err_msg=condition
             )
-
-
-def test_without_a_pool_the_method_is_blend_unless_retrieval_pays(workspace: Workspace) -> None:
-    data = workspace.replicate(workspace.corpus.replicates[0], INPUTS)
-    data.corpus.split_codes = np.where(data.corpus.split_codes == 3, -1, data.corpus.split_codes)  # of nobody
-    try:
-        mine, blend = (
-            build_method(method_options("one", {"type": kind}), workspace.shape(), Training(epochs=3))
-            for kind in ("ramer_plus", "blend")
-        )
-        fits = [fit_replicate(method, data, History()) for method in (mine, blend)]
-        test = LabelledRows(data, data.corpus.rows_in(data.replicate, "test"), mine.reads)
-        batch = test.under("t")
-        assert np.isfinite(mine.predict_proba(batch)).all()
-        retrieves = mine.neighbours_of(batch) is not None
-        assert len(mine.tensors()["weights_"]) == 2 + retrieves
-        assert any(name.startswith("retrieval_distil.") for name in mine.tensors()) == retrieves
-        if not retrieves:
-            assert fits[0].val_selection == fits[1].val_selection
-            for condition in CONDITIONS:
-                found, said = (m.predict_proba(test.under(condition)) for m in (mine, blend))
-                np.testing.assert_allclose(found, said, atol=1e-9)
-        again = build_method(mine.options, mine.shape, mine.training).take_state(mine.state())
-        np.testing.assert_array_equal(again.predict_proba(batch), mine.predict_proba(batch))
-    finally:
-        data.corpus.__dict__.update(type(data.corpus).open(data.corpus.path).__dict__)
 
 
 def test_a_member_pays_when_it_saves_more_than_chance_would() -> None:
