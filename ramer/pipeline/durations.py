@@ -14,27 +14,33 @@ from ramer.project import Project
 from ramer.records import Record
 from ramer.tracking.measured import Measured
 
+_UNFINISHED = "unfinished"  # in place of a digest: a process is at work, and goes on with what others began
+
 
 class StageSeconds(Record):
     """What one stage took.
 
     Attributes:
         made: digest of what it wrote: the seconds of another result are not those of this one.
-        seconds: from the start of its process.
+        seconds: from the start of its process, and of those before it as far as their work was taken up.
     """
 
     made: str
     seconds: float
 
 
+def carry_seconds(project: Project, stage: str, item: str, before: float) -> None:
+    """Keep what earlier processes took for the work that this one goes on with, for ``keep_seconds`` to add."""
+    _write(project, stage, item, _UNFINISHED, before)
+
+
 def keep_seconds(project: Project, stage: str, item: str, seconds: float) -> None:
     """Keep what a stage that has just ended took; where that cannot be written, nothing is lost but this."""
     made = _made(project, stage, item)
     if made:
-        path = project.seconds(stage, item)
-        with contextlib.suppress(OSError):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            StageSeconds(made=made, seconds=round(seconds, 3)).write(path)
+        kept = _kept(project, stage, item)
+        before = kept.seconds if kept is not None and kept.made == _UNFINISHED else 0.0
+        _write(project, stage, item, made, before + seconds)
 
 
 def read_seconds(project: Project, methods: Iterable[str]) -> Measured:
@@ -54,11 +60,22 @@ def read_seconds(project: Project, methods: Iterable[str]) -> Measured:
 
 
 def _read(project: Project, stage: str, item: str) -> float | None:
+    kept = _kept(project, stage, item)
+    return kept.seconds if kept is not None and kept.made == _made(project, stage, item) else None
+
+
+def _kept(project: Project, stage: str, item: str) -> StageSeconds | None:
     try:
-        kept = StageSeconds.read(project.seconds(stage, item))
+        return StageSeconds.read(project.seconds(stage, item))
     except StaleError:
         return None
-    return kept.seconds if kept.made == _made(project, stage, item) else None
+
+
+def _write(project: Project, stage: str, item: str, made: str, seconds: float) -> None:
+    path = project.seconds(stage, item)
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        StageSeconds(made=made, seconds=round(seconds, 3)).write(path)
 
 
 def _made(project: Project, stage: str, item: str) -> str:

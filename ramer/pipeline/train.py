@@ -39,7 +39,7 @@ def train(config: Config, project: Project, method: str) -> None:
         fit_method(method, options, workspace, config.train, config.runtime, project.method(method), savepoints)
     cost = TrainingCost(
         trained=trained_digest(project.method(method)),
-        seconds=round(time.perf_counter() - start, 2),
+        seconds=round(savepoints.before + time.perf_counter() - start, 2),
         peak_mb=peak_mb(),
         device=device,
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from ramer.config import Section
 from ramer.digests import DIGESTS_FILE
 from ramer.files import digest_file, json_text
+from ramer.pipeline.durations import carry_seconds
 from ramer.project import Project
 from ramer.seeding import machine
 from ramer.training.savepoints import NOTHING_KEPT, Savepoints, open_savepoints
@@ -49,6 +50,7 @@ def savepoints_of(
         "settings": [section.model_dump(mode="json") for section in settings],
     }
     with open_savepoints(f"{stage} {item}", project.savepoints(stage, item), json_text(recipe)) as savepoints:
+        carry_seconds(project, stage, item, savepoints.before)
         yield savepoints
 
 

@@ -24,13 +24,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ramer.errors import ConfigError, in_one_line, raise_if_scarce
-from ramer.files import read_tensors, sweep, write_tensors
+from ramer.files import read_json, read_tensors, sweep, write_json, write_tensors
 
 logger = logging.getLogger(__name__)
 
 INTERVAL_S = 30.0  # between two savepoints, unless RAMER_SAVEPOINT_SECONDS says otherwise
 SHARE = 0.05  # of the time that writing savepoints may take: a model of gigabytes is written less often,
 MOST_INTERVALS = 20  # but at least once in so many intervals
+_SPENT = "seconds.json"
 
 
 class Saved(NamedTuple):
@@ -53,12 +54,14 @@ class Savepoints:
         folder: that they lie in; None keeps nothing.
         interval: seconds between two of one piece of work; nothing is written before the stage has run for so long.
         started: when the stage began, in seconds since the epoch.
+        before: seconds that earlier processes worked for what was saved; what they did after that is lost.
     """
 
     title: str = ""
     folder: Path | None = None
     interval: float = INTERVAL_S
     started: float = field(default_factory=time.time)
+    before: float = 0.0
     _full: bool = field(default=False, init=False)
 
     def at(self, name: str) -> Savepoint:
@@ -127,6 +130,7 @@ class Savepoint:
         arrays = {name: np.atleast_1d(array) for name, array in saved.arrays.items()}  # as they are read again
         try:
             write_tensors(path, arrays, {"values": values, "digest": _digest(arrays, values)})
+            write_json(path.with_name(_SPENT), self._place.before + began - self._place.started)
         except OSError as error:
             self._place.warn(error)
         now, interval = time.time(), self._place.interval
@@ -154,8 +158,15 @@ def open_savepoints(title: str, folder: Path, recipe: str) -> Iterator[Savepoint
         if other != place:
             shutil.rmtree(other, ignore_errors=True)
     sweep(place)
-    yield Savepoints(title, place, _interval())
+    yield Savepoints(title, place, _interval(), before=_spent(place / _SPENT))
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _spent(path: Path) -> float:
+    try:
+        return max(float(read_json(path)), 0.0)
+    except (OSError, ValueError, TypeError):
+        return 0.0
 
 
 def _interval() -> float:

@@ -14,6 +14,7 @@ import pytest
 
 from ramer.config import Config, load_config
 from ramer.files import write_json
+from ramer.pipeline.durations import StageSeconds, keep_seconds
 from ramer.pipeline.pretrain import pretrain
 from ramer.project import Project
 from ramer.training.epochs import EpochLoop
@@ -148,6 +149,20 @@ def test_a_savepoint_of_another_recipe_is_not_used(
     shutil.copytree(project.prepared, undisturbed.prepared)
     pretrain(config, undisturbed, "audio")
     assert contents(project.root, AUDIO) == contents(undisturbed.root, AUDIO)
+
+
+def test_the_seconds_of_a_stage_are_those_of_all_processes_that_made_its_output(
+    interrupted: tuple[Project, Config],
+) -> None:
+    project, config = interrupted
+    (spent,) = project.savepoints("pretrain", "audio").glob("*/seconds.json")
+    write_json(spent, 100.0)
+    pretrain(config, project, "audio")
+    keep_seconds(project, "pretrain", "audio", 7.0)
+    assert StageSeconds.read(project.seconds("pretrain", "audio")).seconds == 107.0
+    pretrain(config, project, "audio")  # from the start, for nothing was left of the others
+    keep_seconds(project, "pretrain", "audio", 7.0)
+    assert StageSeconds.read(project.seconds("pretrain", "audio")).seconds == 7.0
 
 
 def test_a_savepoint_that_was_damaged_is_thrown_away(

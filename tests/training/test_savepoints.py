@@ -72,8 +72,20 @@ def test_the_place_is_left_after_a_failure_only(tmp_path: Path) -> None:
     assert not folder.exists()
 
 
-def _fail(folder: Path) -> None:
+def test_seconds_of_earlier_processes_are_known_as_far_as_their_work_was_saved(tmp_path: Path) -> None:
+    folder = tmp_path / "train@mine"
+    for _ in range(2):
+        with pytest.raises(KeyError):
+            _fail(folder, worked=100.0)
     with open_savepoints("train mine", folder, "recipe") as savepoints:
+        assert savepoints.before == pytest.approx(200.0, abs=5.0)
+    with open_savepoints("train mine", folder, "recipe") as savepoints:
+        assert savepoints.before == 0.0
+
+
+def _fail(folder: Path, worked: float = 0.0) -> None:
+    with open_savepoints("train mine", folder, "recipe") as savepoints:
+        savepoints.started -= worked
         savepoints.at("one").write(SAVED)
         raise KeyError
 
