@@ -143,6 +143,12 @@ def _startup(figures: dict[str, Any]) -> list[str]:
         f"in turn with a checkout of {COMPARED['startup']}; the last line is the sum over the default run.",
         "",
     ]
+    for name, stage in figures["stages"].items():
+        taken = {method: one["now"]["processor"] for method, one in stage.get("methods", {}).items()}
+        if taken:
+            least, most = min(taken, key=taken.__getitem__), max(taken, key=taken.__getitem__)
+            told = f"from {taken[least]:.2f} now ({least}) to {taken[most]:.2f} ({most})"
+            lines[-1:] = [f"Of {name} it is the mean over the methods, {told}.", ""]
     lines += [f"| stage | starts | {' | '.join(heads)} |", "| --- | --- |" + " --- |" * len(heads)]
     for name, stage in figures["stages"].items():
         cells = [f"{stage[h]['processor']:.2f} ({stage[h]['processor_to_first_line']:.2f})" for h in heads]
