@@ -17,6 +17,7 @@ _ADVICE = {
 }
 _MOST = 1000  # characters of a fault: a library may quote the whole of a damaged file
 _KEPT_OF_END = 200
+_MOST_FAULTS = 40  # lines of a refusal; a file of another kind may break every rule that there is
 # What a file that is to be read has no part in.
 _SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT)
 
@@ -25,7 +26,7 @@ class RamerError(Exception):
     """A fault in what the user gave.
 
     Attributes:
-        faults: one line per fault, of bounded length.
+        faults: one line per fault, of bounded length; the last of very many says how many more there are.
         artifacts: by line, what must be made again; empty but for a ``StaleError``.
 
     Example:
@@ -34,7 +35,7 @@ class RamerError(Exception):
     """
 
     def __init__(self, faults: str | Iterable[str]) -> None:
-        self.faults = [_bounded(fault) for fault in ([faults] if isinstance(faults, str) else faults)]
+        self.faults = _few([_bounded(fault) for fault in ([faults] if isinstance(faults, str) else faults)])
         self.artifacts: dict[str, Path] = {}
         super().__init__("\n".join(self.faults))
 
@@ -123,6 +124,11 @@ def raise_if_scarce(error: BaseException) -> None:
     refusal = refusal_behind(error)
     if refusal is not None and refusal.errno in _SCARCE:
         raise refusal from None
+
+
+def _few(lines: list[str]) -> list[str]:
+    shown = _MOST_FAULTS - 1
+    return lines if len(lines) <= _MOST_FAULTS else [*lines[:shown], f"and {len(lines) - shown} more faults"]
 
 
 def _bounded(fault: str) -> str:

@@ -33,3 +33,9 @@ def test_what_the_system_says_is_bounded_and_the_advice_stays() -> None:
     said = in_one_line(OSError(28, "No space left on device", "z" * 5000))
     assert len(said) < 1100
     assert said.endswith("; free some space and run it again")
+
+
+def test_the_last_of_very_many_faults_counts_the_rest() -> None:
+    faults = RamerError([f"params.yaml: key{i}: unknown key" for i in range(200)]).faults
+    assert len(faults) == 40
+    assert faults[38:] == ["params.yaml: key38: unknown key", "and 161 more faults"]

@@ -18,7 +18,7 @@ SEED = "RAMER_CAMPAIGN_SEED"
 TALLY = "RAMER_CAMPAIGN_TALLY"
 _SHOWN = 5
 _INTERESTING = (0, 1, 0x7F, 0x80, 0xFF)
-MOST_SAID = 5000  # characters of a refusal
+MOST_LINES, MOST_SAID = 40, 1000  # of a refusal, and characters of a line of it
 PATIENCE = 6  # a machine that does other work besides may take so many times as long
 # What Python shows to nobody who does not ask for it.
 _UNSEEN = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
@@ -130,8 +130,10 @@ def _outcome(call: Callable[[], object], refusals: tuple[type[Exception], ...]) 
     try:
         call()
     except refusals as error:
-        text = str(error)
-        return "refused" if text and len(text) <= MOST_SAID else f"a refusal of {len(text)} characters"
+        lines = str(error).splitlines()
+        longest = max(map(len, lines), default=0)
+        bounded = longest and len(lines) <= MOST_LINES and longest <= MOST_SAID
+        return "refused" if bounded else f"a refusal of {len(lines)} lines, {longest} characters in the longest"
     except Exception as error:
         return f"{type(error).__name__}: {error}"[:300]
     return "right"
