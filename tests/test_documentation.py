@@ -97,6 +97,7 @@ SENTENCES: list[tuple[str, str, Sequence[object]]] = [
     (RESULTS, "and {0[0]} above `distil` [{0[1]}, {0[2]}]", [unsigned(planned(FEW, PLUS, "distil"))]),
     (RESULTS, "labels {0[0]} above `blend` [{0[1]}, {0[2]}]", [unsigned(planned("mosi_100_labels", PLUS, "blend"))]),
     (RESULTS, "level with both, {0[0]} [{0[1]}, {0[2]}]", [planned(MOSI_FEW, PLUS, "blend")]),
+    (RESULTS, "below `distil`, {0[0]} [{0[1]}, {0[2]};", [planned("mosi_400_labels", PLUS, "distil")]),
     (RESULTS, "alone is {:.1f} above `blend` there", [gain(MOSI_FEW, "retrieval_distil", "blend")]),
     (
         RESULTS,
