@@ -96,6 +96,11 @@ SENTENCES: list[tuple[str, str, Sequence[object]]] = [
     (RESULTS, "it is {0[0]} points above `blend` [{0[1]}, {0[2]}]", [unsigned(planned(FEW, PLUS, "blend"))]),
     (RESULTS, "and {0[0]} above `distil` [{0[1]}, {0[2]}]", [unsigned(planned(FEW, PLUS, "distil"))]),
     (RESULTS, "labels {0[0]} above `blend` [{0[1]}, {0[2]}]", [unsigned(planned("mosi_100_labels", PLUS, "blend"))]),
+    (
+        RESULTS,
+        "with 200 labels {0[0]} above `blend` [{0[1]}, {0[2]}]",
+        [unsigned(planned(f"{SIX}_200_labels", PLUS, "blend"))],
+    ),
     (RESULTS, "level with both, {0[0]} [{0[1]}, {0[2]}]", [planned(MOSI_FEW, PLUS, "blend")]),
     (RESULTS, "below `distil`, {0[0]} [{0[1]}, {0[2]};", [planned("mosi_400_labels", PLUS, "distil")]),
     (RESULTS, "alone is {:.1f} above `blend` there", [gain(MOSI_FEW, "retrieval_distil", "blend")]),

@@ -142,6 +142,7 @@ def test_a_project_of_the_wheel_runs_the_pipeline(installed: Path, elsewhere: Cl
     assert {"check", "prepare", "train@ramer", "evaluate@prior", "report"} <= ran.stages
     printed = elsewhere.run("ramer", "report").output
     assert {"ramer", "prior"} <= set(printed.split())
-    digests = read_json(elsewhere.project.code_of("train"))
+    code = elsewhere.project.code
+    digests = read_json(elsewhere.project.code_of("train")) | read_json(code / "methods" / "ramer.json")
     assert all((ROOT / name).is_file() for name in digests)
     assert "ramer/training/loop.py" in digests

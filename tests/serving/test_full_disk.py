@@ -124,7 +124,7 @@ def test_a_model_of_somebody_else_is_one_line(exported: Path, clips: Path, tmp_p
         copied = shutil.copy(clips, folder)
         # Loaded before, for a virtual environment need not be readable for nobody.
         become = (
-            "import encodings.cp437, os, ramer.serving.additions, ramer.serving.registered\n"
+            "import encodings.cp437, os, ramer.cli, ramer.serving.additions, ramer.serving.registered\n"
             f"os.setgid({NOBODY}); os.setuid({NOBODY})"
         )
         code, said = added(model, Path(copied), before=become)
