@@ -35,6 +35,7 @@ RUNS = {
     "tracking": "benchmarks.tracking",
     "startup": "benchmarks.startup",
     "sharing": "benchmarks.sharing",
+    "serving": "benchmarks.serving",
     "preset": "benchmarks.memory --preset presets/mer2024.txt",
 }
 COMPARED = {"startup": "ae676df", "sharing": "36d3e72"}  # with a checkout of this commit
@@ -112,6 +113,8 @@ def details(kept: dict[str, Any]) -> list[str]:
         lines += _startup(kept["startup"]["figures"])
     if "sharing" in kept:
         lines += _sharing(kept["sharing"]["figures"])
+    if "serving" in kept:
+        lines += _serving(kept["serving"]["figures"])
     if "growth" in kept:
         figures = kept["growth"]["figures"]
         lines += ["", "## Growth with the pool"]
@@ -171,6 +174,20 @@ def _sharing(figures: dict[str, Any]) -> list[str]:
     for name, stage in figures["stages"].items():
         cells = [f"{stage[head]['wall']:.1f} ({stage[head]['processor']:.1f})" for head in ("before", "now")]
         lines.append(f"| {name} | {' | '.join(cells)} |")
+    return lines
+
+
+def _serving(figures: dict[str, Any]) -> list[str]:
+    """Of each server of a model: what several clients at a time are given."""
+    lines = ["", "## Requests to a served model"]
+    lines += ["Four clients at a time, a clip a request, on loopback; clients and server share the machine.", ""]
+    lines += [
+        "| server | requests | a second | median | 99th percentile | refused |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, one in figures.items():
+        cells = f"{one['requests']:.0f} | {one['requests_per_second']:.0f} | {one['median_ms']:.1f} ms"
+        lines.append(f"| `{name}` | {cells} | {one['p99_ms']:.1f} ms | {one['refused']:.0f} |")
     return lines
 
 

@@ -67,7 +67,7 @@ def main() -> int:
     done: list[Campaign] = []
     for seed in range(first, first + arguments.runs):
         done.append(_campaign(str(seed), arguments.share, arguments.processes))
-        PAGE.write_text(_page(done), "utf-8")
+        PAGE.write_text(_page(done, arguments.share), "utf-8")
         tried = f"{done[-1].total('tried'):,} attempts in {done[-1].minutes:.0f} minutes"
         sys.stdout.write(f"{PAGE.relative_to(ROOT)}: seed {seed}, {tried}, {len(done[-1].wrong)} wrong\n")
     return int(any(campaign.wrong for campaign in done))
@@ -93,7 +93,7 @@ def _campaign(seed: str, share: float, processes: int) -> Campaign:
     return campaign
 
 
-def _page(campaigns: list[Campaign]) -> str:
+def _page(campaigns: list[Campaign], share: float) -> str:
     runs = ["| campaign | minutes | tried | right | refused | wrong |", "| --- | ---: | ---: | ---: | ---: | ---: |"]
     for one in campaigns:
         counts = " | ".join(f"{one.total(count):,}" for count in _COUNTS)
@@ -103,7 +103,8 @@ def _page(campaigns: list[Campaign]) -> str:
         lines = [line for one in campaigns for line in one.attacks if line["kind"] == kind]
         counts = " | ".join(f"{sum(int(line[count]) for line in lines):,}" for count in _COUNTS)
         rows.append(f"| {kind} | {counts} | {sum(len(line['wrong']) for line in lines)} |")
-    made = f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.system()}."
+    machine = f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.system()}"
+    made = f"{machine}; a share of {share:g} of the attempts."
     parts = [_HEAD + "\n".join(runs), "All of them together:\n\n" + "\n".join(rows), made]
     for title, found in (
         ("Fewer attempts than planned, for the time was over", _cut_short(campaigns)),
