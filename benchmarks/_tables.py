@@ -95,8 +95,11 @@ def _score(kept: dict[str, Any], method: str, condition: str) -> float:
     return float(kept["methods"][method][condition][METRIC]["mean"])
 
 
-def purity_line(purity: dict[str, dict[str, float]]) -> str:
-    shares = ", ".join(f"{m} {100 * p['train']:.0f} / {100 * p['test']:.0f}" for m, p in purity.items())
+def purity_line(purity: dict[str, dict[str, float | None]]) -> str:
+    def percent(share: float | None) -> str:
+        return "none found" if share is None else f"{100 * share:.0f}"
+
+    shares = ", ".join(f"{m} {percent(p['train'])} / {percent(p['test'])}" for m, p in purity.items())
     return f"Five nearest neighbours with the query's own label, % of training / test rows: {shares}.\n"
 
 
