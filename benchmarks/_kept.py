@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks._regimes import PLANNED
+from benchmarks._run import ROOT
 from ramer.config import Config
 from ramer.evaluation.bootstrap import Bootstrap, Comparison, holm
 from ramer.evaluation.predictions import RATIOS
@@ -18,7 +19,7 @@ from ramer.project import Project
 from ramer.reporting.results import read_results
 
 METRIC = "weighted_f1"
-KEPT = Path(__file__).resolve().parents[1] / "docs" / "results"
+KEPT = ROOT / "docs" / "results"
 
 
 def keep(project: Project, config: Config) -> dict[str, Any]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
-PRESET = Path(__file__).resolve().parents[1] / "presets" / "all_methods.txt"
+from benchmarks._run import ROOT
+
+PRESET = ROOT / "presets" / "all_methods.txt"
 RAVDESS, MOSI = "ravdess_meld.npz", "mosi.npz"
 BUDGETS = (100, 200, 400)
 MANY_SEEDS = 8  # from here on a table's spread says something about peers that depend much on their start

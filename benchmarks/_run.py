@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+ROOT = Path(__file__).resolve().parents[1]
 INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 
 
@@ -37,9 +38,20 @@ def machine() -> dict[str, Any]:
     }
 
 
+def told(path: Path) -> str:
+    """A path as a reader may have it: below the project, or a name beside it; where it lay is nobody's business.
+
+    Example:
+        >>> told(Path("/somewhere/before"))
+        '../before'
+    """
+    whole = path.resolve()
+    return whole.relative_to(ROOT).as_posix() if whole.is_relative_to(ROOT) else f"../{whole.name}"
+
+
 def report(options: argparse.Namespace, figures: Mapping[str, Any]) -> None:
     """Print the figures with what they were measured with."""
-    settings = {name: str(v) if isinstance(v, Path) else v for name, v in vars(options).items()}
+    settings = {name: told(v) if isinstance(v, Path) else v for name, v in vars(options).items()}
     document = {
         "settings": settings,
         "machine": {**machine(), "load_average": round(os.getloadavg()[0], 2)},

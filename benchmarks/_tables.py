@@ -10,11 +10,11 @@ from typing import Any
 
 from benchmarks._kept import KEPT, METRIC
 from benchmarks._regimes import MANY_SEEDS, PRESET, REGIMES
+from benchmarks._run import ROOT
 from ramer.modalities import AVERAGE, FULL_CONDITION
 from ramer.reporting.markdown import markdown_table
 from ramer.reporting.tables import p_text, points, signed
 
-ROOT = Path(__file__).resolve().parents[1]
 TABLES = ROOT / "docs" / "result_tables.md"
 BRIEF_PAGES = (ROOT / "docs" / "results.md", ROOT / "README.md")
 BRIEF_METHODS = (

@@ -11,13 +11,12 @@ import textwrap
 from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
-from pathlib import Path
 
 import yaml
 
+from benchmarks._run import ROOT
 from benchmarks._source import Checkout, read_folder
 
-ROOT = Path(__file__).resolve().parents[1]
 PICTURE = ROOT / "docs" / "images" / "architecture.svg"
 
 WIDTH, MARGIN = 1160, 20

@@ -17,12 +17,13 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
+from benchmarks._run import ROOT
 from ramer.serving.demo.app import build_app
 from ramer.serving.demo.bounds import Bounds
 from ramer.serving.demo.server import make_server
 from ramer.serving.demo.session import Session
 
-PICTURE = Path(__file__).resolve().parents[1] / "docs" / "images" / "demo.png"
+PICTURE = ROOT / "docs" / "images" / "demo.png"
 OFF = "video"
 WIDTH, COLORS = 1280, 128  # a page has few colours: a third of the bytes
 

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import yaml
 
+from benchmarks._run import ROOT
 from benchmarks._source import Checkout, Module, read_folder, read_revision
 
-ROOT = Path(__file__).resolve().parents[1]
 LONG_FILE, LONG_FUNCTION = 250, 40  # lines
 OWNER = "ramer.project"  # the one module that may spell the layout
 

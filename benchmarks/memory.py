@@ -21,9 +21,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks._run import parser, report
+from benchmarks._run import ROOT, parser, report
 
-ROOT = Path(__file__).resolve().parents[1]
 PROC = Path("/proc")
 OTHERS = "dvc"  # processes of the run that belong to no stage
 

@@ -11,15 +11,14 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from benchmarks._run import parser, report
+from benchmarks._run import ROOT, parser, report
 from ramer.project import Project
 from ramer.yaml12 import read_yaml
 
-PARAMS = Project(Path(__file__).resolve().parents[1]).params
+PARAMS = Project(ROOT).params
 
 
 def main() -> None:

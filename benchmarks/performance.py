@@ -18,9 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks._claims import CLAIMS, Claim
-from benchmarks._run import say
+from benchmarks._run import ROOT, say, told
 
-ROOT = Path(__file__).resolve().parents[1]
 KEPT = Path(__file__).parent / "measured"
 DOCUMENT = ROOT / "docs" / "performance.md"
 RUNS = {
@@ -52,14 +51,15 @@ machine falls on both sides. Seconds are of this machine and of the load stated 
 def run(name: str, threads: int | None = None, before: Path | None = None) -> None:
     """Run a benchmark in a process of its own and keep its JSON with the command and the seconds that it took."""
     command = RUNS[name] + (f" --threads {threads}" if threads and name in THREADED else "")
-    command += f" --before {before}" if before and name in COMPARED else ""
+    compared = before if name in COMPARED else None
     say(f"{name}: python -m {command}")
     start = time.perf_counter()
-    done = subprocess.run([sys.executable, "-m", *command.split()], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    arguments = [*command.split(), *(["--before", str(compared)] if compared else [])]
+    done = subprocess.run([sys.executable, "-m", *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     if done.returncode:
         raise SystemExit(f"{name} failed")
     result = json.loads(done.stdout) | {
-        "command": f"python -m {command}",
+        "command": f"python -m {command}" + (f" --before {told(compared)}" if compared else ""),
         "took_seconds": time.perf_counter() - start,
     }
     KEPT.mkdir(exist_ok=True)

@@ -22,10 +22,9 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from benchmarks._run import parser, report, say
+from benchmarks._run import ROOT, parser, report, say
 from ramer.project import Project
 
-ROOT = Path(__file__).resolve().parents[1]
 BINARIES = Path(sys.executable).parent
 COPIED = ("ramer", "stages")
 

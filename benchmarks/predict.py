@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks._run import parser, report, shares
+from benchmarks._run import ROOT, parser, report, shares
 from ramer.config import load_config, parse_config
 from ramer.modalities import CONDITIONS, MODALITIES, condition_masks
 from ramer.pipeline.dump import dump
@@ -37,7 +37,7 @@ from ramer.seeding import set_threads
 from ramer.serving.inference import PerReplicate
 from ramer.serving.predictor import Predictor
 
-PARAMS = Project(Path(__file__).resolve().parents[1]).params
+PARAMS = Project(ROOT).params
 PARTS = {
     "search": ("stacked_indexes.py", "search"),
     "encoders": ("inference.py", "_encode"),

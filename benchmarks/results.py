@@ -33,6 +33,7 @@ from ruamel.yaml import YAML
 from benchmarks._kept import KEPT, keep, write_kept
 from benchmarks._method import SHARED, mark, marked, train_and_score_once
 from benchmarks._regimes import MAIN, PRESET, REGIMES
+from benchmarks._run import ROOT
 from benchmarks._tables import write_tables
 from ramer import engine
 from ramer.config import Config, load_config
@@ -47,7 +48,6 @@ from ramer.pipeline.retrieve import retrieve
 from ramer.project import Project
 from ramer.seeding import set_threads
 
-ROOT = Path(__file__).resolve().parents[1]
 SLOW = (
     "ramer_plus",
     "retrieval_distil",

@@ -14,8 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks._checkouts import medians, run_python
-from benchmarks._run import parser, report, say
-from benchmarks.pipeline import ROOT
+from benchmarks._run import ROOT, parser, report, say
 
 STAGES = (
     "pretrain audio",
@@ -36,11 +35,10 @@ def seconds(stage: str, workers: int, root: Path) -> dict[str, float]:
 
 def main() -> None:
     options = parser(__doc__, repeats=3, workers=len(os.sched_getaffinity(0)))
-    options.add_argument("--now", type=Path, default=ROOT, help="a checkout with a whole default run; this one")
     options.add_argument("--before", type=Path, required=True, help="another checkout with one, to compare with")
     options.add_argument("--stages", nargs="+", default=STAGES, help="each with its item")
     given = options.parse_args()
-    roots = {"now": given.now.resolve(), "before": given.before.resolve()}
+    roots = {"now": ROOT, "before": given.before.resolve()}
     taken: dict[str, dict[str, dict[str, float]]] = {}
     for stage in given.stages:
         taken[stage] = medians(roots, given.repeats, partial(seconds, stage, given.workers))

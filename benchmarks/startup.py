@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks._checkouts import means, medians, run_python
-from benchmarks._run import parser, report, say
-from benchmarks.pipeline import ROOT, count_stages
+from benchmarks._run import ROOT, parser, report, say
+from benchmarks.pipeline import count_stages
 from ramer.project import Project
 from ramer.yaml12 import read_yaml
 

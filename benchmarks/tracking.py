@@ -20,11 +20,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks._run import parser, report
+from benchmarks._run import ROOT, parser, report
 from ramer.project import Project
 from tests.support.served_project import build_project, run_report
 
-ROOT = Path(__file__).resolve().parents[1]
 METHODS = {"ramer": {"type": "ramer"}} | {f"zero_fill_{i}": {"type": "zero_fill"} for i in range(7)}
 IMPORT = "from mlflow import MlflowClient"
 CONTACT = IMPORT + "; MlflowClient(tracking_uri='sqlite:///{}').search_experiments()"

@@ -17,7 +17,8 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-ROOT = Path(__file__).resolve().parents[1]
+from benchmarks._run import ROOT
+
 NOTEBOOK = ROOT / "docs" / "tutorial.ipynb"
 SECONDS = 1800  # that one cell may take
 

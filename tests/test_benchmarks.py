@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from benchmarks import _tables, performance
 from benchmarks._claims import CLAIMS
+from benchmarks._run import report
 
 
 def test_every_claim_has_its_figures() -> None:
@@ -22,6 +24,16 @@ def test_kept_figures_say_how_they_were_made(name: str) -> None:
     kept = json.loads((performance.KEPT / f"{name}.json").read_text("utf-8"))
     assert kept["command"].startswith(f"python -m {performance.RUNS[name]}")
     assert kept["machine"]["cores"] >= 1
+    strings = [value for value in kept["settings"].values() if isinstance(value, str)]
+    assert not [text for text in (*kept["command"].split(), *strings) if text.startswith("/")]
+
+
+def test_what_is_reported_does_not_say_where_this_machine_keeps_things(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report(argparse.Namespace(before=tmp_path / "before", preset=performance.ROOT / "presets" / "mer2024.txt"), {})
+    settings = json.loads(capsys.readouterr().out)["settings"]
+    assert settings == {"before": "../before", "preset": "presets/mer2024.txt"}
 
 
 def test_the_performance_document_is_that_of_its_figures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
