@@ -92,6 +92,7 @@ def purity(modality: str) -> list[float]:
 PLUS, SHUFFLED, ZEROS = "ramer_plus", "ramer_shuffled", "zero_fill"
 RESULTS, README = "docs/results.md", "README.md"
 OWN_SHARE = planned(FEW, PLUS, "ramer_plus_shuffled")
+BELOW = planned("mosi_400_labels", PLUS, "blend")
 SENTENCES: list[tuple[str, str, Sequence[object]]] = [
     (RESULTS, "it is {0[0]} points above `blend` [{0[1]}, {0[2]}]", [unsigned(planned(FEW, PLUS, "blend"))]),
     (RESULTS, "and {0[0]} above `distil` [{0[1]}, {0[2]}]", [unsigned(planned(FEW, PLUS, "distil"))]),
@@ -109,6 +110,12 @@ SENTENCES: list[tuple[str, str, Sequence[object]]] = [
         "{0[0]} points over itself with a shuffled database [{0[1]}",
         [unsigned(OWN_SHARE)],
     ),
+    (
+        RESULTS,
+        "{0[0]} with 200 [{0[1]}, {0[2]}], 0.7",
+        [unsigned(planned(f"{SIX}_200_labels", PLUS, f"{PLUS}_shuffled"))],
+    ),
+    (RESULTS, "and with 400 [{0[1]}, {0[2]}]", [planned("mosi_400_labels", PLUS, f"{PLUS}_shuffled")]),
     (RESULTS, "gives {:.1f} where they give {:.1f}", [score(FEW, m) for m in ("ramer_plus_ridge", PLUS)]),
     (RESULTS, "`taught_product` alone is {:.1f} points above", [gain(FEW, "taught_product", "blend")]),
     (
@@ -135,6 +142,7 @@ SENTENCES: list[tuple[str, str, Sequence[object]]] = [
     (RESULTS, "`mmin` {:.1f}, `primd` {:.1f}, `icl_ca` {:.1f}", scores("mmin", "primd", "icl_ca")),
     (RESULTS, "highest avg6 ({:.1f})", [score(MOSI, "mmin")]),
     (README, "{0[0]} points above `blend` [{0[1]}, {0[2]}]", [unsigned(planned(FEW, PLUS, "blend"))]),
+    (README, "with 400 labels {0} below [{1[1]}, {1[2]}]", [BELOW[0].removeprefix("−"), BELOW]),
     (README, "{0[0]} of them owed to what is retrieved [{0[1]}", [unsigned(OWN_SHARE)]),
 ]
 
