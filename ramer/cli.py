@@ -26,7 +26,7 @@ from ramer.commands.report import report
 from ramer.commands.serve import serve
 from ramer.commands.tune import tune
 from ramer.credentials import without_credentials
-from ramer.errors import RamerError, in_one_line, refusal_behind
+from ramer.errors import RamerError, few, in_one_line, refusal_behind
 from ramer.instructions import hold_instructions
 
 app = typer.Typer(
@@ -97,11 +97,11 @@ def _portable(given: dict[str, Any]) -> bool:
 def _advised(error: RamerError) -> list[str]:
     """The lines of an error, with what to do where an output of a project's pipeline is at fault."""
     if not error.artifacts:
-        return error.faults
+        return few(error.faults)
     from ramer.pipeline.origin import is_output
 
     ours = {line for line, path in error.artifacts.items() if is_output(path)}
-    return [f"{line}; run `dvc repro`" if line in ours else line for line in error.faults]
+    return [f"{line}; run `dvc repro`" if line in ours else line for line in few(error.faults)]
 
 
 for _command in (init, predict, evaluate, neighbours, report, export, promote, demo, serve, labels, extract, tune):

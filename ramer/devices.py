@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Protocol, TypeVar, runtime_checkable
 
+from ramer.config import DEVICE_NAMES
 from ramer.errors import ConfigError
 
 Result = TypeVar("Result")
 
 _log = logging.getLogger(__name__)
 SETTING = "params.yaml: runtime.device"
-_NAMES = re.compile(r"auto|cpu|cuda(:\d+)?")
 _FAULTS = (RuntimeError, AssertionError, MemoryError)  # what torch and FAISS raise
 
 
@@ -74,7 +74,7 @@ def choose_device(device: str, cuda: Cuda | None = None, setting: str = SETTING)
     """
     if device == "cpu":
         return device
-    if not _NAMES.fullmatch(device):
+    if not re.fullmatch(DEVICE_NAMES, device):
         raise ConfigError(f"{setting}: unknown name {device!r}, expected auto, cpu, cuda or cuda:N")
     return _torch_device(device, setting) if cuda is None else _device_that_works(device, cuda, setting)
 

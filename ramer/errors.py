@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Self
 
 _ADVICE = {
     errno.ENOSPC: "free some space and run it again",
@@ -26,7 +27,7 @@ class RamerError(Exception):
     """A fault in what the user gave.
 
     Attributes:
-        faults: one line per fault, of bounded length; the last of very many says how many more there are.
+        faults: one line per fault, of bounded length.
         artifacts: by line, what must be made again; empty but for a ``StaleError``.
 
     Example:
@@ -35,9 +36,13 @@ class RamerError(Exception):
     """
 
     def __init__(self, faults: str | Iterable[str]) -> None:
-        self.faults = _few([_bounded(fault) for fault in ([faults] if isinstance(faults, str) else faults)])
+        self.faults = [_bounded(fault) for fault in ([faults] if isinstance(faults, str) else faults)]
         self.artifacts: dict[str, Path] = {}
-        super().__init__("\n".join(self.faults))
+        super().__init__("\n".join(few(self.faults)))
+
+    def reworded(self, change: Callable[[str], str]) -> Self:
+        """The same error with every fault in other words."""
+        return type(self)(map(change, self.faults))
 
     def __reduce__(self) -> tuple[type[RamerError], tuple[object, ...]]:
         return type(self), (self.faults,)
@@ -55,6 +60,10 @@ class StaleError(RamerError):
         super().__init__(faults)
         by_line = artifact if isinstance(artifact, Mapping) else dict.fromkeys(self.faults, artifact)
         self.artifacts = {_bounded(line): path for line, path in by_line.items()}
+
+    def reworded(self, change: Callable[[str], str]) -> Self:
+        """The same error with every fault in other words."""
+        return type(self)(map(change, self.faults), {change(line): path for line, path in self.artifacts.items()})
 
     def __reduce__(self) -> tuple[type[RamerError], tuple[object, ...]]:
         return type(self), (self.faults, self.artifacts)
@@ -126,14 +135,15 @@ def raise_if_scarce(error: BaseException) -> None:
         raise refusal from None
 
 
-def _few(lines: list[str]) -> list[str]:
+def few(lines: list[str]) -> list[str]:
+    """As many lines of a refusal as are shown, the last of very many a count of the others."""
     shown = _MOST_FAULTS - 1
     return lines if len(lines) <= _MOST_FAULTS else [*lines[:shown], f"and {len(lines) - shown} more faults"]
 
 
 def _bounded(fault: str) -> str:
     """A fault in one line, what is in the midst of a long one left out."""
-    line = " ".join(part.strip() for part in fault.splitlines()) if len(fault.splitlines()) > 1 else fault
+    line = " ".join(part for part in map(str.strip, fault.splitlines()) if part)
     return line if len(line) <= _MOST else f"{line[: _MOST - _KEPT_OF_END - 3]} … {line[-_KEPT_OF_END:]}"
 
 

@@ -71,4 +71,5 @@ def _kind(device: str) -> str:
         return torch.cuda.get_device_name(device)
     if "torch" in sys.modules:
         return str(sys.modules["torch"].backends.cpu.get_cpu_capability())
-    return " ".join(np.show_config(mode="dicts")["SIMD Extensions"]["found"])
+    found = np.show_config(mode="dicts").get("SIMD Extensions", {}).get("found", [])  # what is empty is left out
+    return " ".join(found) or "baseline"

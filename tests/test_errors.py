@@ -9,7 +9,8 @@ from ramer.errors import RamerError, StaleError, in_one_line
 
 
 def test_lines_of_a_library_are_one_line() -> None:
-    assert RamerError("a.csv: row 3:\n  a  number\n\nin it").faults == ["a.csv: row 3: a  number  in it"]
+    assert RamerError("a.csv: row 3:\n  a  number\n\nin it").faults == ["a.csv: row 3: a  number in it"]
+    assert RamerError("a.csv: no row\n").faults == ["a.csv: no row"]
 
 
 def test_a_long_fault_keeps_its_beginning_and_its_end() -> None:
@@ -35,7 +36,15 @@ def test_what_the_system_says_is_bounded_and_the_advice_stays() -> None:
     assert said.endswith("; free some space and run it again")
 
 
-def test_the_last_of_very_many_faults_counts_the_rest() -> None:
-    faults = RamerError([f"params.yaml: key{i}: unknown key" for i in range(200)]).faults
-    assert len(faults) == 40
-    assert faults[38:] == ["params.yaml: key38: unknown key", "and 161 more faults"]
+def test_the_last_of_very_many_lines_counts_the_rest_also_of_merged_faults() -> None:
+    one, other = (RamerError([f"{name}: key{i}: unknown key" for i in range(200)]) for name in ("a.yaml", "b.yaml"))
+    lines = str(RamerError(one.faults + other.faults)).splitlines()
+    assert len(lines) == 40
+    assert lines[38:] == ["a.yaml: key38: unknown key", "and 361 more faults"]
+
+
+def test_an_error_in_other_words_knows_what_must_be_made_again() -> None:
+    error = StaleError(["a: torn", "b: torn"], {"a: torn": Path("a"), "b: torn": Path("b")})
+    other = error.reworded(lambda line: line.replace("torn", "cut"))
+    assert type(other) is StaleError
+    assert {line: other.artifacts[line] for line in other.faults} == {"a: cut": Path("a"), "b: cut": Path("b")}

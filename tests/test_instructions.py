@@ -71,3 +71,10 @@ def test_a_processor_without_avx2_is_one_line(tmp_path: Path) -> None:
 def test_where_the_system_does_not_tell_libraries_are_held(tmp_path: Path) -> None:
     hold_instructions(True, tmp_path / "absent")
     assert {name: os.environ[name] for name in PORTABLE} == PORTABLE
+
+
+def test_a_processor_without_any_of_the_newer_instructions_has_a_name() -> None:
+    script = "from ramer.seeding import machine; print(machine(1, 'cpu'))"
+    environment = {**os.environ, "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL"}
+    ran = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
+    assert "baseline, cpu, 1" in ran.stdout, ran.stderr

@@ -27,11 +27,21 @@ from ramer.config.section import (
     Share,
     Whole,
 )
-from ramer.config.surroundings import BEST, RAY_ADDRESS, RAY_ADDRESS_SETTING, Engine, Runtime, Serve, Tracking
+from ramer.config.surroundings import (
+    BEST,
+    DEVICE_NAMES,
+    RAY_ADDRESS,
+    RAY_ADDRESS_SETTING,
+    Engine,
+    Runtime,
+    Serve,
+    Tracking,
+)
 from ramer.config.training import MissingRates, Training
 
 __all__ = [
     "BEST",
+    "DEVICE_NAMES",
     "RAY_ADDRESS",
     "RAY_ADDRESS_SETTING",
     "Among",

@@ -10,6 +10,7 @@ from pydantic import Field
 from ramer.config.section import Count, Positive, Section
 
 BEST = "best"  # as serve.method
+DEVICE_NAMES = r"auto|cpu|cuda(:\d+)?"  # a pattern
 RAY_ADDRESS = "RAY_ADDRESS"  # what Ray, too, reads from the environment
 RAY_ADDRESS_SETTING = "RAMER_RAY_ADDRESS_SETTING"  # which key gave that address, for messages; unset: itself
 
@@ -25,7 +26,7 @@ class Runtime(Section):
     """
 
     threads: Count = 1
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
+    device: Annotated[str, Field(pattern=rf"^({DEVICE_NAMES})$")] = "auto"
     portable: bool = True
 
 

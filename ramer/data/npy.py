@@ -12,7 +12,6 @@ import math
 import os
 import re
 import sys
-import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -27,7 +26,7 @@ from ramer.errors import raise_if_scarce
 from ramer.opening import open_regular
 
 # A header is Python source and a zip archive a program's worth of formats, so damage surfaces as almost anything:
-# a bracket that is not closed as TokenError, a shape beyond all memory as MemoryError, a mangled key as TypeError.
+# a bracket that is not closed as SyntaxError, a shape beyond all memory as MemoryError, a mangled key as TypeError.
 UNREADABLE: tuple[type[Exception], ...] = (
     ArithmeticError,
     EOFError,
@@ -39,7 +38,6 @@ UNREADABLE: tuple[type[Exception], ...] = (
     TypeError,
     ValueError,
     lzma.LZMAError,
-    tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,
 )
@@ -95,7 +93,7 @@ def _parsed(text: str) -> Header:
     """What a header says; numpy reads it, too, but repairs one that is none, with a warning on the terminal."""
     try:
         said = ast.literal_eval(text)
-    except SyntaxError:
+    except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
         raise ValueError("a header that cannot be read") from None
     if not isinstance(said, dict) or said.keys() != {"descr", "fortran_order", "shape"}:
         raise ValueError("a header without type, order and shape")
@@ -104,7 +102,11 @@ def _parsed(text: str) -> Header:
         raise ValueError("a shape or an order that is none")
     if any(axis < 0 for axis in shape):
         raise ValueError(f"a shape with a negative length: {list(shape)}")
-    return Header(shape, fortran, np.dtype(np.lib.format.descr_to_dtype(said["descr"])))
+    try:
+        dtype = np.dtype(np.lib.format.descr_to_dtype(said["descr"]))
+    except (SyntaxError, ValueError, TypeError, LookupError):
+        raise ValueError(f"a type that is none: {str(said['descr'])[:50]!r}") from None
+    return Header(shape, fortran, dtype)
 
 
 def read_array(path: Path) -> np.ndarray:

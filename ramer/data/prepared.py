@@ -94,7 +94,9 @@ class PreparedCorpus:
         self.groups, names = _numbered(rows["speaker"].to_pylist())
         # One string for all rows of a speaker, not one each: 60 bytes a row less.
         self.speakers: np.ndarray = np.array([*names, None], dtype=object)[self.groups]
-        self.available: np.ndarray = np.array([rows[f"available_{m}"].to_pylist() for m in MODALITIES]).T.copy()
+        self.available: np.ndarray = np.array(
+            [rows[f"available_{m}"].to_pylist() for m in MODALITIES], dtype=bool
+        ).T.copy()
         self.available.setflags(write=False)
         labels = {name: i for i, name in enumerate(self.label_names)}
         self._labels: np.ndarray = np.fromiter((labels.get(name, -1) for name in rows["label"].to_pylist()), np.int64)

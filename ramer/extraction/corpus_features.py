@@ -11,7 +11,7 @@ from pathlib import Path
 from ramer.errors import raise_if_scarce
 from ramer.extraction.clips import NO_FACES
 from ramer.extraction.extractor import Extractor
-from ramer.extraction.feature_files import FeatureStore, Origin
+from ramer.extraction.feature_store import FeatureStore, Origin
 from ramer.extraction.manifest import Manifest, digest_json
 from ramer.extraction.media_files import Clip
 from ramer.extraction.outcome_summary import Made, Summary, check_any

@@ -15,7 +15,7 @@ from ramer.data.label_tables import class_names, read_label_table
 from ramer.data.pairing import Pairing, pair_names
 from ramer.errors import CorpusError
 from ramer.extraction.clips import read_transcripts, without_suffix
-from ramer.extraction.feature_files import FeatureStore
+from ramer.extraction.feature_store import FeatureStore
 from ramer.extraction.manifest import FILE_NAME, Manifest
 from ramer.extraction.media_files import find_media
 from ramer.files import atomic_file

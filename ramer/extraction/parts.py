@@ -17,7 +17,7 @@ from ramer import engine
 from ramer.extraction.clips import FoundClips
 from ramer.extraction.corpus_features import extract_clips
 from ramer.extraction.extractor import Extractor
-from ramer.extraction.feature_files import FeatureStore
+from ramer.extraction.feature_store import FeatureStore
 from ramer.extraction.manifest import Manifest, digest_json
 from ramer.extraction.manifest_record import ModelRecord
 from ramer.extraction.media_files import Clip

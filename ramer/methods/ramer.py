@@ -77,14 +77,15 @@ class Ramer(Method[RamerOptions]):
             self.encoders_ = encoders.to(self.device).eval()
             self.description_ = {m: description.model_dump(mode="json") for m, description in described.items()}
         seed = int(rng.integers(2**31))
+        if (keys := self.options.keys) != "states":
+            own, dims = np.random.default_rng(seed), self.shape.feature_dims
+            self.finder_ = OwnKeys.learnt(keys, dims, train, self.rules, own, self.device)
+            return self._choose_tau(train, val, seed, log)
         finder = RuleFinder(self.rules).calibrated(val.under(FULL_CONDITION))
         if self.options.rerank == "learned":
             scorer = learn_scorer(train, finder.candidates, np.random.default_rng(seed), self.device)
             finder = replace(finder, scorer=scorer)
         self.finder_ = finder
-        if self.options.keys != "states":
-            keys, dims, own = self.options.keys, self.shape.feature_dims, np.random.default_rng(seed)
-            self.finder_ = OwnKeys.learnt(keys, dims, train, self.rules, own, self.device)
         if not self.tunes:
             return self._choose_tau(train, val, seed, log)
         self.tau_ = self._taus()[0]
@@ -186,6 +187,7 @@ class Ramer(Method[RamerOptions]):
         learned, dims = self.options.rerank == "learned", self.shape.feature_dims
         self.finder_ = finder = RuleFinder.restored(self.rules, tensors, learned, self.device)
         if self.options.own_keys:
-            self.finder_ = OwnKeys(restored_space(dims, tensors, self.device), self.rules)
+            space = restored_space(self.options.keys == "learned", dims, tensors, self.device)
+            self.finder_ = OwnKeys(space, self.rules)
         self.head_ = (self._tuned_head(finder) if self.tunes else self._frozen_head(self.finder_)).restore(tensors)
         return self

@@ -150,5 +150,6 @@ class RetrievalDistil(NeuralMethod[RetrievalDistilOptions]):
             maps = {n.removeprefix("maps_."): a for n, a in tensors.items() if n.startswith("maps_.")}
             self.filler_ = RidgeFill(maps)
         else:
-            self.filler_ = self._neighbours(restored_space(self.shape.feature_dims, tensors, self.device))
+            learned, dims = self.options.keys == "learned", self.shape.feature_dims
+            self.filler_ = self._neighbours(restored_space(learned, dims, tensors, self.device))
         return super().restore(tensors)

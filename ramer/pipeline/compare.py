@@ -166,9 +166,7 @@ def _named(source: str) -> Iterator[None]:
         yield
     except RamerError as error:
         prefix = f"{PARAMS}: "
-        error.faults = [f"{source}: {f.removeprefix(prefix)}" if f.startswith(prefix) else f for f in error.faults]
-        error.args = ("\n".join(error.faults),)
-        raise
+        raise error.reworded(lambda f: f"{source}: {f.removeprefix(prefix)}" if f.startswith(prefix) else f) from error
 
 
 def _fit(config: Config, project: Project, corpus: RawCorpus | None) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ramer.errors import RamerError
+from ramer.errors import RamerError, few
 from ramer.project import Project
 
 
 def advise(error: RamerError, project: Project) -> list[str]:
     """The lines of an error, each with the stage to rerun where that helps."""
     stages = {line: stage_that_writes(project, path) for line, path in error.artifacts.items()}
-    return [f"{line}; rerun {stages[line]}" if stages.get(line) else line for line in error.faults]
+    return [f"{line}; rerun {stages[line]}" if stages.get(line) else line for line in few(error.faults)]
 
 
 def is_output(path: Path) -> bool:

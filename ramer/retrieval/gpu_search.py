@@ -81,7 +81,7 @@ class Searches:
             self._gpu = self._attempts.run(lambda: search_gpu(device, self._library.count()), lambda: None)
 
     def of(self, index: DatabaseIndex, states: np.ndarray) -> Backend:
-        """The fastest that searches an index; a GPU gets a copy of its keys and states.
+        """The fastest backend for an index; a GPU gets a copy of its keys and states.
 
         Args:
             states: raw, by corpus row.

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ramer.extraction.corpus_features import Progress, extract_corpus
-from ramer.extraction.feature_files import FeatureStore
+from ramer.extraction.feature_store import FeatureStore
 from ramer.extraction.manifest import FILE_NAME, Manifest
 from ramer.modalities import MODALITIES
 from ramer.serving.features import Features

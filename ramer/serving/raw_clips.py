@@ -41,7 +41,11 @@ def called(path: Path | None, name: str) -> Iterator[None]:
     except RamerError as error:
         if path is None:
             raise
-        raise type(error)([fault.replace(str(path), name) for fault in error.faults]) from None
+        raise error.reworded(lambda fault: fault.replace(str(path), name)) from None
+    except OSError as error:
+        if path is not None and error.filename is not None:
+            error.filename = str(error.filename).replace(str(path), name)
+        raise
 
 
 class ClipReader:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ramer.config import load_config
 from ramer.credentials import without_credentials
-from ramer.errors import RamerError, in_one_line
+from ramer.errors import RamerError, few, in_one_line
 from ramer.tracking import experiment_link
 
 
@@ -22,7 +22,7 @@ def main() -> None:
     try:
         link = experiment_link(load_config().tracking.experiment, os.environ, Path.cwd(), arguments.server)
     except RamerError as error:
-        sys.stderr.writelines(f"error: {without_credentials(line)}\n" for line in error.faults)
+        sys.stderr.writelines(f"error: {without_credentials(line)}\n" for line in few(error.faults))
         sys.exit(2)
     except OSError as error:
         sys.stderr.write(f"error: {without_credentials(in_one_line(error))}\n")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ramer.config import Among, Searched
+from ramer.inputs import OWN_KEYS
 from ramer.methods import MethodOptions
 
 Value = str | int | float | bool
@@ -20,13 +21,16 @@ def space_of(options: MethodOptions, width: int) -> Space:
 
     Args:
         options: as they stand.
-        width: candidates kept per query, which bounds ``k``.
+        width: candidates kept per query, which bounds ``k`` where lists are read.
     """
     space: Space = {}
+    lists = OWN_KEYS not in options.extra_inputs
     for name, value in current(options).items():
+        if name in options.unsearched:
+            continue
         for bounds in type(options).model_fields[name].metadata:
             match bounds:
-                case Searched() if name == "k":
+                case Searched() if name == "k" and lists:
                     bounds = replace(bounds, high=min(bounds.high, width))
                 case Searched() | Among():
                     pass

@@ -30,7 +30,7 @@ class Attack:
     Attributes:
         kind: what is attacked, in words; a row of the table.
         planned: attempts that are to be made.
-        right: attempts that ended as if nothing had happened. refused: those that were told in one line.
+        right: attempts that ended as if nothing had happened. refused: those that were told in bounded lines.
         wrong: what else happened, one line each, with the number of the attempt.
     """
 
@@ -90,12 +90,14 @@ class Attack:
             what: which, and against what odds. code, errors: what it ended with, and its standard error.
             whole: whether nothing lies there but what was there, or what it writes. done: whether all of that does.
         """
-        last = (lines_of(errors) or [""])[-1]
+        lines = lines_of(errors)
+        faults = [line for line in lines if line.startswith("error: ")]
+        bounded = len(faults) <= MOST_LINES and all(len(line) <= 2 * MOST_SAID for line in faults)
         if not whole:
             self.went_wrong(f"{what}: something else lies there: {errors[-300:]}")
         elif code == 0 and done:
             self.right += 1
-        elif code == 2 and last.startswith("error: ") and "Traceback" not in errors:
+        elif code == 2 and faults and lines[-1] == faults[-1] and bounded and "Traceback" not in errors:
             self.refused += 1
         else:
             self.went_wrong(f"{what}: exit {code}: {errors[-300:]}")

@@ -243,12 +243,31 @@ def test_what_zip_quotes_of_a_damaged_archive_is_not_all_told(tmp_path: Path) ->
     assert max(map(len, caught.value.faults)) <= 1000
 
 
-@pytest.mark.parametrize("behind", [b" <8I:", b"\n  1", b" L", b"\x00"])
-def test_a_header_that_numpy_would_repair_is_refused_without_a_warning(tmp_path: Path, behind: bytes) -> None:
-    text = b"{'descr': '<f2', 'fortran_order': False, 'shape': (4, 3), }\n" + behind
+_WHOLE = b"{'descr': '<f2', 'fortran_order': False, 'shape': (4, 3), }\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(_WHOLE + behind for behind in (b" <8I:", b"\n  1", b" L", b"\x00")),
+        _WHOLE.replace(b"'<f2'", b"name"),
+        _WHOLE.replace(b"(4, 3)", b"{[]: 1}"),
+        b"(" * 9000,
+    ],
+)
+def test_a_header_that_numpy_would_repair_is_refused_without_a_warning(tmp_path: Path, text: bytes) -> None:
     path = tmp_path / "clip.npy"
     path.write_bytes(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + bytes(24))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with pytest.raises(ValueError, match="a header that cannot be read"):
             read_array(path)
+
+
+@pytest.mark.parametrize("kind", [b"3", b"'3L,)'", b"'unknown'", b"[1, 2]"])
+def test_a_type_that_is_none_is_named(tmp_path: Path, kind: bytes) -> None:
+    text = _WHOLE.replace(b"'<f2'", kind)
+    path = tmp_path / "clip.npy"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + bytes(24))
+    with pytest.raises(ValueError, match="a type that is none"):
+        read_array(path)

@@ -423,7 +423,7 @@ def test_a_clip_that_is_gone_is_not_extracted_without_its_file(sounds: Path, tmp
 def test_a_run_that_is_killed_while_it_makes_room(
     then: ExtractionSettings, sounds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ramer.extraction.feature_files import FeatureStore
+    from ramer.extraction.feature_store import FeatureStore
 
     out = tmp_path / "out"
     run(sounds, out, OLD)

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ramer.errors import ConfigError, RetrievalError
+from ramer.config import Searched
+from ramer.errors import ConfigError, ModelError, RetrievalError
 from ramer.methods import Method, method_options
+from ramer.methods.shared.own_keys import restored_space
 from ramer.methods.shared.pool_curve import predict_by_pool
 from ramer.methods.shared.ramer_options import RamerOptions
 from ramer.modalities import CONDITIONS, MODALITIES
@@ -19,6 +21,7 @@ from ramer.retrieval.structures import Selected
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
 from ramer.training.replicate_data import ReplicateData
 from ramer.training.workspace import Workspace
+from ramer.tuning.spaces import space_of
 from tests.support.peers import build, fit, training
 
 K = 60  # more than the lists of the workspace are wide, so that a query meets most of the database
@@ -176,3 +179,14 @@ def test_a_pool_that_may_be_found_has_a_curve(workspace: Workspace) -> None:
     assert not np.allclose(least[columns].to_numpy(), said, atol=1e-4)
     hidden = data_of(workspace, scope="train")
     assert predict_by_pool(method, rows_of(hidden, method)[2], (0,)) is None
+
+
+def test_a_search_leaves_out_what_such_keys_make_meaningless() -> None:
+    by_states, by_keys = (space_of(RamerOptions(type="ramer", keys=keys), 20) for keys in ("states", "learned"))
+    assert by_states.keys() - by_keys.keys() == {"rerank", "bimodal"}
+    assert [space["k"].high for space in (by_states, by_keys) if isinstance(space["k"], Searched)] == [20, 40]
+
+
+def test_a_checkpoint_without_its_learned_keys_is_refused() -> None:
+    with pytest.raises(ModelError, match="lacks keys_"):
+        restored_space(True, {"audio": 3}, {}, "cpu")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.browser import FAINT, chromium
+from tests.support.browser import FAINT, chromium, said_of_pdf
 from tests.support.simulated import METHODS, SimulatedProject
 
 pytestmark = pytest.mark.slow
@@ -42,14 +40,10 @@ def test_no_column_is_cut_on_a4(browser: Any, project: SimulatedProject, tmp_pat
         ".filter(([right]) => right > innerWidth + 1).map(([right, e]) => `${e.closest('section').id} ${right}`)"
     )
     assert wide == []
-    if shutil.which("pdftotext") is None:
-        return
     page.pdf(path=tmp_path / "report.pdf", prefer_css_page_size=True)
-    said = subprocess.run(["pdfinfo", tmp_path / "report.pdf"], capture_output=True, text=True, check=True).stdout
+    said = said_of_pdf("pdfinfo", tmp_path / "report.pdf")
     assert re.search(r"Page size: +59[45][.\d]* x 84[12][.\d]* pts \(A4\)", said)
-    text = subprocess.run(
-        ["pdftotext", "-layout", tmp_path / "report.pdf", "-"], capture_output=True, text=True, check=True
-    ).stdout
+    text = said_of_pdf("pdftotext", tmp_path / "report.pdf", "-layout")
     heads = [line.split() for line in text.splitlines() if line.split()[:2] == ["method", "avg6"]]
     assert ["method", "avg6", "avt", "a", "v", "t", "av", "at", "vt"] in heads
     assert ["method", "avg6", "p", "avt", "a", "v", "t", "av", "at", "vt"] in heads

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +22,14 @@ def chromium() -> Iterator[Any]:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+def said_of_pdf(tool: str, path: Path, *options: str) -> str:
+    """What ``pdfinfo`` or ``pdftotext`` says of a PDF; skips where they are absent."""
+    if shutil.which(tool) is None:
+        pytest.skip(f"no {tool} on the path (poppler)")
+    output = ["-"] if tool == "pdftotext" else []
+    return subprocess.run([tool, *options, path, *output], capture_output=True, text=True, check=True).stdout
 
 
 # Texts whose colour is less than 4.5 times as light or dark as what they stand on, and controls whose edge is less than

@@ -46,6 +46,11 @@ class MethodOptions(Section):
         return frozenset()
 
     @property
+    def unsearched(self) -> frozenset[str]:
+        """Options that these make meaningless, and that a search leaves as they are."""
+        return frozenset()
+
+    @property
     def is_control(self) -> bool:
         """Whether these options spoil what the method remembers, to show what is owed to it."""
         return SHUFFLED in self.extra_inputs

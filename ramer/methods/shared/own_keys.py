@@ -17,6 +17,7 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from ramer.config import Count
+from ramer.errors import ModelError
 from ramer.methods.shared.contract import RetrievalOptions
 from ramer.methods.shared.filling import Views, filled_in
 from ramer.methods.shared.imputing import Filled
@@ -72,9 +73,18 @@ def learn_space(
     return LearnedKeys(train_keys(dims, rows, epochs, rng, device), device)
 
 
-def restored_space(dims: Mapping[str, int], tensors: Mapping[str, np.ndarray], device: str) -> KeySpace:
-    """The keys whose ``tensors`` are among these; the features themselves where there are none."""
+def restored_space(learned: bool, dims: Mapping[str, int], tensors: Mapping[str, np.ndarray], device: str) -> KeySpace:
+    """The keys whose ``tensors`` are among these; the features themselves where there are none.
+
+    Args:
+        learned: whether there must be some.
+
+    Raises:
+        ModelError: there are none.
+    """
     if not any(name.startswith("keys_.") for name in tensors):
+        if learned:
+            raise ModelError("the checkpoint lacks keys_, the learned keys")
         return FeatureKeys(dims)
     return LearnedKeys(take_weights(KeyEncoders(dims).to(device), dict(tensors), "keys_."), device)
 
@@ -103,6 +113,8 @@ class OwnKeys:
         device: str,
     ) -> Self:
         """Keys from labelled training rows and the pool with everything that they hold; no label is read."""
+        if kind == "features":
+            return cls(FeatureKeys(dims), rules)
         batches = train.complete, train.drawn_pool(rng, MOST_POOL_ROWS)
         rows = stacked([masked_inputs(batch, device=device) for batch in batches])
         return cls(learn_space(kind, dims, rows, KEY_EPOCHS, rng, device), rules)

@@ -27,10 +27,12 @@ def predict_by_pool(method: Method, test: LabelledRows, sizes: Sequence[int]) ->
         Rows of ``predictions.parquet`` with the columns ``pool`` and ``shuffled``; None of a method without keys of
         its own, or where no pool is in its database.
     """
+    if OWN_KEYS not in method.reads:
+        return None
     data = test.data
     pool = data.corpus.rows_in(data.replicate, "pool")
     pool = pool[data.database.available[pool].any(axis=1)]
-    if OWN_KEYS not in method.reads or not len(pool):
+    if not len(pool):
         return None
     order = generator(data.replicate.seed, "late pool", data.replicate.fold).permutation(pool)
     tables = []

@@ -69,6 +69,10 @@ class RamerOptions(RetrievalOptions):
         return super().extra_inputs | ({FEATURES, LIVE} if self.encodes else set())
 
     @property
+    def unsearched(self) -> frozenset[str]:
+        return frozenset(OF_STATES) if self.own_keys else frozenset()
+
+    @property
     def passed_over(self) -> int:
         return int(self.drop_first)
 
@@ -87,5 +91,5 @@ class RamerOptions(RetrievalOptions):
         given = self.model_dump(include=set(OF_STATES))
         wrong = [f"{name}: {str(given[name]).lower()}" for name, value in OF_STATES.items() if given[name] != value]
         if self.own_keys and wrong:
-            raise ValueError(f"keys: {self.keys} goes without {', '.join(wrong)} (a rule of lists by states)")
+            raise ValueError(f"keys: {self.keys} goes without {', '.join(wrong)} (for lists by states alone)")
         return self

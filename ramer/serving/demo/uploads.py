@@ -18,13 +18,18 @@ CLIP_TYPE = "application/octet-stream"  # what other sites' pages cannot send
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
+def is_clip(content_type: str) -> bool:
+    """Whether a request says that its body is a clip."""
+    return content_type.partition(";")[0].strip().lower() == CLIP_TYPE
+
+
 def clip_suffix(request: Request, name: str) -> str:
     """The ending of a dropped file's name, of which nothing else is kept; empty for a transcript alone.
 
     Raises:
         RamerError: the body is of another type, or the name of no kind of clip.
     """
-    if request.headers.get("content-type") != CLIP_TYPE:
+    if not is_clip(request.headers.get("content-type", "")):
         raise RamerError(f"expected a clip as {CLIP_TYPE}")
     suffix = Path(name).suffix.lower()
     if name and suffix not in MEDIA_SUFFIXES:
@@ -52,6 +57,7 @@ async def received(request: Request, name: str, suffix: str, prefix: str) -> Asy
                     file.write(block)
         except OSError as error:
             refusal = _refusal(name, error)
+            stack.close()  # whoever else needs the space does not wait for this sender
             async for _ in stream:  # who still sends would not read the answer
                 pass
             raise refusal from None

@@ -11,13 +11,14 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Query, Request
 from fastapi.middleware.trustedhost import TrustedHostMiddleware
 from fastapi.responses import JSONResponse, Response
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from ramer.serving.demo.app import LOOPBACK, answer_faults
 from ramer.serving.demo.bounds import BoundedRequests, Bounds, Places, check_media
 from ramer.serving.demo.headers import OwnPagesOnly
-from ramer.serving.demo.uploads import CLIP_TYPE, clip_suffix, received
+from ramer.serving.demo.uploads import CLIP_TYPE, clip_suffix, is_clip, received
 from ramer.serving.predictor import Predictor
 from ramer.serving.raw_clips import SharedReader, called
 from ramer.serving.service.figures import TEXT, Figures
@@ -63,7 +64,7 @@ def build_service(
 
 
 def _is_clip(scope: Scope) -> bool:
-    return any(name == b"content-type" and value == CLIP_TYPE.encode() for name, value in scope["headers"])
+    return is_clip(Headers(scope=scope).get("content-type", ""))
 
 
 def _add_predict(app: FastAPI, predictor: Predictor, reader: SharedReader, figures: Figures, bounds: Bounds) -> None:
@@ -87,15 +88,15 @@ def _add_predict(app: FastAPI, predictor: Predictor, reader: SharedReader, figur
         coverage: float | None = None,
         risk: float | None = None,
     ) -> JSONResponse:
-        kind = request.headers.get("content-type", "").split(";")[0].strip()
-        if kind == CLIP_TYPE:
+        kind = request.headers.get("content-type", "")
+        if is_clip(kind):
             suffix, _ = clip_suffix(request, name), reader.check()
             wanted = Wanted(neighbours=neighbours, coverage=coverage, risk=risk)
             # What takes too long goes on in its thread, and keeps its place, although its file is gone.
             with clips.place() as place:
                 async with received(request, name, suffix, "ramer-serve-") as path:
                     said = await place.run(lambda: of_clip(path, name, transcript, wanted))
-        elif kind == _JSON:
+        elif kind.partition(";")[0].strip() == _JSON:
             with records.place() as place:
                 body = await request.body()
                 said = await place.run(lambda: answer_question(predictor, read_question(body)))

@@ -24,6 +24,7 @@ from ramer.serving.modelfiles import export_model
 from tests.support.light import LABELS, TRANSCRIPT, build_light_project
 from tests.support.media import require_extraction
 from tests.support.served_project import corpus_of, raw_features, rows_of
+from tests.support.web_servers import port_of
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.slow
@@ -39,10 +40,7 @@ def demo(*arguments: str | Path) -> Iterator[str]:
         text=True,
     )
     try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert line.startswith("http://127.0.0.1:"), line
-        yield line.split()[0]
+        yield f"http://127.0.0.1:{port_of(process)}"
     finally:
         process.terminate()
         process.communicate(timeout=30)

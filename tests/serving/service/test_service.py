@@ -148,6 +148,8 @@ def test_health_says_what_is_served(predictor: Predictor, port: int) -> None:
     status, text = ask(port, "/predict?name=clip.wav", b"RIFF", "application/octet-stream")
     assert status == 400
     assert "--manifest" in json.loads(text)["error"]
+    # A type's parameters, which some clients add, do not make it another one.
+    assert ask(port, "/predict?name=clip.wav", b"RIFF", "Application/Octet-Stream; charset=binary") == (status, text)
 
 
 def test_what_is_too_large_or_too_much_is_refused(predictor: Predictor) -> None:
