@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +15,7 @@ from starlette.exceptions import HTTPException
 
 from ramer.config import Section
 from ramer.errors import RamerError, in_one_line
-from ramer.serving.demo.bounds import CLIP_PATH, BoundedRequests, Bounds, Places, check_media
+from ramer.serving.demo.bounds import CLIP_PATH, BoundedRequests, Bounds, Work, check_media
 from ramer.serving.demo.headers import OwnPagesOnly
 from ramer.serving.demo.session import Session
 from ramer.serving.demo.uploads import NO_SPACE, clip_suffix, received
@@ -84,7 +83,7 @@ def build_app(session: Session, host: str = "127.0.0.1", bounds: Bounds | None =
 
 def _take_clips(app: FastAPI, session: Session, bounds: Bounds) -> None:
     """The address that dropped files go to."""
-    places, readers = Places(bounds.clips), ThreadPoolExecutor(bounds.clips)
+    clips = Work(bounds.clips, bounds.reading_seconds)
 
     def read(path: Path | None, name: str, transcript: str | None) -> dict[str, Any]:
         with called(path, name):
@@ -100,19 +99,10 @@ def _take_clips(app: FastAPI, session: Session, bounds: Bounds) -> None:
     ) -> dict[str, Any]:
         suffix = clip_suffix(request, name)
         session.check_takes_files()
-        places.take()
-        working = None
-        try:
-            # What takes too long goes on in its thread, and keeps its place, although its file is gone.
+        with clips.place() as place:
             async with received(request, name, suffix, "ramer-demo-") as path:
-                working = readers.submit(read, path, name, transcript)
-                working.add_done_callback(lambda _: places.leave())
-                return await asyncio.wait_for(asyncio.wrap_future(working), bounds.reading_seconds)
-        except TimeoutError:
-            raise HTTPException(504, f"{name}: not read within {bounds.reading_seconds:g} s") from None
-        finally:
-            if working is None:
-                places.leave()
+                task = partial(read, path, name, transcript)
+                return await place.run(task, f"{name or 'the transcript'}: not read")
 
 
 def answer_faults(app: FastAPI) -> None:

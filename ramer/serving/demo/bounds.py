@@ -6,14 +6,17 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ramer.errors import RamerError
 
+Result = TypeVar("Result")
 CLIP_PATH = "/api/clip"
 _MEGABYTE = 1_000_000
 _PICTURE = 1920 * 1080 * 30  # pixels a second of an ordinary film
@@ -46,24 +49,60 @@ class Bounds:
     connections: int = 64
 
 
-class Places:
-    """So many at once; whoever comes then is told to come again."""
+class Work:
+    """Threads for one kind of work, as many places as threads; whoever comes then is told to come again.
 
-    def __init__(self, many: int, busy: str = "other clips are being read") -> None:
-        self._busy = busy
-        self._free = threading.BoundedSemaphore(many)
+    Args:
+        many: at once.
+        seconds: until an answer.
+        busy: what is told while no place is free.
+    """
 
-    def take(self) -> None:
-        """Take a place, which ``leave`` gives back.
+    def __init__(self, many: int, seconds: float, busy: str = "other clips are being read") -> None:
+        self.seconds, self.busy = seconds, busy
+        self.free, self.threads = threading.BoundedSemaphore(many), ThreadPoolExecutor(many)
+
+    @contextlib.contextmanager
+    def place(self) -> Iterator[Place]:
+        """A place from the beginning of a request to the end of its work, whichever way that ends.
 
         Raises:
             HTTPException: 503, none is free.
         """
-        if not self._free.acquire(blocking=False):
-            raise HTTPException(503, f"{self._busy}; try again in a moment", {"Retry-After": "5"})
+        if not self.free.acquire(blocking=False):
+            raise HTTPException(503, f"{self.busy}; try again in a moment", {"Retry-After": "5"})
+        place = Place(self)
+        try:
+            yield place
+        finally:
+            if not place.started:
+                self.free.release()
 
-    def leave(self) -> None:
-        self._free.release()
+
+class Place:
+    """Where one request's work is done."""
+
+    def __init__(self, work: Work) -> None:
+        self._work, self.started = work, False
+
+    async def run(self, task: Callable[[], Result], late: str = "not answered") -> Result:
+        """The result of a task in a thread.
+
+        What takes too long goes on there, and keeps its place, although its file may be gone.
+
+        Args:
+            late: what is told then, before how long was waited.
+
+        Raises:
+            HTTPException: 504, it takes too long.
+        """
+        working = self._work.threads.submit(task)
+        self.started = True
+        working.add_done_callback(lambda _: self._work.free.release())
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(working), self._work.seconds)
+        except TimeoutError:
+            raise HTTPException(504, f"{late} within {self._work.seconds:g} s") from None
 
 
 class BoundedRequests:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from ramer.serving.demo.app import LOOPBACK, answer_faults
-from ramer.serving.demo.bounds import BoundedRequests, Bounds, Places, check_media
+from ramer.serving.demo.bounds import BoundedRequests, Bounds, Work, check_media
 from ramer.serving.demo.headers import OwnPagesOnly
 from ramer.serving.demo.uploads import CLIP_TYPE, clip_suffix, is_clip, received
 from ramer.serving.predictor import Predictor
@@ -68,8 +65,8 @@ def _is_clip(scope: Scope) -> bool:
 
 
 def _add_predict(app: FastAPI, predictor: Predictor, reader: SharedReader, figures: Figures, bounds: Bounds) -> None:
-    records = _Work(bounds.clips, bounds.other_seconds, "other requests are being answered")
-    clips = _Work(bounds.clips, bounds.reading_seconds, "other clips are being read")
+    records = Work(bounds.clips, bounds.other_seconds, "other requests are being answered")
+    clips = Work(bounds.clips, bounds.reading_seconds, "other clips are being read")
 
     def of_clip(path: Path | None, name: str, transcript: str | None, wanted: Wanted) -> Answer:
         predictor.check_judges(wanted.coverage, wanted.risk)
@@ -92,7 +89,6 @@ def _add_predict(app: FastAPI, predictor: Predictor, reader: SharedReader, figur
         if is_clip(kind):
             suffix, _ = clip_suffix(request, name), reader.check()
             wanted = Wanted(neighbours=neighbours, coverage=coverage, risk=risk)
-            # What takes too long goes on in its thread, and keeps its place, although its file is gone.
             with clips.place() as place:
                 async with received(request, name, suffix, "ramer-serve-") as path:
                     said = await place.run(lambda: of_clip(path, name, transcript, wanted))
@@ -104,44 +100,3 @@ def _add_predict(app: FastAPI, predictor: Predictor, reader: SharedReader, figur
             raise HTTPException(415, f"expected records as {_JSON}, or a clip as {CLIP_TYPE}")
         figures.observe(said.prediction)
         return JSONResponse(said.content)
-
-
-class _Work:
-    """Threads for one kind of work, as many places as threads."""
-
-    def __init__(self, many: int, seconds: float, busy: str) -> None:
-        self.places, self.seconds = Places(many, busy), seconds
-        self.threads = ThreadPoolExecutor(many)
-
-    def place(self) -> _Place:
-        return _Place(self)
-
-
-class _Place:
-    """A place from the beginning of a request to the end of its work, whichever way that ends."""
-
-    def __init__(self, work: _Work) -> None:
-        self._work = work
-        self._started = False
-
-    def __enter__(self) -> _Place:
-        self._work.places.take()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if not self._started:
-            self._work.places.leave()
-
-    async def run(self, task: Callable[[], Answer]) -> Answer:
-        """The result of a task in a thread.
-
-        Raises:
-            HTTPException: 504, it takes too long.
-        """
-        working = self._work.threads.submit(task)
-        self._started = True
-        working.add_done_callback(lambda _: self._work.places.leave())
-        try:
-            return await asyncio.wait_for(asyncio.wrap_future(working), self._work.seconds)
-        except TimeoutError:
-            raise HTTPException(504, f"not answered within {self._work.seconds:g} s") from None
