@@ -12,8 +12,9 @@ from ramer.commands import options
 
 def export(
     out: Annotated[Path, typer.Argument(help="Folder to write; an exported model that is there is replaced.")],
-    model: options.ExportedModel = Path("."),
+    model: options.Model = Path("."),
     method: options.Method = None,
+    project: Annotated[Path | None, typer.Option("--project", hidden=True)] = None,  # --model, before it took others
 ) -> None:
     """Copy a trained model into a folder of its own.
 
@@ -21,6 +22,6 @@ def export(
     """
     from ramer.serving.modelfiles import export_model
 
-    export_model(model, out, method)
+    export_model(project or model, out, method)
     size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
     typer.echo(f"{size / 1e6:.1f} MB -> {out}")

@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 Project = Annotated[Path, typer.Option("--project", help="A project: a folder whose pipeline has run.")]
-_MODEL = "A model: a project, an exported folder, or models:/NAME@ALIAS of the registry."
-Model = Annotated[Path, typer.Option("--model", help=_MODEL)]
-# By the name, too, that it had where a project was all that could be exported.
-ExportedModel = Annotated[Path, typer.Option("--model", "--project", help=_MODEL)]
+Model = Annotated[
+    Path,
+    typer.Option("--model", help="A model: a project, an exported folder, or models:/NAME@ALIAS of the registry."),
+]
 Method = Annotated[str | None, typer.Option("--method", help="A method of the project; serve.method by default.")]
 Manifest = Annotated[
     Path | None,
