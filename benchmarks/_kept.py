@@ -32,13 +32,14 @@ def keep(project: Project, config: Config) -> dict[str, Any]:
         "reference": summary["reference"],
         "scenarios": scenarios,
         "methods": {
-            name: {"deployable": method["deployable"], **{c: {METRIC: method[c][METRIC]} for c in columns}}
+            name: {"deployable": method["deployable"], **{c: {METRIC: _score(method[c][METRIC])} for c in columns}}
             for name, method in summary["methods"].items()
         },
         "comparisons": told,
         "planned": [c.as_dict() for c in planned(project, config)],
         "seeds": summary["seeds"],
         "folds": summary["folds"],
+        "confidence": summary["confidence"],
         "purity": {
             path.parent.name: json.loads(path.read_text("utf-8"))["mean"]["label_purity"]
             for path in sorted(project.all_neighbours.glob("*/diagnostics.json"))
@@ -78,6 +79,10 @@ def write_kept(path: Path, kept: Mapping[str, Any]) -> None:
     temporary = path.with_suffix(".part")
     temporary.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", "utf-8")
     temporary.replace(path)
+
+
+def _score(held: Mapping[str, float]) -> dict[str, float]:
+    return {key: held[key] for key in ("mean", "std")}
 
 
 def _rounded(value: Any) -> Any:

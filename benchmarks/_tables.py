@@ -32,6 +32,8 @@ BRIEF_METHODS = (
 # Kept before a recipe was noted beside the figures.
 OLDER = "*Older than the defaults of today: encoders of kind `transformer`, and no `ramer_plus`.*\n"
 
+CONFIDENCE = 0.95  # of all that was kept before it was noted beside the figures
+
 
 def write_tables() -> None:
     """Put the kept figures between ``<!-- name -->`` and ``<!-- end -->`` of the pages."""
@@ -48,9 +50,14 @@ def _section(name: str) -> str:
     text = f"\n```bash\n{command(name)}\n```\n\n"
     if not path.exists():
         return f"{text}*Not run yet.*\n\n"
-    kept = json.loads(path.read_text("utf-8"))
+    kept = {"confidence": CONFIDENCE} | json.loads(path.read_text("utf-8"))
     older = "" if "recipe" in kept else OLDER
-    parts = [older, markdown_table(kept), seeds_line(kept), planned_table(kept.get("planned", ()))]
+    parts = [
+        older,
+        markdown_table(kept),
+        seeds_line(kept),
+        planned_table(kept.get("planned", ())),
+    ]
     parts += [pool_table(kept.get("pool", {})), bound_line(kept)]
     return text + "\n".join([*filter(None, parts), purity_line(kept["purity"])]) + "\n"
 

@@ -30,10 +30,10 @@ def report(
     from ramer.files import read_json
     from ramer.pipeline.stamped_report import copy_report
     from ramer.project import Project
+    from ramer.reporting.choice import Choice, left_out, split_names
     from ramer.reporting.comma_separated import csv_table
     from ramer.reporting.latex import latex_table
     from ramer.reporting.markdown import markdown_table
-    from ramer.reporting.score_table import Choice, split_names
     from ramer.reporting.tables import TABLE_WIDTH, comparison_tables
 
     paths = Project(project)
@@ -53,11 +53,14 @@ def report(
     try:
         held = read_json(summary)
         text = asked[0][1](held, choice) if asked else ""
+        notes = left_out(held, choice) if asked else []
         tables = [] if asked else comparison_tables(held, console.width)
         names = list(held["methods"])
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise StaleError(f"{summary}: torn, or of another version ({type(error).__name__})", summary) from None
     if asked:
+        for note in notes:
+            typer.echo(note, err=True)
         typer.echo(text, nl=False)
     else:
         console.print(*tables)

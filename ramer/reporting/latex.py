@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from itertools import groupby
 from typing import Any
 
-from ramer.reporting.score_table import Choice, Line, ScoreTable, metric_names, score_table
+from ramer.reporting.choice import Choice, condition_head
+from ramer.reporting.score_table import Cell, Line, ScoreTable, score_table
+from ramer.reporting.tables import metric_words
 
 _SPECIAL = {
     "\\": r"\textbackslash{}", "_": r"\_", "&": r"\&", "%": r"\%", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "−": "$-$", "<": "$<$", "±": r"$\pm$",  # noqa: RUF001
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "|": r"\textbar{}", "<": "$<$", ">": "$>$",
+    # The marks of our own text.
+    "−": "$-$", "±": r"$\pm$", "†": r"$^\dagger$", "Δ": r"$\Delta$",  # noqa: RUF001
 }  # fmt: skip
 
 
@@ -22,7 +26,7 @@ def latex_table(summary: Mapping[str, Any], choice: Choice = Choice()) -> str:  
         choice: of methods, metrics and conditions.
 
     Raises:
-        RamerError: an unknown method, metric or condition.
+        RamerError: the choice cannot be shown; one line per fault.
     """
     table = score_table(summary, choice)
     extra = 2 if table.compared else 0
@@ -45,55 +49,63 @@ def latex_table(summary: Mapping[str, Any], choice: Choice = Choice()) -> str:  
 
 
 def escaped(text: str) -> str:
-    """Text that LaTeX prints as it stands.
+    """Text that LaTeX prints as it stands, in one line; whatever is not a command of ours goes through this.
 
     Example:
         >>> escaped("mean_fill 50%")
         'mean\\\\_fill 50\\\\%'
     """
-    return "".join(_SPECIAL.get(letter, letter) for letter in text)
+    return "".join(_SPECIAL.get(letter, letter) for letter in " ".join(text.split()))
 
 
 def _caption(table: ScoreTable) -> str:
-    said = f"{', '.join(metric_names(table))} on the test rows, in points"
+    said = f"{', '.join(table.metrics)} on the test rows, in points"
     if table.seeds > 1:
-        said += rf"; mean over {table.seeds} seeds, $\pm$ its spread"
-    said = said[0].upper() + said[1:] + ". Bold: the best deployable method of the column."
+        said += f"; mean over {table.seeds} seeds, ± its spread"
+    said = said[:1].upper() + said[1:] + ". Bold: the best deployable method of the column."
     if any(not line.deployable for line in table.lines):
-        said += r" $\dagger$: cannot be deployed."
+        said += " †: cannot be deployed."
     if table.compared:
-        interval = r"with the interval of a bootstrap over test clusters, and $p$ after Holm's correction"
-        said += rf" $\Delta$: {table.compared[1]} against {escaped(table.reference)}, {interval}."
-    return said
+        said += (
+            f" Δ: {table.compared_head} against {table.reference}, with the {table.interval} of a bootstrap over test "
+            "clusters, and p after Holm's correction."
+        )
+    return escaped(said)
 
 
 def _heads(table: ScoreTable) -> list[str]:
     """One line of conditions, and above it one of metrics where there are several."""
-    conditions = [escaped(head.split()[0]) for head in table.heads]
-    against = [r"$\Delta$", "$p$"] if table.compared else []
-    lines = [" & ".join(["method", *conditions, *against]) + r" \\"]
+    conditions = [escaped(condition_head(condition)) for _, condition in table.columns]
+    against = [escaped("Δ"), "$p$"] if table.compared else []
+    lines = [_row(["method", *conditions, *against])]
     groups = [(metric, len(list(held))) for metric, held in groupby(m for m, _ in table.columns)]
     if len(groups) > 1:
-        names = dict(zip(dict.fromkeys(m for m, _ in table.columns), metric_names(table), strict=True))
         above, rules, start = [""], [], 2
         for metric, width in groups:
-            above.append(rf"\multicolumn{{{width}}}{{c}}{{{names[metric]}}}")
+            above.append(rf"\multicolumn{{{width}}}{{c}}{{{escaped(metric_words(metric))}}}")
             rules.append(rf"\cmidrule(lr){{{start}-{start + width - 1}}}")
             start += width
-        lines = [" & ".join([*above, *[""] * len(against)]) + r" \\", " ".join(rules), *lines]
+        lines = [_row([*above, *[""] * len(against)]), " ".join(rules), *lines]
     return lines
 
 
 def _line(table: ScoreTable, line: Line) -> str:
-    cells = [escaped(line.name) + ("" if line.deployable else r"$^\dagger$")]
-    for cell in line.cells:
-        text = rf"{cell.mean} $\pm$ {cell.std}" if cell.std else cell.mean or "--"
-        if cell.best:
-            text = rf"\textbf{{{cell.mean}}}" + (rf" $\pm$ {cell.std}" if cell.std else "")
-        cells.append(text)
-    if table.compared and line.against is None:
+    cells = [escaped(line.name + "†" * (not line.deployable)), *map(_score, line.cells)]
+    if line.against is not None:
+        difference, low, high, p = line.against
+        cells += [escaped(f"{difference} [{low}, {high}]"), escaped(p)]
+    elif table.compared:
         cells += ["reference" if line.name == table.reference else "", ""]
-    elif line.against is not None:
-        difference, low, high, p = map(escaped, line.against)
-        cells += [f"{difference} [{low}, {high}]", p]
-    return " & ".join(cells) + r" \\"
+    return _row(cells)
+
+
+def _score(cell: Cell) -> str:
+    mean = escaped(cell.mean) or "--"
+    shown = rf"\textbf{{{mean}}}" if cell.best else mean
+    return f"{shown} {escaped(f'± {cell.std}')}" if cell.std else shown
+
+
+def _row(cells: list[str]) -> str:
+    # What a line begins with could be an option of the rule or of the end of the line before it.
+    start = "{}" if cells[0].startswith(("[", "*")) else ""
+    return start + " & ".join(cells) + r" \\"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ramer.reporting.score_table import Choice, Line, ScoreTable, score_table
+from ramer.reporting.choice import Choice
+from ramer.reporting.score_table import Line, ScoreTable, score_table
 
 
 def markdown_table(summary: Mapping[str, Any], choice: Choice = Choice()) -> str:  # noqa: B008  # frozen
@@ -16,10 +17,11 @@ def markdown_table(summary: Mapping[str, Any], choice: Choice = Choice()) -> str
         choice: of methods, metrics and conditions.
 
     Raises:
-        RamerError: an unknown method, metric or condition.
+        RamerError: the choice cannot be shown; one line per fault.
     """
     table = score_table(summary, choice)
-    against = [] if table.compared is None else [f"{table.compared[1]} against `{table.reference}`", "p"]
+    difference = f"{table.compared_head} against `{table.reference}` [{table.interval}]"
+    against = [] if table.compared is None else [difference, "p"]
     heads = ["method", *table.heads, *against]
     lines = [heads, ["---"] + ["---:"] * (len(heads) - 1)]
     lines += [_cells(table, line) for line in table.lines]

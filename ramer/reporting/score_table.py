@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ramer.errors import RamerError
-from ramer.evaluation.metrics import METRICS
 from ramer.evaluation.predictions import RATIOS
 from ramer.evaluation.scenarios import AREA
 from ramer.modalities import AVERAGE, FULL_CONDITION, MISSING_CONDITIONS
-from ramer.reporting.tables import METRIC, best_of, has_spread, p_text, points, signed
-
-_HEADS = {AREA: "area"}
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What a table holds; an empty choice stands for what is shown by default.
-
-    Attributes:
-        methods: names, in the order of the lines; by default all, the best avg6 first.
-        metrics: by default weighted F1.
-        conditions: conditions, ``avg6``, scenarios, ``retained`` and ``equity``; by default all that compare methods.
-    """
-
-    methods: tuple[str, ...] = ()
-    metrics: tuple[str, ...] = ()
-    conditions: tuple[str, ...] = ()
+from ramer.reporting.choice import Choice, checked, condition_head, scored
+from ramer.reporting.tables import (
+    LOWER_IS_BETTER,
+    METRIC,
+    best_of,
+    has_spread,
+    interval_words,
+    metric_words,
+    p_text,
+    points,
+    signed,
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +32,7 @@ class Cell:
         std: over seeds, empty where there is no spread or none is shown.
         best: whether no deployable method of the table is better.
         value, spread: the same as fractions, None where unknown.
+        interval: of the value, low and high, None where none was drawn.
     """
 
     mean: str
@@ -47,6 +40,7 @@ class Cell:
     best: bool
     value: float | None
     spread: float | None
+    interval: tuple[float, float] | None
 
 
 @dataclass(frozen=True)
@@ -73,6 +67,7 @@ class ScoreTable:
         compared: metric and condition of the difference to the reference, None without one.
         reference: the method that others are compared with.
         seeds: their number, 0 where it is not known.
+        interval: that of the difference, in words.
     """
 
     columns: tuple[tuple[str, str], ...]
@@ -80,25 +75,36 @@ class ScoreTable:
     compared: tuple[str, str] | None
     reference: str
     seeds: int
+    interval: str
+
+    @property
+    def metrics(self) -> list[str]:
+        """The metrics of the columns in words, each once."""
+        return [metric_words(m) for m in dict.fromkeys(m for m, _ in self.columns)]
 
     @property
     def heads(self) -> list[str]:
-        """Of each column; the metric is named where there are several."""
-        several = len({metric for metric, _ in self.columns}) > 1
-        return [f"{_HEADS.get(c, c)} {m}" if several else _HEADS.get(c, c) for m, c in self.columns]
+        """Of each column; the metric is named where there are several, or no difference says it."""
+        named = len(self.metrics) > 1 or self.compared is None
+        return [_head(*column) if named else condition_head(column[1]) for column in self.columns]
+
+    @property
+    def compared_head(self) -> str:
+        """Condition and metric of the difference to the reference, empty without one."""
+        return _head(*self.compared) if self.compared else ""
 
 
-def score_table(summary: Mapping[str, Any], choice: Choice = Choice()) -> ScoreTable:  # frozen
+def score_table(summary: Mapping[str, Any], choice: Choice) -> ScoreTable:
     """The chosen part of ``summary.json``.
 
     Raises:
-        RamerError: an unknown method, metric or condition; one line per fault.
+        RamerError: the choice is none that ``checked`` takes; one line per fault.
     """
-    _check(summary, choice)
+    choice = checked(summary, choice)
     held = summary["methods"]
     metrics = choice.metrics or (METRIC,)
-    names = choice.methods or tuple(sorted(held, key=lambda n: -held[n][AVERAGE][metrics[0]]["mean"]))
-    columns = tuple((m, c) for m in metrics for c in choice.conditions or _usual(summary) if c in _scored(summary, m))
+    names = choice.methods or _best_first(held, metrics[0])
+    columns = tuple((m, c) for m in metrics for c in choice.conditions or _usual(summary) if c in scored(summary, m))
     best = {m: best_of(summary, [c for k, c in columns if k == m and c not in RATIOS], m, names) for m in metrics}
     found = {(c["metric"], c["condition"], c["method"]): c for c in summary["comparisons"]}
     families = {key[:2] for key in found}
@@ -115,7 +121,17 @@ def score_table(summary: Mapping[str, Any], choice: Choice = Choice()) -> ScoreT
         )
         for name in names
     ]
-    return ScoreTable(columns, tuple(lines), compared, summary["reference"], len(summary.get("seeds", ())))
+    seeds, interval = len(summary.get("seeds", ())), interval_words(summary)
+    return ScoreTable(columns, tuple(lines), compared, summary["reference"], seeds, interval)
+
+
+def _head(metric: str, condition: str) -> str:
+    return f"{condition_head(condition)} {metric_words(metric)}"
+
+
+def _best_first(held: Mapping[str, Any], metric: str) -> tuple[str, ...]:
+    sign = 1 if metric in LOWER_IS_BETTER else -1
+    return tuple(sorted(held, key=lambda n: sign * held[n][AVERAGE][metric]["mean"]))
 
 
 def _usual(summary: Mapping[str, Any]) -> tuple[str, ...]:
@@ -125,36 +141,14 @@ def _usual(summary: Mapping[str, Any]) -> tuple[str, ...]:
     return (AVERAGE, FULL_CONDITION, *extra, *MISSING_CONDITIONS, *ratios)
 
 
-def _scored(summary: Mapping[str, Any], metric: str) -> list[str]:
-    """Conditions, scenarios and ratios for which every method has the metric."""
-    methods = list(summary["methods"].values())
-    keys = [key for key in methods[0] if isinstance(methods[0][key], Mapping)]
-    return [key for key in keys if all(metric in m.get(key, {}) for m in methods)]
-
-
-def _check(summary: Mapping[str, Any], choice: Choice) -> None:
-    conditions = sorted({c for m in METRICS for c in _scored(summary, m)})
-    faults = [
-        f"--{kind}: {name!r}: expected one of {', '.join(known)}"
-        for kind, given, known in (
-            ("methods", choice.methods, list(summary["methods"])),
-            ("metrics", choice.metrics, list(METRICS)),
-            ("conditions", choice.conditions, conditions),
-        )
-        for name in given
-        if name not in known
-    ]
-    if faults:
-        raise RamerError(faults)
-
-
 def _cell(score: Mapping[str, float | None], condition: str, spread: bool, best: bool) -> Cell:
-    mean, std = score["mean"], score["std"]
+    mean, std = score["mean"], score["std"] if spread else None
     if mean is None:
-        return Cell("", "", False, None, None)
-    shown = f"{100 * mean:.0f}" if condition in RATIOS else points(mean)
-    known = spread and condition == AVERAGE and std is not None
-    return Cell(shown, points(std) if known and std is not None else "", best, mean, std if spread else None)
+        return Cell("", "", False, None, None, None)
+    low, high = score.get("low"), score.get("high")
+    interval = None if low is None or high is None else (low, high)
+    shown = points(std) if condition == AVERAGE and std is not None else ""
+    return Cell(points(mean), shown, best, mean, std, interval)
 
 
 def _against(comparison: Mapping[str, Any] | None) -> tuple[str, str, str, str] | None:
@@ -162,19 +156,3 @@ def _against(comparison: Mapping[str, Any] | None) -> tuple[str, str, str, str] 
         return None
     difference, low, high = (signed(comparison[key]) for key in ("difference", "low", "high"))
     return difference, low, high, p_text(comparison["p_holm"])
-
-
-def split_names(given: str | None) -> tuple[str, ...]:
-    """``a,b`` as names.
-
-    Example:
-        >>> split_names("avg6, avt")
-        ('avg6', 'avt')
-    """
-    return tuple(part.strip() for part in (given or "").split(",") if part.strip())
-
-
-def metric_names(table: ScoreTable) -> Sequence[str]:
-    """The metrics of a table in words, each once."""
-    shown = {"uar": "UAR", "ece": "ECE"}
-    return [shown.get(m, m.replace("_", " ").replace("f1", "F1")) for m in dict.fromkeys(m for m, _ in table.columns)]

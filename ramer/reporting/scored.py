@@ -49,7 +49,7 @@ class ScoredMethods:
         """The content of ``summary.json``."""
         ways = [way.name for way in scenarios(self.settings.evaluate)]
         bounds = self._bounds()
-        summary = build_summary(self.results, self.reference, self.comparisons, ways, bounds)
+        summary = build_summary(self.results, self.reference, self.comparisons, self.bootstrap, ways, bounds)
         curves = self._pool_curves()
         return summary | ({"pool": curves} if curves else {})
 

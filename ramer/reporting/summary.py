@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ramer.evaluation.bootstrap import Comparison
+from ramer.evaluation.bootstrap import Bootstrap, Comparison
+from ramer.evaluation.count_metrics import COUNT_METRICS
 from ramer.evaluation.metrics import METRICS, SELECTION_METRIC
 from ramer.evaluation.predictions import RATIOS
 from ramer.modalities import AVERAGE, CONDITIONS, FULL_CONDITION
@@ -16,12 +17,14 @@ def build_summary(
     results: Results,
     reference: str,
     comparisons: list[Comparison],
+    bootstrap: Bootstrap,
     scenarios: Sequence[str] = (),
     bounds: Mapping[str, Mapping[str, float]] | None = None,
 ) -> dict[str, Any]:
     """The content of ``summary.json``: reference, conditions, scenarios, methods with mean and std, comparisons.
 
     Args:
+        bootstrap: what it drew has an interval beside mean and std (``low``, ``high``).
         bounds: what no method can beat, by name, with the keys of ``metrics.json``; on a generated corpus alone.
     """
     methods: dict[str, Any] = {}
@@ -31,6 +34,9 @@ def build_summary(
             condition, metric = key.split("/")
             score = {"mean": method.metrics.get(key), "std": method.metrics.get(f"{key}_std")}
             methods[name].setdefault(condition, {})[metric] = score
+        for metric in COUNT_METRICS:
+            for condition, (_, low, high) in bootstrap.scores(name, metric).items():
+                methods[name][condition][metric] |= {"low": low, "high": high}
     summary: dict[str, Any] = {
         "reference": reference,
         "conditions": list(CONDITIONS),
@@ -39,6 +45,7 @@ def build_summary(
         "comparisons": [c.as_dict() for c in comparisons],
         "folds": results.folds,
         "seeds": results.seeds,
+        "confidence": bootstrap.confidence,
     }
     if bounds:
         summary["bounds"] = {name: _bound(scores) for name, scores in bounds.items()}

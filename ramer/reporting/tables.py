@@ -14,7 +14,6 @@ from ramer.modalities import AVERAGE, FULL_CONDITION, MISSING_CONDITIONS
 METRIC = "weighted_f1"
 LOWER_IS_BETTER = frozenset({"ece"})
 TABLE_WIDTH = 110  # columns that everything in one table needs
-_AGAINST = "against the reference: difference of avg6 \\[interval], p after Holm\n"
 _MARKS = "bold: best deployable · † not deployable"
 _TITLE = "Weighted F1 on the test rows, in points"
 
@@ -26,7 +25,8 @@ def comparison_tables(summary: Mapping[str, Any], width: int = TABLE_WIDTH) -> l
         summary: the content of ``results/summary.json``.
         width: columns of the terminal; below ``TABLE_WIDTH`` the conditions are a second table.
     """
-    caption = f"{'± spread over seeds · ' * has_spread(summary)}{_AGAINST}{_MARKS}"
+    against = f"against the reference: difference of avg6 \\[{interval_words(summary)}], p after Holm\n"
+    caption = f"{'± spread over seeds · ' * has_spread(summary)}{against}{_MARKS}"
     whole = (*MISSING_CONDITIONS, AVERAGE, FULL_CONDITION)
     if width >= TABLE_WIDTH:
         return [_table(summary, whole, compared=True, title=_TITLE, caption=caption)]
@@ -86,6 +86,22 @@ def has_spread(summary: Mapping[str, Any]) -> bool:
     if "seeds" in summary:
         return len(summary["seeds"]) > 1
     return any(m[AVERAGE][METRIC]["std"] > 0 for m in summary["methods"].values())
+
+
+def metric_words(metric: str) -> str:
+    """A metric as tables call it.
+
+    Example:
+        >>> metric_words("weighted_f1"), metric_words("uar")
+        ('weighted F1', 'UAR')
+    """
+    return {"uar": "UAR", "ece": "ECE"}.get(metric, metric.replace("_", " ").replace("f1", "F1"))
+
+
+def interval_words(summary: Mapping[str, Any]) -> str:
+    """An interval with its level, as ``95 % interval``; summaries of before there was ``confidence`` do not say it."""
+    confidence = summary.get("confidence")
+    return "interval" if confidence is None else f"{100 * confidence:.4g} % interval"
 
 
 def points(value: float) -> str:

@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Callable
 from html.parser import HTMLParser
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +65,12 @@ def test_summary_headline_and_page_of_eight_methods(make_project: Make) -> None:
     project = make_project()
     out = project.run()
     summary, headline = read_json(out / "summary.json"), read_json(out / "headline.json")
-    assert set(summary) == {"reference", "conditions", "scenarios", "methods", "comparisons", "folds", "seeds"}
+    about = {"reference", "conditions", "scenarios", "folds", "seeds", "confidence"}
+    assert set(summary) == about | {"methods", "comparisons"}
+    assert summary["confidence"] == project.config().report.confidence
+    for metric, condition in product(("weighted_f1", "uar"), ("avg6", "a", "random_area")):
+        score = summary["methods"]["ramer"][condition][metric]
+        assert score["low"] < score["mean"] < score["high"]
     assert (summary["folds"], summary["seeds"]) == ([0], [0, 1, 2])
     assert summary["reference"] == "late_product"
     assert summary["conditions"] == list(CONDITIONS)

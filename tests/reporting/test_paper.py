@@ -4,37 +4,47 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from ramer.errors import RamerError
 from ramer.evaluation.metrics import METRICS
+from ramer.evaluation.predictions import RATIOS
 from ramer.modalities import CONDITIONS
+from ramer.reporting.choice import Choice, left_out
 from ramer.reporting.comma_separated import csv_table
 from ramer.reporting.latex import escaped, latex_table
 from ramer.reporting.markdown import markdown_table
-from ramer.reporting.score_table import Choice
 
 SCORES = {"ramer": 0.51, "zero_fill": 0.55, "late_product": 0.5, "oracle": 0.9}
-COMPARED = (("weighted_f1", "avg6"), ("weighted_f1", "a"), ("uar", "avg6"))
+COMPARED = (("weighted_f1", "avg6"), ("weighted_f1", "a"), ("uar", "avg6"), ("weighted_f1", "random_area"))
+SCENARIOS = ("random_area", "random_0.5", "imbalanced_audio_scarce")
+HOSTILE = ("a_b", "50%", "x & y", "#1", "$5", "{", "}", "~", "^2", "\\", "[x]", "*", "<|>", "two\n\nlines", "−±†Δ")
 
 
-def summary(seeds: int = 3) -> dict[str, Any]:
+def summary(seeds: int = 3, scores: Mapping[str, float] = SCORES) -> dict[str, Any]:
     methods: dict[str, Any] = {}
-    for name, score in SCORES.items():
+    for name, score in scores.items():
         cells = {m: {"mean": 1 - score if m == "ece" else score, "std": 0.0123 if seeds > 1 else 0.0} for m in METRICS}
-        methods[name] = {"deployable": name != "oracle"} | dict.fromkeys((*CONDITIONS, "avg6", "random_area"), cells)
+        for metric in ("weighted_f1", "uar"):
+            cells[metric] |= {"low": score - 0.03, "high": score + 0.04}
+        of_counts = {m: cells[m] for m in ("weighted_f1", "uar")}
+        methods[name] = {"deployable": name != "oracle"} | dict.fromkeys((*CONDITIONS, "avg6"), cells)
+        methods[name] |= dict.fromkeys(SCENARIOS, of_counts)
+        methods[name] |= {ratio: {"weighted_f1": {"mean": 0.8012, "std": 0.01}} for ratio in RATIOS}
     comparisons = [
         {"method": n, "reference": "late_product", "metric": m, "condition": c, "difference": -0.0123, "low": -0.02,
          "high": 0.001, "p": 0.0001, "p_holm": 0.0002}
-        for n in SCORES if n != "late_product" for m, c in COMPARED
+        for n in scores if n != "late_product" for m, c in COMPARED
     ]  # fmt: skip
     return {
         "reference": "late_product",
         "seeds": list(range(seeds)),
         "conditions": list(CONDITIONS),
-        "scenarios": ["random_area"],
+        "scenarios": list(SCENARIOS),
+        "confidence": 0.95,
         "methods": methods,
         "comparisons": comparisons,
     }
@@ -93,6 +103,27 @@ def test_the_interval_and_p_stand_beside_the_scores() -> None:
     assert by_name[r"late\_product"][2:] == ["reference", ""]
     _, rows = rows_of(latex_table(summary(), Choice(conditions=("avt",))))
     assert {len(row) for row in rows} == {2}  # nothing was compared there
+    assert markdown_table(summary(), Choice(conditions=("avt",))).startswith("| method | avt weighted F1 |")
+
+
+def test_a_difference_says_of_which_metric_it_is_and_how_wide_its_interval() -> None:
+    choice = Choice(metrics=("uar", "weighted_f1"), conditions=("avg6", "area"))
+    latex = latex_table(summary(), choice)
+    assert r"$\Delta$: avg6 UAR against late\_product, with the 95 \% interval" in latex
+    heads = [head.strip() for head in markdown_table(summary(), choice).splitlines()[0].strip("|").split("|")]
+    assert heads[1:5] == ["avg6 UAR", "area UAR", "avg6 weighted F1", "area weighted F1"]
+    assert heads[5:] == ["avg6 UAR against `late_product` [95 % interval]", "p"]
+    finer, older = summary() | {"confidence": 0.975}, summary()
+    del older["confidence"]  # written before the level was
+    assert "the 97.5 \\% interval" in latex_table(finer)
+    assert "with the interval" in latex_table(older)
+    assert "against `late_product` [interval] | p |" in markdown_table(older)
+
+
+def test_ratios_have_the_digits_of_every_score() -> None:
+    choice = Choice(("ramer",), (), ("retained", "equity"))
+    assert markdown_table(summary(), choice).splitlines()[-1] == "| `ramer` | 80.1 | 80.1 |"
+    assert r"ramer & 80.1 & 80.1 \\" in latex_table(summary(), choice)
 
 
 def test_one_seed_has_no_spread() -> None:
@@ -108,9 +139,11 @@ def test_one_seed_has_no_spread() -> None:
 def test_the_csv_holds_what_the_summary_does() -> None:
     whole = summary()
     lines = list(csv.DictReader(csv_table(whole, Choice(metrics=("weighted_f1", "uar"))).splitlines()))
-    assert len(lines) == len(SCORES) * 2 * (len(CONDITIONS) + 2)
+    assert len(lines) == len(SCORES) * (2 * (len(CONDITIONS) + 2) + len(RATIOS))
     for line in lines:
         score = whole["methods"][line["method"]][line["condition"]][line["metric"]]
+        ends = [float(line[end]) if line[end] else None for end in ("score_low", "score_high")]
+        assert ends == [score.get("low"), score.get("high")]
         assert (float(line["mean"]), float(line["std"])) == (score["mean"], score["std"])
         compared = (line["metric"], line["condition"]) in COMPARED
         assert bool(line["p"]) == (compared and line["method"] != "late_product")
@@ -119,7 +152,7 @@ def test_the_csv_holds_what_the_summary_does() -> None:
 
 def test_the_markdown_table_is_of_the_choice_too() -> None:
     lines = markdown_table(summary(), Choice(("oracle", "ramer"), ("uar",), ("avg6", "vt"))).splitlines()
-    assert lines[0] == "| method | avg6 | vt | avg6 against `late_product` | p |"
+    assert lines[0] == "| method | avg6 | vt | avg6 UAR against `late_product` [95 % interval] | p |"
     assert [line.split(" | ")[0] for line in lines[2:]] == ["| `oracle` †", "| `ramer`"]
 
 
@@ -129,6 +162,21 @@ def test_the_markdown_table_is_of_the_choice_too() -> None:
         (Choice(methods=("rammer",)), "--methods: 'rammer': expected one of ramer, zero_fill"),
         (Choice(metrics=("f1",)), "--metrics: 'f1': expected one of accuracy"),
         (Choice(conditions=("tav",)), "--conditions: 'tav': expected one of a, "),
+        (
+            Choice(metrics=("accuracy", "ece", "uar"), conditions=("avt", "retained")),
+            "--conditions: 'retained': measured for weighted_f1, not for accuracy, ece, uar",
+        ),
+        (
+            Choice(("ramer", "late_product"), ("uar",), ("retained",)),
+            "--conditions: 'retained': measured for weighted_f1, not for uar",
+        ),
+        (
+            Choice(metrics=("ece", "uar"), conditions=("random_0.5",)),
+            "--metrics: 'ece': measured for a, v, t, av, at, vt, avt, avg6, not for random_0.5",
+        ),
+        (Choice(methods=("ramer", "ramer")), "--methods: 'ramer': expected once, named 2 times"),
+        (Choice(metrics=("uar", "uar"), conditions=("avt",)), "--metrics: 'uar': expected once, named 2 times"),
+        (Choice(conditions=("area", "random_area")), "--conditions: 'random_area': expected once, named 2 times"),
     ],
 )
 def test_what_is_not_there_is_refused_with_what_is(choice: Choice, said: str) -> None:
@@ -137,6 +185,50 @@ def test_what_is_not_there_is_refused_with_what_is(choice: Choice, said: str) ->
             write(summary(), choice)
         assert len(caught.value.faults) == 1
         assert caught.value.faults[0].startswith(said)
+
+
+def test_a_column_that_only_another_metric_has_is_left_out_with_a_word() -> None:
+    choice = Choice(metrics=("weighted_f1", "uar"), conditions=("avg6", "retained"))
+    assert left_out(summary(), choice) == ["left out: UAR of retained, which is not measured"]
+    assert left_out(summary(), Choice(metrics=("uar",))) == []
+
+
+def test_a_condition_is_taken_by_the_name_that_heads_its_column() -> None:
+    named, headed = (Choice(("ramer",), (), (name,)) for name in ("random_area", "area"))
+    for write in (latex_table, csv_table, markdown_table):
+        assert write(summary(), named) == write(summary(), headed)
+    assert markdown_table(summary(), headed).startswith("| method | area |")
+
+
+def test_the_best_is_first_where_less_is_better() -> None:
+    lines = markdown_table(summary(), Choice(metrics=("ece",))).splitlines()[2:]
+    assert [line.split()[1] for line in lines] == ["`oracle`", "`zero_fill`", "`ramer`", "`late_product`"]
+
+
+def unescaped(latex: str) -> list[str]:
+    """Special characters that stand bare: outside mathematics, and neither a cell's end nor of a command."""
+    body = re.sub(r"\\(usepackage|begin|end|label|cmidrule\(lr\)|multicolumn)\{[^}]*\}(\{[lrc]+\})?", "", latex)
+    body = re.sub(r"\\[_&%#${}]", "", body)
+    body = re.sub(r"\\text(backslash|asciitilde|asciicircum|bar)\{\}", "", body)
+    body = re.sub(r"\$(-|<|>|p|\\pm|\^\\dagger|\\Delta)\$", "", body)
+    body = re.sub(r"\\(caption|textbf|centering|toprule|midrule|bottomrule)\b", "", body)
+    lines = [line.removesuffix(r" \\").replace(" & ", "") for line in body.splitlines()[1:]]
+    return [line for line in lines if re.search(r"[\\_%#$~^&<>|−±†Δ]|^[\[*]", line)]
+
+
+def test_no_name_reaches_latex_unescaped() -> None:
+    whole = summary(scores=dict.fromkeys(HOSTILE, 0.5) | SCORES)
+    whole["reference"], methods = HOSTILE[0], (HOSTILE[0], *HOSTILE[1:], "ramer")
+    for condition in (*CONDITIONS, "avg6", *SCENARIOS, *RATIOS):
+        for metric in METRICS:
+            if metric in whole["methods"]["ramer"][condition]:
+                text = latex_table(whole, Choice(methods, (metric,), (condition,)))
+                assert unescaped(text) == [], (condition, metric)
+                assert re.sub(r"\\[{}]", "", text).count("{") == re.sub(r"\\[{}]", "", text).count("}")
+                assert {width(row) for row in rows_of(text)[1]} == {rows_of(text)[0]}
+    for name in HOSTILE:
+        assert unescaped(latex_table(whole | {"reference": name}, Choice((name, "ramer")))) == []
+    assert unescaped("\\caption{random_area}\n\\caption{random_area}") == ["{random_area}"]
 
 
 def test_names_are_printed_as_they_stand() -> None:

@@ -98,8 +98,8 @@ def test_the_markdown_table_says_retained_share_and_equity_where_they_are_known(
     assert len({len(line) for line in lines}) == 1
     assert lines[0][-4:-2] == ["retained", "equity"]
     by_name = {line[0].strip("`† "): line for line in lines[2:]}
-    assert by_name["distil"][-4:-2] == ["70", "91"]
-    assert by_name["ramer"][-4:-2] == ["70", "-"]
+    assert by_name["distil"][-4:-2] == ["70.5", "91.3"]
+    assert by_name["ramer"][-4:-2] == ["70.5", "-"]
     assert "equity" not in markdown_table(summary())
 
 
