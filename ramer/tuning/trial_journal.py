@@ -18,12 +18,12 @@ from filelock import FileLock
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import RandomSampler, TPESampler
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from ramer.config import Among, Searched
 from ramer.errors import ConfigError
 from ramer.seeding import generator
+from ramer.tuning.journal_file import JournalFile
 from ramer.tuning.spaces import Space
 
 SAMPLERS = ("tpe", "random")
@@ -38,7 +38,8 @@ def open_study(journal: Path, name: str) -> tuple[optuna.Study, FileLock]:
     """A study of a journal, made where it is not there, and the lock under which trials are given out.
 
     Raises:
-        ConfigError: the file is no journal of Optuna.
+        ConfigError: the file is no journal of Optuna, or a line of it is damaged; a last one that is cut off is left
+            out with a warning.
         OSError: it cannot be read or written.
     """
     journal.parent.mkdir(parents=True, exist_ok=True)
@@ -48,7 +49,7 @@ def open_study(journal: Path, name: str) -> tuple[optuna.Study, FileLock]:
     try:
         with lock, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Optuna's remarks on what may change in it
-            storage = JournalStorage(JournalFileBackend(str(journal)))
+            storage = JournalStorage(JournalFile(journal))
             study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
     except (ValueError, KeyError, AssertionError, TypeError) as error:
         raise ConfigError(f"{journal}: not a journal of Optuna ({type(error).__name__}: {error})") from None

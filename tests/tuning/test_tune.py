@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
@@ -21,49 +20,10 @@ from ramer.instructions import THREADS
 from tests.support.closure import ROOT
 from tests.support.commands import call, refused
 from tests.support.disks import make_read_only, make_writable, small_disk
+from tests.support.tuned import PARAMS, trials_of
 
 if find_spec("optuna") is None:
     pytest.skip("Optuna is not installed (extra: tune)", allow_module_level=True)
-
-PARAMS = """\
-# A tiny corpus.
-runtime: {threads: 1, device: cpu}
-corpus:
-  kind: synthetic
-  synthetic: {rows: 180, speakers: 12, pool_rows: 60, dims: {audio: 10, video: 8, text: 14}, missing_rate: 0.1}
-prepare: {seeds: [0]} # one replicate
-retrieval: {width: 20, scope: all}
-train: {hidden: [16], epochs: 2, batch_size: 32, lr: 0.01}
-methods:
-  ramer: # stays
-    type: ramer
-    k: 5 # neighbours
-    bimodal: kth_score
-  label_knn: {type: label_knn, k: 10} # another
-  prior: {type: prior}
-serve: {method: prior}
-tracking: {enabled: false}
-"""
-
-
-@pytest.fixture
-def project(workspace_root: Path, tmp_path: Path) -> Path:
-    """A tiny project up to ``retrieve`` with parameters beside it."""
-    root = tmp_path / "project"
-    shutil.copytree(workspace_root, root)
-    (root / "params.yaml").write_text(PARAMS, "utf-8")
-    return root
-
-
-def trials_of(journal: Path) -> dict[str, list[Any]]:
-    """All trials in a journal by the method of their study."""
-    import optuna
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
-
-    storage = JournalStorage(JournalFileBackend(str(journal)))
-    names = optuna.get_all_study_names(storage)
-    return {name.split("-")[0]: optuna.load_study(study_name=name, storage=storage).trials for name in names}
 
 
 def test_every_method_gets_as_many_trials_and_the_winner_a_command(project: Path, tmp_path: Path) -> None:
