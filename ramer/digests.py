@@ -52,6 +52,12 @@ def digest_files(folder: Path, parts: Iterable[Path]) -> dict[str, str]:
     return {file.relative_to(folder).as_posix(): digest_file(file) for file in found}
 
 
+def contents(folder: Path) -> dict[str, str]:
+    """Digests by which a folder's content is known: that of its digests where it has some, else those of all files."""
+    sealed = folder / DIGESTS_FILE
+    return digest_files(folder, [sealed if sealed.is_file() else folder])
+
+
 def check_files(folder: Path, digests: Mapping[str, str], source: Path) -> None:
     """Refuse files that are not those whose digests are given; files are read in pieces, whatever their size.
 

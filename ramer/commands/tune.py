@@ -21,7 +21,7 @@ Journal = Annotated[
     Path | None, typer.Option(help="File that all who take part share; the same command again, anywhere, takes part.")
 ]
 Sampler = Annotated[str, typer.Option(help="tpe (learns from earlier trials) or random.")]
-Seed = Annotated[int, typer.Option(help="Of the sampler.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of the sampler.")]
 Lost = Annotated[float, typer.Option(min=1.0, help="Seconds without a sign after which a worker counts as killed.")]
 Apply = Annotated[bool, typer.Option("--apply", help="Write the best options into params.yaml.")]
 
@@ -78,11 +78,11 @@ def _offer(changes: dict[str, dict[str, Value]], methods: dict[str, dict[str, An
     changes = {name: found for name, found in changes.items() if found}
     if not changes:
         typer.echo("nothing to change")
-    elif written_to is not None:
+        return
+    typer.echo(as_command(changes, methods))
+    if written_to is not None:
         write(written_to, changes)
         typer.echo(f"written to {written_to}")
-    if changes:
-        typer.echo(as_command(changes, methods))
 
 
 def _check(sampler: str) -> None:
@@ -95,9 +95,8 @@ def _check(sampler: str) -> None:
 
     from ramer.errors import ConfigError
 
-    lacking = [name for name, module in (("optuna", "optuna"), ("ruamel.yaml", "ruamel")) if find_spec(module) is None]
-    if lacking:
-        raise ConfigError(f"tune: {', '.join(lacking)} is not installed: pip install 'ramer[tune]'")
+    if find_spec("optuna") is None:
+        raise ConfigError("tune: optuna is not installed: pip install 'ramer[tune]'")
     if sampler not in ("tpe", "random"):
         raise ConfigError(f"sampler: expected tpe or random, got {sampler!r}")
 

@@ -42,6 +42,10 @@ class DistilOptions(MethodOptions):
     temperature: Annotated[Positive, Searched(0.5, 8.0, log=True)] = 1.0
     pool_rows: Annotated[Count, Searched(1, 8, log=True)] = 2
 
+    @property
+    def unsearched(self) -> frozenset[str]:
+        return frozenset(() if self.weight else {"temperature", "pool_rows"})
+
 
 class Distil(NeuralMethod[DistilOptions]):
     """The network of ``modality_dropout``, taught by its full-modality twin.

@@ -55,6 +55,10 @@ class RamerPlusOptions(OwnKeysOptions):
     pull: Annotated[float, Field(ge=0.0), Searched(0.001, 1.0, log=True)] = 0.02
     most_pool_rows: Count = 20_000
 
+    @property
+    def unsearched(self) -> frozenset[str]:
+        return frozenset({"k", "keys", "database"} if self.fill == "ridge" else ())
+
 
 class RamerPlus(Method[RamerPlusOptions]):
     """Weighted sum of the log probabilities of regressions, ``distil``, retrieval and, with a pool, taught regressions.

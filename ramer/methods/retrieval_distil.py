@@ -67,6 +67,11 @@ class RetrievalDistilOptions(OwnKeysOptions):
     pool_rows: Annotated[Count, Searched(1, 8, log=True)] = 2
     most_pool_rows: Count = MOST_POOL_ROWS
 
+    @property
+    def unsearched(self) -> frozenset[str]:
+        ridge = self.fill == "ridge"
+        return frozenset({"k", "keys", "key_epochs", "tau", "database"} if ridge else ())
+
 
 class RetrievalDistil(NeuralMethod[RetrievalDistilOptions]):
     """A student of soft labels whose empty slots are filled from the database.

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ramer.config import Section
-from ramer.digests import DIGESTS_FILE
+from ramer.digests import contents
 from ramer.files import digest_file, json_text
 from ramer.pipeline.durations import carry_seconds
 from ramer.project import Project
@@ -45,7 +45,7 @@ def savepoints_of(
         return
     recipe = {
         "code": [digest_file(path) for path in names],
-        "inputs": [_contents(folder) for folder in inputs],
+        "inputs": [contents(folder) for folder in inputs],
         "machine": machine(threads, device),
         "settings": [section.model_dump(mode="json") for section in settings],
     }
@@ -61,10 +61,3 @@ def forget_removed(project: Project, methods: Collection[str]) -> None:
         if left not in known:
             shutil.rmtree(left, ignore_errors=True)
             logger.info("%s: removed, for params.yaml names no such method", left)
-
-
-def _contents(folder: Path) -> dict[str, str]:
-    """Digests by which a folder's content is known: that of its digests where it has some, else those of all files."""
-    sealed = folder / DIGESTS_FILE
-    files = [sealed] if sealed.is_file() else sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): digest_file(path) for path in files}

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ramer.data.prepared import PreparedCorpus, Replicate
-from ramer.inputs import NEIGHBOURS
+from ramer.digests import contents
+from ramer.inputs import LIVE, NEIGHBOURS
 from ramer.modalities import MODALITIES
 from ramer.project import Project
 from ramer.retrieval.neighbours import NeighbourTable
@@ -61,6 +62,20 @@ class Workspace:
     def shape(self) -> ModelShape:
         widths = {m: int(self.states[m].states.shape[-1]) for m in MODALITIES}
         return ModelShape(self.corpus.dims, widths, self.corpus.label_names)
+
+    def contents_of(self, inputs: frozenset[str]) -> dict[str, dict[str, str]]:
+        """The content, by digests, of every folder that a method with these inputs reads.
+
+        The corpus and all states are read by every one: of these a database, a batch and a model's shape are made.
+        """
+        project = self._project
+        folders = {"prepared": project.prepared} | {f"states {m}": project.states(m) for m in MODALITIES}
+        if NEIGHBOURS in inputs:
+            folders |= {f"neighbours {m}": project.neighbours(m) for m in MODALITIES}
+        if LIVE in inputs:
+            folders |= {f"encoders {m}": project.encoders(m) for m in MODALITIES}
+            folders |= {f"index {m}": project.indexes(m) for m in MODALITIES}
+        return {name: contents(folder) for name, folder in folders.items()}
 
     def replicate(self, replicate: Replicate, inputs: frozenset[str]) -> ReplicateData:
         """One replicate's data; neighbours are opened only for a method that reads them."""

@@ -56,8 +56,18 @@ def current(options: MethodOptions) -> dict[str, object]:
     return {name: value for name, value in options.model_dump().items() if type(value) in (str, int, float, bool)}
 
 
-def short(values: Mapping[str, Value]) -> dict[str, Value]:
-    """Values with the digits that are tried."""
+def short(drawn: Mapping[str, Value], present: Mapping[str, object]) -> dict[str, Value]:
+    """Values with the digits that are tried.
+
+    Args:
+        drawn: by a sampler.
+        present: the options as they stand, whose digits all stay.
+
+    Example:
+        >>> short({"tau": 0.123456, "weight": 0.123456}, {"tau": 0.123456, "weight": 1.0})
+        {'tau': 0.123456, 'weight': 0.123}
+    """
     return {
-        name: float(f"{value:.{_DIGITS}g}") if isinstance(value, float) else value for name, value in values.items()
+        name: float(f"{value:.{_DIGITS}g}") if isinstance(value, float) and value != present[name] else value
+        for name, value in drawn.items()
     }

@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from ramer.config import Retrieval, Runtime, Training
 from ramer.errors import ConfigError, RamerError, RetrievalError
 from ramer.files import json_text
-from ramer.methods import MethodOptions, method_options
+from ramer.methods import MethodOptions, method_class, method_options
 from ramer.methods.shared.fitting import validation_scores
 from ramer.tracking.study_runs import Study, Tried
 from ramer.training.workspace import Workspace
@@ -55,7 +55,8 @@ class Tuned:
     Attributes:
         name: of the entry.
         space: of its options.
-        digest: of all that decides a trial's score beside the options that are tried.
+        digest: of all that decides a trial's score beside the options that are tried; of what the method reads, its
+            content.
 
     Raises:
         ConfigError: no such entry, or none of its options has bounds.
@@ -80,17 +81,17 @@ class Tuned:
         self.space: Space = space_of(options, retrieval.width)
         if not self.space:
             raise ConfigError(f"params.yaml: methods.{name}: no option of {options.type} is looked for, leave it out")
-        corpus = workspace.corpus
         made_of = {
             "options": options.model_dump(mode="json"),
             "space": {option: repr(bounds) for option, bounds in self.space.items()},
             "train": train.model_dump(mode="json"),
-            "rows": corpus.ids_digest,
-            "replicates": [replicate.name for replicate in corpus.replicates],
-            "encoders": {m: table.encoder_digests for m, table in workspace.states.items()},
-            "retrieval": retrieval.model_dump(mode="json"),
+            "inputs": workspace.contents_of(method_class(options.type).inputs_of(options)),
         }
         self.digest = hashlib.sha256(json_text(made_of).encode()).hexdigest()
+
+    def short(self, drawn: dict[str, Value]) -> dict[str, Value]:
+        """A trial's options as they are tried: what a sampler drew has few digits, what stands has all of its own."""
+        return short(drawn, self.present)
 
     def options(self, tried: dict[str, Value]) -> MethodOptions:
         """The entry's options with those that are tried.
@@ -143,12 +144,12 @@ def run_study(tuned: Tuned, search: Search) -> Study:
             time.sleep(_LOOK_SECONDS)
         else:
             _make(tuned, study, lock, trial, search.lost_seconds / _BEATS)
-    return Study(tuned.name, tuned.digest, search.sampler, search.seed, _tried(study, search.trials))
+    return Study(tuned.name, tuned.digest, search.sampler, search.seed, _tried(tuned, study, search.trials))
 
 
 def _make(tuned: Tuned, study: optuna.Study, lock: BaseFileLock, trial: Trial, every: float) -> None:
     """Fit and score a trial, and say so in the journal; one that is broken off goes to whoever asks next."""
-    tried, score = short(trial.params), None
+    tried, score = tuned.short(trial.params), None
     log.info("%s: trial %d: %s", tuned.name, trial.number, tried)
     try:
         with trial_journal.beating(trial, every):
@@ -181,15 +182,15 @@ def _scored(score: Callable[[dict[str, Value]], float], tried: dict[str, Value])
 def _take_up(tuned: Tuned, study: optuna.Study, number: int) -> None:
     log.warning("%s: the worker of trial %d gives no sign, its options are tried again", tuned.name, number)
     if not trial_journal.take_up_again(study, number):
-        tried = short(study.trials[number].params)
+        tried = tuned.short(study.trials[number].params)
         raise RamerError(
             f"methods.{tuned.name}: {tried}: their worker was lost {trial_journal.MOST_TRIES} times (memory?)"
         )
 
 
-def _tried(study: optuna.Study, most: int) -> tuple[Tried, ...]:
+def _tried(tuned: Tuned, study: optuna.Study, most: int) -> tuple[Tried, ...]:
     ended = trial_journal.of_state(study, TrialState.COMPLETE, TrialState.PRUNED)[:most]
-    return tuple(Tried(one.number, short(one.params), _value(one)) for one in ended)
+    return tuple(Tried(one.number, tuned.short(one.params), _value(one)) for one in ended)
 
 
 def _value(trial: FrozenTrial) -> float | None:

@@ -70,7 +70,14 @@ class RamerOptions(RetrievalOptions):
 
     @property
     def unsearched(self) -> frozenset[str]:
-        return frozenset(OF_STATES) if self.own_keys else frozenset()
+        idle = set(OF_STATES) if self.own_keys else set()
+        if self.aggregate in ("mean", "sum"):
+            idle |= {"tau", "taus"}
+        if self.tau is not None or self.aggregate == "attention" or self.encoder == "finetune":
+            idle.add("taus")
+        if self.encoder == "frozen":
+            idle |= {"encoder_lr", "rebuild_every"}
+        return frozenset(idle)
 
     @property
     def passed_over(self) -> int:
