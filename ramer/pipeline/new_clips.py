@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,11 +19,11 @@ from ramer.evaluation.model_cards import Score
 from ramer.evaluation.predictions import PROBABILITY_PREFIX, confusion_by_condition, score_predictions
 from ramer.evaluation.scenarios import scenarios
 from ramer.files import atomic_directory, write_json, write_table
-from ramer.modalities import CONDITIONS, MODALITIES, condition_masks
+from ramer.modalities import CONDITIONS, LETTERS, MODALITIES, condition_masks
 from ramer.project import Project
 from ramer.records import Record
 from ramer.reporting.comparison import compare_methods
-from ramer.reporting.results import ReportSettings
+from ramer.reporting.results import EvaluatedModel, ReportSettings
 from ramer.serving.description import ModelDescription
 from ramer.serving.labelled_clips import LabelledClips
 from ramer.serving.model import ModelFiles
@@ -92,10 +93,18 @@ def evaluate_clips(files: ModelFiles, clips: LabelledClips, asked: Asked, out: P
         if files.conformal is not None:
             held = ConformalScores(trained=files.conformal.trained, folds={"0": files.conformal.pooled})
             held.write(project.method_results(about.name) / CONFORMAL_FILE)
-        compare_methods(project, list(tables), ReportSettings(Evaluate(), options, Retrieval(), about.name))
+        compare_methods(project, list(tables), _settings(files, about.name, asked, options))
         evaluation = _evaluation(files.description, clips, asked, tables[about.name], options)
         evaluation.write(folder / EVALUATION_FILE)
     return evaluation
+
+
+def _settings(files: ModelFiles, method: str, asked: Asked, options: Report) -> ReportSettings:
+    trained = files.description.corpus
+    model = EvaluatedModel(
+        method, asked.model, trained.name, len(TrainedMethod.read(files.heads / METHOD_FILE).replicates)
+    )
+    return ReportSettings(Evaluate(), options, Retrieval(), method, model)
 
 
 def _evaluation(
@@ -123,10 +132,20 @@ def _evaluation(
         source=str(clips.source),
         digest=_digest(clips),
         mapping=asked.mapping,
-        notes=clips.notes,
+        notes=(*clips.notes, *_warnings(clips, bootstrap)),
         unit=bootstrap.clusters.unit,
         scores=scores,
     )
+
+
+def _warnings(clips: LabelledClips, bootstrap: Bootstrap) -> Iterator[str]:
+    """What makes scores mean less than they seem to."""
+    if bootstrap.clusters.size == 1:
+        yield f"a single {bootstrap.clusters.unit} was scored: the intervals mean nothing"
+    for m, letter in LETTERS.items():
+        vectors = clips.features.get(m)
+        if vectors is None or not np.isfinite(vectors).all(axis=1).any():
+            yield f"no clip holds {m}: under {letter} nothing is read, and the other conditions are as without {letter}"
 
 
 def _prior() -> ScoredMethod:

@@ -47,7 +47,8 @@ def compare_methods(
     explorer = render_explorer(Explored(project, found, findings, bootstrap, colors, settings.report.coverage))
     write_json(out.summary, summary)
     write_json(out.headline, build_headline(found))
-    build_cards(project, scored, findings, sets).write(out.cards)
+    if settings.evaluated is None:  # a card is of what a pipeline trained
+        build_cards(project, scored, findings, sets).write(out.cards)
     write_plot_data(found, bootstrap, out.plot_data)
     with atomic_directory(out.plots) as folder:
         for name, drawn in figures.items():

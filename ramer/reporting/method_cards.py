@@ -8,8 +8,8 @@ from ramer.evaluation.bootstrap import COLUMNS, Bootstrap, Comparison
 from ramer.evaluation.model_cards import SET_COVERAGE, Gap, ModelCard, ModelCards, Score
 from ramer.modalities import AVERAGE
 from ramer.project import Project
-from ramer.reporting import words
 from ramer.reporting.findings import SCORE, Findings
+from ramer.reporting.limits import caveats
 from ramer.reporting.results import Results
 from ramer.reporting.scored import ScoredMethods
 from ramer.reporting.sets import SetsHeld
@@ -40,7 +40,7 @@ def build_cards(
         reference=scored.reference,
         units=bootstrap.clusters.size,
         unit=bootstrap.clusters.unit,
-        limits=tuple(words.caveats(results, bootstrap.clusters, settings.report.draws, alpha)),
+        limits=tuple(caveats(results, bootstrap.clusters, settings.report.draws, alpha)),
         methods={
             name: ModelCard(
                 trained=trained_digest(project.method(name)),

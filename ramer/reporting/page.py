@@ -6,13 +6,15 @@ import base64
 from importlib import resources
 
 import jinja2
+from markupsafe import Markup
 
 from ramer.modalities import AVERAGE, CONDITIONS
 from ramer.reporting import words
+from ramer.reporting.evaluation_words import evaluation_verdict
 from ramer.reporting.findings import BAYES, SCORE
 from ramer.reporting.sections.order import SECTIONS
 from ramer.reporting.sections.report_section import Inputs
-from ramer.reporting.tables import p_text, points, signed
+from ramer.reporting.tables import counted, p_text, points, signed
 
 
 def render_page(page: Inputs) -> str:
@@ -24,7 +26,7 @@ def render_page(page: Inputs) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"points": points, "signed": signed, "p": p_text}
+    environment.filters |= {"points": points, "signed": signed, "p": p_text, "counted": counted}
     environment.globals |= _shared(page)
     found = [(section, section.content(page)) for section in SECTIONS]
     held = [(section, content) for section, content in found if content is not None]
@@ -32,9 +34,9 @@ def render_page(page: Inputs) -> str:
     findings, metrics = page.findings, page.results.methods
     return environment.get_template("report.html.j2").render(
         style=_source("report.css"),
-        verdict=words.verdict(page.results, findings, page.settings.report.confidence, page.clusters),
+        verdict=_verdict(page),
         caution=words.resampling_caution(page.clusters),
-        gain=findings.retrieval_gain.get(AVERAGE),
+        gain=None if page.settings.evaluated else findings.retrieval_gain.get(AVERAGE),
         best_score=metrics[findings.best].metrics[f"{AVERAGE}/{SCORE}"],
         oracle=metrics[findings.oracle].metrics[f"{AVERAGE}/{SCORE}"] if findings.oracle else None,
         bound=page.summary.get("bounds", {}).get(BAYES),
@@ -43,10 +45,20 @@ def render_page(page: Inputs) -> str:
     )
 
 
+def _verdict(page: Inputs) -> list[Markup]:
+    """The sentences that a reader sees first."""
+    confidence, model = page.settings.report.confidence, page.settings.evaluated
+    if model is None:
+        return words.verdict(page.results, page.findings, confidence, page.clusters)
+    against = page.differences.get(model.method, {}).get(AVERAGE)
+    return evaluation_verdict(page.results, model, against, confidence, page.clusters)
+
+
 def _shared(page: Inputs) -> dict[str, object]:
     """What every section's template may use."""
     return {
         "page": page,
+        "evaluated": page.settings.evaluated,
         "findings": page.findings,
         "about": page.results.descriptions,
         "reference": page.summary["reference"],

@@ -27,6 +27,23 @@ from ramer.training.method_record import METHOD_FILE, ScoredMethod
 
 
 @dataclass(frozen=True)
+class EvaluatedModel:
+    """The one trained model that a report is of.
+
+    Attributes:
+        method: its name among the results.
+        name: as it was asked for: a folder, or an address of the registry.
+        trained_on: name of its corpus.
+        replicates: whose mean answer it gives.
+    """
+
+    method: str
+    name: str
+    trained_on: str
+    replicates: int
+
+
+@dataclass(frozen=True)
 class ReportSettings:
     """The sections of the parameters that a report follows.
 
@@ -35,12 +52,14 @@ class ReportSettings:
         report: reference, draws and confidence.
         retrieval: how neighbours were found, which the page says.
         served: ``serve.method``.
+        evaluated: the model that was scored on new clips; None where methods were trained and are compared.
     """
 
     evaluate: Evaluate
     report: Report
     retrieval: Retrieval
     served: str
+    evaluated: EvaluatedModel | None = None
 
 
 @dataclass(frozen=True)

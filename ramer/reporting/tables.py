@@ -115,6 +115,16 @@ def signed(value: float) -> str:
     return "0.0" if float(text) == 0 else text.replace("-", "−")  # noqa: RUF001
 
 
+def counted(number: int, what: str) -> str:
+    """A number of things in words.
+
+    Example:
+        >>> counted(1, "clip"), counted(1200, "clip")
+        ('1 clip', '1,200 clips')
+    """
+    return f"{number:,} {what}{'s' * (number != 1)}"
+
+
 def p_text(p: float) -> str:
     """A p value in as many digits as matter."""
     return "<0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"

@@ -11,9 +11,7 @@ from ramer.evaluation.clusters import Clusters
 from ramer.modalities import AVERAGE, CONDITIONS, FULL_CONDITION
 from ramer.reporting.findings import SCORE, Findings
 from ramer.reporting.results import Results
-from ramer.reporting.tables import points, signed
-
-FEW_CLUSTERS = 30  # below, percentile intervals hold the truth a few per cent less often than they promise
+from ramer.reporting.tables import counted, points, signed
 
 
 def code(name: str) -> Markup:
@@ -29,7 +27,8 @@ def resampling_caution(clusters: Clusters) -> str:
     if clusters.few is None:
         return ""
     number, unit = clusters.few
-    return f"Only {number} {unit}s were tested, so rows were drawn: too sure, and silent about new {unit}s"
+    tested = f"Only {counted(number, unit)} {'was' if number == 1 else 'were'} tested"
+    return f"{tested}, so rows were drawn: too sure, and silent about new {unit}s"
 
 
 def verdict(results: Results, findings: Findings, confidence: float, clusters: Clusters) -> list[Markup]:
@@ -89,14 +88,15 @@ def advice(results: Results, findings: Findings, served: str) -> list[Markup]:
                 "Treat it as the one to try on new clips."
             ).format(listed(findings.better))
         )
-    elif findings.top != best:
-        scores = {n: results.methods[n].metrics[f"{AVERAGE}/{SCORE}"] for n in (findings.top, best)}
-        items.append(
-            Markup(
-                "On the test rows {} is {} points ahead of it, which is within noise. Picking by test rows would "
-                "flatter the pick, so the choice stays."
-            ).format(code(findings.top), points(scores[findings.top] - scores[best]))
-        )
+    else:
+        top, reached = (results.methods[n].metrics[f"{AVERAGE}/{SCORE}"] for n in (findings.top, best))
+        if points(top - reached) != points(0.0):
+            items.append(
+                Markup(
+                    "On the test rows {} is {} points ahead of it, which is within noise. Picking by test rows would "
+                    "flatter the pick, so the choice stays."
+                ).format(code(findings.top), points(top - reached))
+            )
     if served == best:
         items.append(Markup("<code>ramer predict</code> already loads it (<code>serve.method</code>)."))
     else:
@@ -199,39 +199,6 @@ def purity_sentence(rows: Mapping[str, Mapping[str, float]]) -> Markup | None:
 def condition_words(condition: str) -> str:
     held = " and ".join(CONDITIONS[condition]) if condition != FULL_CONDITION else "audio, video and text"
     return f"{held} available" if condition == FULL_CONDITION else f"only {held} available"
-
-
-def caveats(results: Results, clusters: Clusters, draws: int, alpha: float) -> list[str]:
-    """What limits these figures."""
-    seeds = results.seeds
-    found = list(clusters.notes)
-    if clusters.size < FEW_CLUSTERS:
-        found.append(
-            f"Only {clusters.size} {clusters.unit}s were tested: intervals from so few are somewhat too narrow."
-        )
-    if len(seeds) < 3:
-        spread = "± says little, and " if len(seeds) > 1 else "no spread is known, and "
-        found.append(f"Only {len(seeds)} seed{'s' * (len(seeds) > 1)}: {spread}a lucky run cannot be told.")
-    if len(results.corpus.replicates) == len(seeds):
-        found.append(
-            "One fixed test split. An interval tells how the result would vary over other test rows of the same kind, "
-            "not over another corpus. For a claim, use grouped folds (prepare.folds)."
-        )
-    if all(m.retrieval for m in results.descriptions.values() if m.deployable):
-        found.append("No deployable method without retrieval was run, so the reference is not a baseline.")
-    recalls = {m: d.get("mean", {}).get("index_recall_at_5") for m, d in results.purity.items()}
-    if any(recalls.values()):
-        said = ", ".join(f"{m} {100 * r:.1f} %" for m, r in recalls.items() if r is not None)
-        found.append(
-            f"Neighbours come from approximate indexes, which find this share of the exact five nearest: {said}."
-        )
-    smallest = 2 * (len(results.methods) - 1) / (draws + 1)
-    if smallest >= alpha:
-        found.append(
-            f"With {draws} draws no corrected p can be below {smallest:.2f}: nothing can be told apart here. Raise "
-            "report.draws."
-        )
-    return found
 
 
 def listed(names: Iterable[str]) -> Markup:

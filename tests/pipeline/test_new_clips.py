@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,48 @@ def test_the_report_and_the_explorer_are_those_of_a_run(evaluated: Path) -> None
     assert 'id="sets"' in page  # coverage on the new clips
     assert project.explorer.is_file()
     assert not list(evaluated.parent.glob(".*"))
+
+
+def test_the_report_is_of_one_model_and_claims_no_choice(project: Path, evaluated: Path) -> None:
+    page = Project(evaluated).report.read_text("utf-8")
+    said = " ".join(re.sub("<[^>]*>", "", page[page.index("<body>") :]).split())
+    trained_on, clips = corpus_of(project).name, len(rows_of(project))
+    assert re.search(
+        rf"{METHOD} of \S+model, trained on {trained_on}, has [\d.]+ points of weighted F1 on {clips} clips", said
+    )
+    assert "the mean of 2 replicates" in said
+    assert "the class frequencies of the training rows: what guessing gives" in said
+    for untrue in (
+        "on validation",
+        "alidation rows chose",
+        "already loads",
+        "1 seed",
+        "lucky run",
+        "prepare.folds",
+        "1 fold",
+    ):
+        assert untrue not in said, untrue
+    assert "as the parameters ask" not in said
+    assert "Validation: the score that chooses" not in said
+    assert 'href="#use"' not in page
+    assert 'href="#training"' not in page
+    assert not Project(evaluated).cards.exists()  # a card is of what a pipeline trained
+
+
+def test_one_clip_and_an_absent_modality_are_said(project: Path, model: Path, tmp_path: Path) -> None:
+    rows, names = rows_of(project)[:1], list(corpus_of(project).label_names)
+    label = np.array([names.index(labels_of(project)[0])])
+    one = save_npz(tmp_path / "one.npz", project, rows, label=label, label_names=np.array(names), V=None)
+    ran = run(one, "--model", model, "--out", tmp_path / "out")
+    assert ran.exit_code == 0, ran.output
+    assert "a single row was scored: the intervals mean nothing" in ran.stderr
+    assert "no clip holds video: under v nothing is read" in ran.stderr
+    page = Project(tmp_path / "out").report.read_text("utf-8")
+    assert "A single row was tested: no interval, p or verdict of this page means anything." in page
+    assert "No test row holds video: under v nothing is read, and av as a, vt as t, avt as at." in page
+    assert "nan" not in re.sub("<[^>]*>", "", page[page.index("<body>") :])
+    for wrong in ("1 clips", "1 rows", "1 speakers"):
+        assert wrong not in page
 
 
 def test_a_label_of_another_corpus_is_mapped_or_refused(project: Path, model: Path, tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ function turn(event) {
 
 function start() {
   const sample = data.total > clips ? `A sample of ${clips.toLocaleString("en")} of ${data.total.toLocaleString("en")} test clips` : `All ${clips.toLocaleString("en")} test clips`;
-  document.getElementById("what").textContent = `${sample}, ${data.methods.length} methods, seven conditions. Probabilities are means over ${data.seeds} seed${data.seeds > 1 ? "s" : ""}, as ramer predict answers. ` +
+  document.getElementById("what").textContent = `${sample}, ${data.methods.length} methods, seven conditions. ${data.seeds > 1 ? `Probabilities are means over ${data.seeds} seeds, as ramer predict answers. ` : ""}` +
     "The address holds what you chose: copy it to show somebody the same.";
   document.getElementById("group-name").textContent = data.group[0].toUpperCase() + data.group.slice(1);
   for (const id of CONTROLS) document.getElementById(id).addEventListener("change", (event) => choose({ [id]: event.target.value }));

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from ramer.reporting import words
+from ramer.reporting.limits import caveats
 from ramer.reporting.sections.report_section import Content, Inputs, Section
 
 
 def _content(page: Inputs) -> Content:
-    return {"caveats": words.caveats(page.results, page.clusters, page.settings.report.draws, page.findings.alpha)}
+    settings, evaluation = page.settings, page.settings.evaluated is not None
+    found = caveats(page.results, page.clusters, settings.report.draws, page.findings.alpha, evaluation)
+    return {"caveats": found}
 
 
 SECTION = Section("caveats", "Caveats", _content)

@@ -13,7 +13,9 @@ _SPEAKER_COLUMNS = (
 )
 
 
-def _content(page: Inputs) -> Content:
+def _content(page: Inputs) -> Content | None:
+    if page.settings.evaluated:
+        return None
     purity = neighbour_purity(page.results)
     own_group = page.settings.retrieval.exclude == "speaker"
     return {

@@ -7,7 +7,9 @@ from ramer.reporting.sections.report_section import Content, Inputs, Section
 _PER_CONDITION = "per_condition"
 
 
-def _content(page: Inputs) -> Content:
+def _content(page: Inputs) -> Content | None:
+    if page.settings.evaluated:
+        return None
     about = page.results.descriptions
     return {
         "per_condition": [n for n in page.order if about[n].type == _PER_CONDITION],

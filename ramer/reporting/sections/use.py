@@ -6,7 +6,9 @@ from ramer.reporting import words
 from ramer.reporting.sections.report_section import Content, Inputs, Section
 
 
-def _content(page: Inputs) -> Content:
+def _content(page: Inputs) -> Content | None:
+    if page.settings.evaluated:
+        return None
     return {
         "advice": words.advice(page.results, page.findings, page.settings.served),
         "product_words": words.product_paragraph(page.results, page.findings),
