@@ -9,9 +9,13 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import unquote
 
 _USER = re.compile(r"(?<=://)[^\s/?#'\"<>]*@")
+# Without a scheme, as git and careless settings have it: a user alone is no secret.
+_BARE_USER = re.compile(r"(?<![\w.%+/@:-])[\w.%+-]+:[^\s/?#'\"<>@]+@(?=[\w\[])")
 _QUERY = re.compile(
-    r"([?&;][^\s=&#'\"]*(?:pass|secret|token|key|sig|credential|auth)[^\s=&#'\"]*=)[^\s&#'\"]+", re.IGNORECASE
+    r"([?&;#][^\s=&#'\"]*(?:pass|pwd|secret|token|key|sig|credential|auth|access|code)[^\s=&#'\"]*=)[^\s&#'\"]+",
+    re.IGNORECASE,
 )
+_BARE_SETTING = re.compile(r"[\w.%+-]+:(.+)@[\w.\[\]:/-]+")
 # Names of environment variables that hold a secret as it is.
 _SECRET = re.compile(r"(?:PASSWORD|PASSWD|TOKEN|SECRET|SECRET_KEY|ACCESS_KEY|API_KEY)$")
 _SHORTEST = 4  # a shorter secret would blot out half of every text
@@ -26,7 +30,7 @@ def without_credentials(text: str, environment: Mapping[str, str] = os.environ) 
     """
     for secret in _known(environment):
         text = text.replace(secret, _HIDDEN)
-    return _QUERY.sub(rf"\1{_HIDDEN}", _USER.sub("", text))
+    return _QUERY.sub(rf"\1{_HIDDEN}", _BARE_USER.sub("", _USER.sub("", text)))
 
 
 def _known(environment: Mapping[str, str]) -> Iterator[str]:
@@ -37,6 +41,8 @@ def _known(environment: Mapping[str, str]) -> Iterator[str]:
             # A `/` in a password ends the host for everybody else.
             secrets = {user, password, unquote(password)} if found else set()
             yield from sorted((s for s in secrets if len(s) >= _SHORTEST), key=len, reverse=True)
+        elif (bare := _BARE_SETTING.fullmatch(value)) and len(bare[1]) >= _SHORTEST:
+            yield bare[1]
         elif _SECRET.search(name.upper()) and len(value) >= _SHORTEST:
             yield value
 

@@ -16,8 +16,8 @@ from ramer.files import atomic_directory, digest_file, write_json
 from ramer.project import Project
 
 PACKAGES = ("ramer", "stages")
-# They word the faults of a stage that has failed, or measure what it takes: no result follows from them.
-ASIDE = frozenset({"ramer/pipeline/origin.py", "ramer/pipeline/committed.py", "ramer/pipeline/durations.py"})
+# They word the faults of a stage that has failed, or tell what it takes and who ran it: no result follows from them.
+ASIDE = frozenset(f"ramer/pipeline/{name}.py" for name in ("origin", "committed", "durations", "results_origin"))
 
 
 def write_digests(project: Project) -> None:

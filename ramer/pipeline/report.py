@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from ramer.config import Config
+from ramer.pipeline.results_origin import keep_origin
 from ramer.project import Project
 from ramer.reporting.comparison import compare_methods
 from ramer.reporting.results import ReportSettings
@@ -20,4 +21,5 @@ def report(config: Config, project: Project) -> None:
     """
     settings = ReportSettings(config.evaluate, config.report, config.retrieval, config.serve.method)
     compare_methods(project, list(config.methods), settings)
+    keep_origin(project)
     log.info("report: %s; its table: ramer report", project.report)

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import datetime
-import importlib.metadata
 import json
 import math
-import os
-import platform
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-from ramer import __version__
 from ramer.errors import RamerError
 from ramer.files import atomic_file
-from ramer.pipeline.committed import last_commit_of
+from ramer.pipeline.results_origin import read_origin
 from ramer.project import Project
 from ramer.reporting.stamp import Cost, Stamp, stamped
-from ramer.tracking.provenance import Provenance
-from ramer.tracking.record import flatten
 from ramer.training.costs import read_costs
-from ramer.yaml12 import read_yaml
 
-_PACKAGES = ("torch", "numpy", "scikit-learn", "faiss-cpu", "faiss-gpu", "dvc", "mlflow")
+UNKNOWN = "not known: these results were not made in this folder"
 
 
 def copy_report(project: Project, methods: Sequence[str], to: Path) -> Path:
@@ -49,42 +41,14 @@ def copy_report(project: Project, methods: Sequence[str], to: Path) -> Path:
     return to
 
 
-def stamp_of(project: Project, methods: Sequence[str], environment: Mapping[str, str] = os.environ) -> Stamp:
+def stamp_of(project: Project, methods: Sequence[str]) -> Stamp:
     """Date, commit, versions, changed parameters and costs of the results that lie in a project."""
-    origin = Provenance.read(project.root, environment)
-    written = datetime.datetime.fromtimestamp(project.summary.stat().st_mtime, datetime.UTC)
+    origin, costs = read_origin(project), [_cost(project, name) for name in methods]
+    if origin is None:
+        return Stamp(made=UNKNOWN, commit=UNKNOWN, versions={}, changed=None, costs=costs)
     modified = f" with changes to {', '.join(origin.modified)}" if origin.modified else ""
-    return Stamp(
-        made=written.strftime("%Y-%m-%d %H:%M UTC"),
-        commit=f"{origin.commit}{modified}",
-        versions={"ramer": __version__, "Python": platform.python_version()} | _versions(),
-        changed=changed_parameters(project),
-        costs=[_cost(project, name) for name in methods],
-    )
-
-
-def changed_parameters(project: Project) -> list[tuple[str, str, str]] | None:
-    """Parameters that differ from the last commit's: key, value there, value here; None where none is committed."""
-    committed = last_commit_of(project.params.resolve())
-    if committed is None:
-        return None
-    try:
-        trees = [read_yaml(text) for text in (committed, project.params.read_text("utf-8"))]
-    except (OSError, ValueError):
-        return None
-    before, now = (flatten(tree) if isinstance(tree, dict) else {} for tree in trees)
-    keys = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
-    return [(key, before.get(key, "absent"), now.get(key, "absent")) for key in keys]
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in _PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+    commit = f"{origin.commit}{modified}"
+    return Stamp(made=origin.made, commit=commit, versions=origin.versions, changed=origin.changed, costs=costs)
 
 
 def _cost(project: Project, name: str) -> Cost:

@@ -46,10 +46,10 @@ class Stamp:
     """The run behind a report.
 
     Attributes:
-        made: when the results were written here.
-        commit: with ``+`` and names where files differ from it.
-        versions: of Python and the packages that matter.
-        changed: parameters that differ from the last commit's: key, value there, value here; None without a commit.
+        made: when the results were made.
+        commit: that made them, with the names of files that differed from it.
+        versions: of Python and the packages that matter; none where they are not known.
+        changed: parameters that differed from that commit's: key, value there, value here; None where not known.
         costs: one for each method.
     """
 

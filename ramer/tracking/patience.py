@@ -90,10 +90,13 @@ def probe(uri: str) -> None:
     Raises:
         OSError: the host is unknown, refuses, or is silent.
     """
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError:  # whose text would show a part of the password, as the next one's
+        raise OSError("its address cannot be read; a `[` in a password is written %5B") from None
     try:
         port = parts.port or _PORTS.get(parts.scheme)
-    except ValueError:  # whose text would show a part of the password
+    except ValueError:
         raise OSError("its address has a port that is no number; a `/` in a password is written %2F") from None
     if parts.hostname is None or port is None or _through_proxy(parts):
         return

@@ -48,6 +48,7 @@ def test_a_copy_names_commit_versions_changes_and_costs_and_the_report_stays(
     measured(project, "ramer", trained_digest(project.method("ramer")))
     measured(project, "zero_fill", "of other checkpoints")
     project.params.write_text("train:\n  lr: 0.01\n  epochs: 60\nindex:\n  kind: hnsw\n", "utf-8")
+    project.run()
     copy = copy_report(project, NAMES, tmp_path / "out" / "copy.html").read_text("utf-8")
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=project.root, capture_output=True, text=True, check=True)
     assert f"<code>{head.stdout.strip()}" in copy
@@ -65,8 +66,28 @@ def test_a_copy_names_commit_versions_changes_and_costs_and_the_report_stays(
 
 def test_without_a_commit_it_says_so(project: SimulatedProject) -> None:
     subprocess.run(["rm", "-rf", ".git"], cwd=project.root, check=True)
-    stamp = stamp_of(project, NAMES, {})
+    project.run()
+    stamp = stamp_of(project, NAMES)
     assert (stamp.commit, stamp.changed) == ("unknown", None)
+
+
+def test_the_stamp_is_of_what_made_the_results_not_of_what_came_after(project: SimulatedProject) -> None:
+    made = stamp_of(project, NAMES)
+    project.params.write_text("train:\n  lr: 0.5\n  epochs: 60\n", "utf-8")  # nothing ran with it
+    for command in (["add", "-A"], ["commit", "-qm", "Later"]):
+        identity = ["-c", "user.name=n", "-c", "user.email=e@example.org"]
+        subprocess.run(["git", *identity, *command], cwd=project.root, check=True)
+    project.params.write_text("train:\n  lr: 0.7\n  epochs: 60\n", "utf-8")
+    assert stamp_of(project, NAMES) == made
+    assert made.changed == ()
+
+
+def test_results_of_elsewhere_have_no_known_origin(project: SimulatedProject, tmp_path: Path) -> None:
+    project.summary.write_text(project.summary.read_text("utf-8") + "\n", "utf-8")  # as `dvc checkout` would
+    page = copy_report(project, NAMES, tmp_path / "copy.html").read_text("utf-8")
+    assert page.count("not known: these results were not made in this folder") == 2
+    assert "<dt>versions</dt><dd>not known" in page
+    assert "<dt>changed parameters</dt><dd>not known</dd>" in page
 
 
 def test_what_cannot_be_copied_is_refused_in_one_line(project: SimulatedProject, tmp_path: Path) -> None:

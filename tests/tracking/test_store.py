@@ -73,6 +73,17 @@ def test_a_database_that_cannot_be_opened_costs_one_warning(
     assert read_json(workspace.receipt)["logged"] is False
 
 
+def test_an_address_that_cannot_be_read_costs_one_warning_without_its_password(
+    workspace: Workspace, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        workspace.track(MLFLOW_TRACKING_URI="http://[me:w0rd@127.0.0.1")
+    assert "NOT logged to MLflow" in caplog.text
+    assert "its address cannot be read" in caplog.text
+    assert "w0rd" not in caplog.text
+    assert read_json(workspace.receipt)["logged"] is False
+
+
 def test_an_experiment_deleted_in_the_ui_is_not_revived(workspace: Workspace, caplog: pytest.LogCaptureFixture) -> None:
     workspace.client.delete_experiment(workspace.client.create_experiment("ramer"))
     workspace.track()
