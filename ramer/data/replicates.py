@@ -142,6 +142,21 @@ def _spread(corpus: RawCorpus, groups: np.ndarray, rows: np.ndarray, folds: int)
     return assign_folds(corpus.labels[rows], groups[rows], folds, generator(_FOLD_SEED, "folds", folds))
 
 
+def _carved(corpus: RawCorpus, groups: np.ndarray, rows: np.ndarray, lacks: str, wanted: str) -> np.ndarray:
+    """Fold of every row where the corpus leaves a split to us: ``lacks`` says what is not there, ``wanted`` of what."""
+    held = groups[rows]
+    known, unnamed = len(np.unique(held[held >= 0])), int((held < 0).sum())
+    if known + unnamed < _CARVED_FOLDS <= len(rows):
+        found = f"{known} {corpus.group_name or 'speaker'}{'s' * (known != 1)}"
+        found += f" and {unnamed} row{'s' * (unnamed != 1)} of none" if unnamed else ""
+        found += " is" if known == 1 and not unnamed else " are"
+        raise CorpusError(
+            f"{corpus.source}: split: {lacks}, and {found} too few to carve one from, expected at least "
+            f"{_CARVED_FOLDS}; name {wanted} rows in the corpus"
+        )
+    return _spread(corpus, groups, rows, _CARVED_FOLDS)
+
+
 def _fold_codes(corpus: RawCorpus, rows: np.ndarray, fold_of: np.ndarray, fold: int, folds: int) -> np.ndarray:
     codes = np.full(corpus.rows, POOL, dtype=np.int8)
     codes[rows] = TRAIN
@@ -154,13 +169,7 @@ def _own_split(corpus: RawCorpus, groups: np.ndarray) -> tuple[np.ndarray, list[
     """The corpus' own split; what it lacks is carved out of its training rows."""
     labelled = np.flatnonzero(corpus.labels != UNLABELLED)
     if corpus.splits is None:
-        known = len(np.unique(groups[labelled][groups[labelled] >= 0]))
-        if known < _CARVED_FOLDS and not (groups[labelled] < 0).any():
-            raise CorpusError(
-                f"{corpus.source}: split: missing, and {known} {corpus.group_name or 'speaker'}s are too few to carve "
-                f"one from, expected at least {_CARVED_FOLDS}; name train, val and test rows in the corpus"
-            )
-        fold_of = _spread(corpus, groups, labelled, _CARVED_FOLDS)
+        fold_of = _carved(corpus, groups, labelled, "missing", "train, val and test")
         note = f"the corpus names no split: fold 0 of {_CARVED_FOLDS} tests, fold 1 validates"
         return _fold_codes(corpus, labelled, fold_of, 0, _CARVED_FOLDS), [note]
     order = {name: code for code, name in enumerate(SPLITS)}
@@ -174,7 +183,8 @@ def _own_split(corpus: RawCorpus, groups: np.ndarray) -> tuple[np.ndarray, list[
     absent = [code for code in (TEST, VAL) if not (codes == code).any()]
     if absent:
         train = np.flatnonzero(codes == TRAIN)
-        fold_of = _spread(corpus, groups, train, _CARVED_FOLDS)
+        names = " and ".join(SPLITS[code] for code in sorted(absent))
+        fold_of = _carved(corpus, groups, train, f"no {names} rows", names)
         for fold, code in enumerate(absent):
             codes[train[fold_of == fold]] = code
             notes.append(

@@ -110,6 +110,29 @@ def test_splits_that_the_corpus_lacks_are_carved_out_of_train(absent: set[str]) 
     assert all(any(f"no {split} rows" in note for note in plan.notes) for split in absent)
 
 
+@pytest.mark.parametrize("absent", [("val",), ("test",), ("val", "test")])
+@pytest.mark.parametrize(
+    ("speakers", "found"),
+    [
+        (["a"] * 40, "1 speaker is"),
+        (["a", "b", "c", "d"] * 10, "4 speakers are"),
+        (["a"] * 38 + [None] * 2, "1 speaker and 2 rows of none are"),
+    ],
+)
+def test_too_few_speakers_to_carve_a_split_from_are_said_of_the_corpus(
+    absent: tuple[str, ...], speakers: list[str | None], found: str
+) -> None:
+    splits = [s for s in ["train"] * 40 + ["val"] * 20 + ["test"] * 20 if s not in absent]
+    corpus = _corpus(np.arange(len(splits)) % 2, [*speakers, *["e"] * (len(splits) - 40)], splits)
+    with pytest.raises(CorpusError) as caught:
+        plan_replicates(corpus, Prepare(seeds=(0,)))
+    lacks = " and ".join(absent)
+    assert caught.value.faults == [
+        f"corpus.npz: split: no {lacks} rows, and {found} too few to carve one from, expected at least 5; "
+        f"name {lacks} rows in the corpus"
+    ]
+
+
 def _budgeted(budget: int, seeds: tuple[int, ...] = (0, 1), named: bool = True) -> tuple[RawCorpus, np.ndarray]:
     rows = 240
     splits = ["train"] * 160 + ["val"] * 40 + ["test"] * 40
