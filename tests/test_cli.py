@@ -6,6 +6,7 @@ import csv
 import io
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -165,6 +166,31 @@ def test_neighbours_refuses_what_it_cannot_show(served: Path, tmp_path: Path) ->
     assert "it was not a query" in refused("neighbours", pool, "--model", served)
     call("export", tmp_path / "model", "--project", served)
     assert "an exported model has no corpus" in refused("neighbours", "x", "--model", tmp_path / "model")
+
+
+def test_many_clips_are_told_only_what_they_lack(clips: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "media"
+    folder.mkdir()
+    (folder / "one.mp4").touch()
+    file = "-o FILE, beside which features are kept for another run"
+    words = "--transcripts FILE in place of --transcript"
+    told = f"{folder}: many clips: expected"
+    assert refused("predict", folder, "--transcripts", tmp_path / "nope.csv") == f"{told} {file}"
+    assert refused("predict", folder, "--transcript", "so", "-o", tmp_path / "o.csv") == f"{told} {words}"
+    assert refused("predict", folder, "--transcript", "so") == f"{told} {file}, and {words}"
+    assert refused("predict", clips, "--preset", "light") == f"{clips}: --preset is for a raw clip, this holds features"
+
+
+@pytest.mark.parametrize("command", ["serve", "demo"])
+def test_an_address_that_cannot_be_listened_on_is_named(command: str, served: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert refused(command, "--model", served, "--port", str(port)) == (
+            f"http://127.0.0.1:{port}: address already in use; name another port with --port, 0 takes a free one"
+        )
+    line = refused(command, "--model", served, "--port", "0", "--host", "203.0.113.1")
+    assert line.startswith("http://203.0.113.1:0: ")
+    assert line.endswith("; name another with --host")
 
 
 @pytest.mark.parametrize("command", ["predict", "neighbours", "export", "report", "promote", "demo", "database add"])

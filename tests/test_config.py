@@ -42,6 +42,11 @@ def test_the_least_that_is_valid(tmp_path: Path) -> None:
             WHOLE.encode() + b"pretrain: {audio: {lr: off}}",
             "pretrain.audio.lr: input should be a valid number, got 'off'",
         ),
+        (WHOLE.encode() + b"prepare: 3\n", "prepare: expected a mapping, got 3"),
+        (WHOLE.encode() + b"prepare: {seeds: []}\n", "prepare.seeds: expected at least 1 entry, got 0"),
+        (b"methods: {}\n", "methods: expected at least 1 entry, got 0"),
+        (b"prepare: {folds: 1}\n", "methods: expected, but not given"),
+        (WHOLE.encode() + b"evaluate: {ece_bins: {}}\n", "ece_bins: input should be a valid integer, got a mapping"),
         (
             WHOLE.encode() + b"prepare: {folds: " + b"9" * 5000 + b"}",
             "line 4, column 18: a number of more than 100 digits",

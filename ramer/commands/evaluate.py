@@ -109,11 +109,14 @@ def _read(
 
 
 def _print(done: Evaluation) -> None:
+    from ramer.reporting.tables import metric_words
+
     typer.echo(f"{done.method} on {done.source}, points with their 95 % interval over {done.unit}s")
     for score in done.scores:
-        name = score.metric.replace("_", " ").replace("f1", "F1").replace("uar", "UAR")
         low, high = 100 * score.low, 100 * score.high
-        typer.echo(f"  {name:12} {score.condition:5} {100 * score.value:5.1f} [{low:.1f}, {high:.1f}]")
+        typer.echo(
+            f"  {metric_words(score.metric):12} {score.condition:5} {100 * score.value:5.1f} [{low:.1f}, {high:.1f}]"
+        )
 
 
 def _track(model: str, out: Path, done: Evaluation) -> None:

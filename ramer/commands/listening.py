@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 from collections.abc import Iterator
 
 import typer
+
+from ramer.errors import RamerError
 
 
 @contextlib.contextmanager
@@ -15,17 +18,31 @@ def listen(host: str, port: int, served: str) -> Iterator[tuple[socket.socket, s
 
     Args:
         port: 0 takes a free one. served: what others could use, in words.
+
+    Raises:
+        RamerError: the address is in use, or none of this machine.
     """
     from ramer.serving.demo.app import LOOPBACK
 
+    shown = f"[{host}]" if ":" in host else host
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-        listening.listen()  # whoever reads the address may come before the server is up
-        shown = f"[{host}]" if ":" in host else host
+        try:
+            listening.bind((host, port))
+            listening.listen()  # whoever reads the address may come before the server is up
+        except OSError as error:
+            raise RamerError(_refusal(f"http://{shown}:{port}", error)) from None
         address = f"http://{shown}:{listening.getsockname()[1]}"
         typer.echo(f"{address}  (Ctrl+C stops)")
         if host not in LOOPBACK:
             typer.echo(f"warning: whoever reaches {host} can use {served}", err=True)
         yield listening, address
+
+
+def _refusal(address: str, error: OSError) -> str:
+    """Why an address cannot be listened on, and which option names another."""
+    reason = " ".join((error.strerror or str(error)).split()).lower()
+    if error.errno in (errno.EADDRINUSE, errno.EACCES):
+        return f"{address}: {reason}; name another port with --port, 0 takes a free one"
+    return f"{address}: {reason}; name another with --host"

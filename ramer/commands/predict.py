@@ -54,7 +54,7 @@ def predict(
     folders = {"audio": audio, "video": video, "text": text}
     many = _is_clip_folder(source, transcripts, folders)
     raw = _is_clip(source)
-    _check_goes_together(source, raw, many, folders, transcript, of_clip=(manifest, preset), output=output)
+    _check_goes_together(source, raw, many, folders, transcript, manifest=manifest, preset=preset, output=output)
     predictor = Predictor.load(model, method)
     predictor.check_judges(coverage, risk)
     if many and source is not None and output is not None:
@@ -76,20 +76,23 @@ def _check_goes_together(
     folders: Mapping[str, str | None],
     transcript: str | None,
     *,
-    of_clip: tuple[Path | None, str | None],
+    manifest: Path | None,
+    preset: str | None,
     output: Path | None,
 ) -> None:
     from ramer.errors import ConfigError
 
     if source is None and transcript is None:
         raise ConfigError("SOURCE: expected a clip, an npz or a folder of features; or --transcript alone")
-    if not (raw or many) and (transcript, *of_clip) != (None, None, None):
-        raise ConfigError(f"{source}: --transcript, --manifest and --preset are for a raw clip, this holds features")
-    if many and (output is None or transcript is not None):
-        raise ConfigError(
-            f"{source}: many clips: expected -o FILE, beside which features are kept for another run, and "
-            "--transcripts in place of --transcript"
-        )
+    of_clip = {"--transcript": transcript, "--manifest": manifest, "--preset": preset}
+    if not (raw or many) and (named := [option for option, given in of_clip.items() if given is not None]):
+        verb = "is" if len(named) == 1 else "are"
+        raise ConfigError(f"{source}: {' and '.join(named)} {verb} for a raw clip, this holds features")
+    if many:
+        wanted = ["-o FILE, beside which features are kept for another run"] * (output is None)
+        wanted += ["--transcripts FILE in place of --transcript"] * (transcript is not None)
+        if wanted:
+            raise ConfigError(f"{source}: many clips: expected {', and '.join(wanted)}")
     if source is not None and source.is_file() and any(folders.values()):
         raise ConfigError(f"{source}: --audio, --video and --text name folders of features, this is a file")
 

@@ -36,13 +36,17 @@ def promote(
         experiment=config.tracking.experiment,
         settings=config.report,
     )
-    told = f"models:/{done.name}@champion is version {done.version}"
-    if done.previous is None:
-        typer.echo(f"{told}; there was none before")
+    told = f"models:/{done.name}@champion: version {done.version}"
+    if done.previous == done.version:
+        typer.echo(f"{told} already, nothing to do")
         return
+    if done.previous is None:
+        typer.echo(f"{told} (there was none before)")
+        return
+    told += f" (was version {done.previous}): "
     if done.comparison is None:
-        typer.echo(f"{told}, before version {done.previous}: the same model, not compared with its other database")
+        typer.echo(f"{told}the same model, not compared with its other database")
         return
     c = done.comparison
     points = f"{c.difference * 100:+.1f} points [{c.low * 100:+.1f}, {c.high * 100:+.1f}]"
-    typer.echo(f"{told}, before version {done.previous}: avg6 weighted F1 {points}")
+    typer.echo(f"{told}avg6 weighted F1 {points}")

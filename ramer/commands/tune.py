@@ -43,11 +43,14 @@ def tune(
     import logging
     import os
 
-    from ramer.config import load_config
+    from ramer.config import load_config, repeated
+    from ramer.errors import ConfigError
     from ramer.instructions import hold_threads
     from ramer.project import Project
 
     _check(sampler)
+    if twice := repeated(methods, "METHODS"):
+        raise ConfigError(twice)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     place = Project(project)
     config = load_config(place.params)
@@ -59,7 +62,7 @@ def tune(
     workspace = Workspace(place)
     asked = [
         Tuned(name, config.methods, workspace, retrieval=config.retrieval, train=config.train, runtime=config.runtime)
-        for name in dict.fromkeys(methods)
+        for name in methods
     ]
     search = Search(journal or place.studies, trials, sampler, seed, lost_seconds)
     changes = {}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from ramer.config.corpus import Corpus, Merbench, Prepare, Synthetic
 from ramer.config.encoder_settings import Dump, Encoder, Pretrain
 from ramer.config.evaluation import Evaluate, Report
-from ramer.config.faults import fault_lines
+from ramer.config.faults import fault_lines, repeated, shortened
 from ramer.config.params import Config, load_config, parse_config
 from ramer.config.searching import Index, Retrieval
 from ramer.config.section import (
@@ -77,4 +77,6 @@ __all__ = [
     "fault_lines",
     "load_config",
     "parse_config",
+    "repeated",
+    "shortened",
 ]

@@ -147,13 +147,9 @@ def _carved(corpus: RawCorpus, groups: np.ndarray, rows: np.ndarray, lacks: str,
     held = groups[rows]
     known, unnamed = len(np.unique(held[held >= 0])), int((held < 0).sum())
     if known + unnamed < _CARVED_FOLDS <= len(rows):
-        found = f"{known} {corpus.group_name or 'speaker'}{'s' * (known != 1)}"
-        found += f" and {unnamed} row{'s' * (unnamed != 1)} of none" if unnamed else ""
-        found += " is" if known == 1 and not unnamed else " are"
-        raise CorpusError(
-            f"{corpus.source}: split: {lacks}, and {found} too few to carve one from, expected at least "
-            f"{_CARVED_FOLDS}; name {wanted} rows in the corpus"
-        )
+        found = f"{known} and {unnamed} rows of none" if unnamed else known
+        few = f"too few {corpus.group_name or 'speaker'}s to carve one from: {found}, expected at least {_CARVED_FOLDS}"
+        raise CorpusError(f"{corpus.source}: split: {lacks}, and {few}; name {wanted} rows in the corpus")
     return _spread(corpus, groups, rows, _CARVED_FOLDS)
 
 

@@ -15,7 +15,7 @@ import pandas as pd
 import yaml
 from threadpoolctl import threadpool_limits
 
-from ramer.config import BEST, Config, Runtime, load_config, parse_config
+from ramer.config import BEST, Config, Runtime, load_config, parse_config, repeated, shortened
 from ramer.data.corpus import RawCorpus
 from ramer.data.packed_files import pack_raw_corpus
 from ramer.data.preparation import prepare_corpus
@@ -99,8 +99,10 @@ def compare(
         >>> list(compared.differences.columns)[:5]
         ['method', 'reference', 'metric', 'condition', 'difference']
     """
-    given, source = _given(params, methods)
-    config = _config(corpus, methods, given, source)
+    _check(corpus, params, folder)
+    names = _names(methods)
+    given, source = _given(params, names)
+    config = _config(corpus, methods if isinstance(methods, Mapping) else names, given, source)
     raw = corpus if isinstance(corpus, RawCorpus) else None
     with ExitStack() as stack:
         root = _new_folder(Path(folder)) if folder else Path(stack.enter_context(_scratch()))
@@ -116,16 +118,42 @@ def compare(
         return _tables(config, project)
 
 
+def _check(corpus: object, params: object, folder: object) -> None:
+    """Refuse what is of another kind than the signature says: a call from a notebook is seen by no type checker."""
+    kinds: tuple[tuple[str, object, tuple[type, ...], str], ...] = (
+        ("corpus", corpus, (str, Path, Mapping, RawCorpus), "a file, the section corpus or a corpus in memory"),
+        ("params", params, (str, Path, Mapping, type(None)), "sections by name, or a file"),
+        ("folder", folder, (str, Path, type(None)), "a folder"),
+    )
+    faults = [
+        f"{_SOURCE}: {name}: expected {wanted}, got {shortened(given)}"
+        for name, given, kind, wanted in kinds
+        if not isinstance(given, kind)
+    ]
+    if faults:
+        raise ConfigError(faults)
+
+
+def _names(methods: object) -> list[str]:
+    place = f"{_SOURCE}: methods"
+    if isinstance(methods, str) or not isinstance(methods, Iterable):
+        raise ConfigError(f"{place}: expected a list of names, or entries by name, got {shortened(methods)}")
+    given = list(methods)
+    names = [name for name in given if isinstance(name, str)]
+    faults = [f"{place}: expected names, got {shortened(name)}" for name in given if not isinstance(name, str)]
+    if faults := faults + repeated(names, place):
+        raise ConfigError(faults)
+    return names
+
+
 def _config(
     corpus: str | Path | Mapping[str, Any] | RawCorpus,
     methods: Sequence[str] | Mapping[str, Mapping[str, Any]],
     given: Mapping[str, Any],
     source: str,
 ) -> Config:
-    if isinstance(methods, str):
-        raise ConfigError(f"{_SOURCE}: methods: expected a list of names, got {methods!r}")
     if isinstance(methods, Mapping):
-        chosen = {name: dict(entry) for name, entry in methods.items()}
+        chosen = dict(methods)
     else:
         known = given.get("methods")
         entries = known if isinstance(known, Mapping) else {}

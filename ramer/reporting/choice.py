@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
+from ramer.config import repeated
 from ramer.errors import RamerError
 from ramer.evaluation.metrics import METRICS
 from ramer.evaluation.scenarios import AREA
@@ -62,12 +63,7 @@ def checked(summary: Mapping[str, Any], choice: Choice) -> Choice:
         for name in given
         if name not in names
     ]
-    twice = [
-        f"--{kind}: {name!r}: expected once, named {given.count(name)} times"
-        for kind, given, _ in listed
-        for name in dict.fromkeys(given)
-        if given.count(name) > 1
-    ]
+    twice = [fault for kind, given, _ in listed for fault in repeated(given, f"--{kind}")]
     faults = [*unknown, *twice] or _apart(choice, known)
     if faults:
         raise RamerError(faults)

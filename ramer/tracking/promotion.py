@@ -26,8 +26,8 @@ from ramer.tracking.versions import find_version
 class Promotion:
     """The version that is champion now, the one before, and how they compare.
 
-    None where there was none before, and no comparison of two databases of one trained model: with the larger one
-    nothing has been scored.
+    None where there was none before; the same where it is champion already and nothing was done. No comparison of two
+    databases of one trained model: with the larger one nothing has been scored.
     """
 
     name: str
@@ -66,7 +66,7 @@ def promote(
         wanted = find_version(store.client, f"models:/{name}/{version}" if version else f"models:/{name}@{CANDIDATE}")
         champion = _by_alias(store, name, CHAMPION)
         if champion is not None and champion.version == wanted.version:
-            raise ModelError(f"models:/{name}: version {wanted.version} is {CHAMPION} already")
+            return Promotion(name, str(wanted.version), str(champion.version), None)
         alike = champion is None or champion.run_id == wanted.run_id
         comparison = None if champion is None or alike else _compare(store, settings or Report(), wanted, champion)
         store.client.set_registered_model_alias(name, CHAMPION, wanted.version)

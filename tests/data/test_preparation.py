@@ -253,7 +253,7 @@ def test_too_few_speakers_to_carve_a_split_from_are_said(
 ) -> None:
     packed["speaker"] = np.where(np.arange(120) < 60, "a", "b")
     del packed["split"]
-    with pytest.raises(CorpusError, match="split: missing, and 2 speakers are too few to carve one from, expected at"):
+    with pytest.raises(CorpusError, match="split: missing, and too few speakers to carve one from: 2, expected at l"):
         prepare(configure({"kind": "npz", "path": str(save(packed))}), tmp_path / "prepared")
 
 

@@ -165,7 +165,9 @@ def test_a_packed_corpus_is_the_one_that_was_packed(tmp_path: Path) -> None:
         (["ramer"], {"runtime": {"device": "cuda:99"}}, "^ramer.compare: runtime.device: "),
         (["oracle"], {}, "^ramer.compare: serve.method: best: none of oracle can be deployed"),
         ({"mine": {"type": "ramer", "kk": 2}}, {}, "kk"),
-        ([], {}, "methods"),
+        ([], {}, "^ramer.compare: methods: expected at least 1 entry, got 0$"),
+        ({}, {}, "^ramer.compare: methods: expected at least 1 entry, got 0$"),
+        (["prior", "prior"], {}, "^ramer.compare: methods: 'prior': expected once, named 2 times$"),
     ],
 )
 def test_bad_requests_are_refused_before_any_work(
@@ -174,6 +176,23 @@ def test_bad_requests_are_refused_before_any_work(
     with pytest.raises(ConfigError, match=said):
         ramer.compare(CORPUS, methods, params=changes, folder=tmp_path / "kept")
     assert not list((tmp_path / "kept").glob("*"))  # the folder can be asked for again
+
+
+def test_arguments_of_another_kind_are_refused_in_one_line() -> None:
+    """In an interpreter of its own: here the types of every call are checked."""
+    cases = {
+        "('c.npz', 3)": "methods: expected a list of names, or entries by name, got 3",
+        "('c.npz', ['prior', 3])": "methods: expected names, got 3",
+        "('c.npz', {'mine': 'ramer'})": "methods.mine: expected a mapping, got 'ramer'",
+        "('c.npz', ['prior'], params=3)": "params: expected sections by name, or a file, got 3",
+        "('c.npz', ['prior'], folder=3)": "folder: expected a folder, got 3",
+        "(None, ['prior'])": "corpus: expected a file, the section corpus or a corpus in memory, got None",
+    }
+    code = ["import ramer", "from ramer.errors import ConfigError"]
+    for call in cases:
+        code += ["try:", f"    ramer.compare{call}", "except ConfigError as error:", "    print(*error.faults)"]
+    done = subprocess.run([sys.executable, "-c", "\n".join(code)], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [f"ramer.compare: {line}" for line in cases.values()]
 
 
 def test_a_corpus_that_cannot_be_read_is_refused(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def champion(root: Path) -> str:
 def crowned(copied: Path) -> Path:
     """A project whose first version is champion."""
     run_track(copied)
-    assert promote(copied) == (0, "models:/ramer@champion is version 1; there was none before\n")
+    assert promote(copied) == (0, "models:/ramer@champion: version 1 (there was none before)\n")
     return copied
 
 
@@ -45,16 +45,16 @@ def test_the_first_candidate_becomes_champion_and_is_loaded_by_that_name(
 
 
 def test_an_equal_candidate_is_promoted_and_a_worse_one_is_not(crowned: Path) -> None:
-    assert promote(crowned) == (2, "error: models:/ramer: version 1 is champion already\n")
+    for again in ((), ("1",)):
+        assert promote(crowned, *again) == (0, "models:/ramer@champion: version 1 already, nothing to do\n")
+        assert champion(crowned) == "1"
     project = Project(crowned)
     for name in ("predictions.parquet", "metrics.json"):  # another model, the same predictions
         shutil.copy(project.method_results("ramer") / name, project.method_results("literal") / name)
     run_track(crowned, serve={"method": "literal"})
     code, said = promote(crowned)
     assert (code, champion(crowned)) == (0, "2")
-    assert said == (
-        "models:/ramer@champion is version 2, before version 1: avg6 weighted F1 +0.0 points [+0.0, +0.0]\n"
-    )
+    assert said == ("models:/ramer@champion: version 2 (was version 1): avg6 weighted F1 +0.0 points [+0.0, +0.0]\n")
     assert client_of(crowned).get_model_version("ramer", "2").tags["ramer.promoted_over"] == "1"
     run_track(crowned, serve={"method": "prior"})
     code, said = promote(crowned)
@@ -88,7 +88,7 @@ def test_a_grown_database_is_a_new_version_that_says_so(
     assert line.startswith("models:/ramer@champion: is version 1, to which version 2 has added clips already")
     assert promote(crowned) == (
         0,
-        "models:/ramer@champion is version 2, before version 1: the same model, not compared with its other database\n",
+        "models:/ramer@champion: version 2 (was version 1): the same model, not compared with its other database\n",
     )
     assert champion(crowned) == "2"
     code, _, err = call(*added)

@@ -164,6 +164,7 @@ def test_faults_of_the_user_are_one_line_each(project: Path, tmp_path: Path) -> 
     named = ("tune", "--journal", tmp_path / "k", "--project", project)
     assert refused(*named, "mine") == "params.yaml: methods.mine: no such method, expected ramer, label_knn, prior"
     assert refused(*named, "prior") == "params.yaml: methods.prior: no option of prior is looked for, leave it out"
+    assert refused(*named, "ramer", "ramer") == "METHODS: 'ramer': expected once, named 2 times"
     assert refused(*named, "ramer", "--sampler", "grid") == "sampler: expected tpe or random, got 'grid'"
     assert not (tmp_path / "k").exists()
 
