@@ -73,13 +73,23 @@ def plain_errors(command: Callable[..., Any]) -> Callable[..., Any]:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
         except Exception as error:
-            refusal = error if isinstance(error, OSError) else refusal_behind(error)
-            if refusal is None:
+            told = _refusal(error)
+            if told is None:
                 raise
-            print(f"error: {without_credentials(in_one_line(refusal))}", file=sys.stderr)
+            print(f"error: {without_credentials(told)}", file=sys.stderr)
             raise typer.Exit(2) from None
 
     return wrapped
+
+
+def _refusal(error: Exception) -> str | None:
+    """One line of what the system or a GPU refused; None where neither did."""
+    refusal = error if isinstance(error, OSError) else refusal_behind(error)
+    if refusal is not None:
+        return in_one_line(refusal)
+    from ramer.devices import refusal_of_gpu
+
+    return refusal_of_gpu(error, "device")
 
 
 def _portable(given: dict[str, Any]) -> bool:

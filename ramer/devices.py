@@ -1,7 +1,8 @@
 """Where to compute: a GPU that is there and works, else the processor.
 
 A GPU that a library sees need not work: its code may have none for that card, the driver may be too old, its memory
-taken. Asked for by name that is a fault, one line; under ``auto`` the processor does the work, after one warning.
+taken, at once or in the middle of the work. Asked for by name that is a fault, one line; under ``auto`` the processor
+does the work, after one warning.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ Result = TypeVar("Result")
 _log = logging.getLogger(__name__)
 SETTING = "params.yaml: runtime.device"
 _FAULTS = (RuntimeError, AssertionError, MemoryError)  # what torch and FAISS raise
+# What they say where a GPU is the cause, and not code that works on one.
+_GPU = re.compile(r"CUDA (driver )?error|CUDA out of memory|cuDNN error|CUBLAS_STATUS_|No CUDA GPUs|NVIDIA driver")
+_MEMORY = re.compile(r"out of memory|_ALLOC_FAILED")
 
 
 @runtime_checkable
@@ -72,11 +76,20 @@ def choose_device(device: str, cuda: Cuda | None = None, setting: str = SETTING)
         >>> choose_device("cpu")
         'cpu'
     """
+    check_name(device, setting)
     if device == "cpu":
         return device
+    return _torch_device(device, setting) if cuda is None else _device_that_works(device, cuda, setting)
+
+
+def check_name(device: str, setting: str = SETTING) -> None:
+    """Refuse what names no device; none is looked for.
+
+    Raises:
+        ConfigError: it is not auto, cpu, cuda or cuda:N.
+    """
     if not re.fullmatch(DEVICE_NAMES, device):
         raise ConfigError(f"{setting}: unknown name {device!r}, expected auto, cpu, cuda or cuda:N")
-    return _torch_device(device, setting) if cuda is None else _device_that_works(device, cuda, setting)
 
 
 @cache
@@ -130,7 +143,62 @@ def give_up(device: str, error: BaseException, setting: str = SETTING) -> None:
 
 
 def _refusal(device: str, error: BaseException, setting: str) -> str:
-    return f"{setting}: {device} cannot be used ({_reason(error)}); cpu or auto does without"
+    return f"{setting}: {device} cannot be used ({_reason(error)}); cpu or auto does without{_less(error)}"
+
+
+def _less(error: BaseException) -> str:
+    return ", and a smaller batch size needs less memory" if _MEMORY.search(str(error)) else ""
+
+
+def fails_at_gpu(error: BaseException) -> bool:
+    """Whether a library raised this because a GPU failed it: its memory, its driver, code for another card."""
+    return isinstance(error, RuntimeError) and _GPU.search(str(error)) is not None
+
+
+def refusal_of_gpu(error: BaseException, setting: str = SETTING) -> str | None:
+    """One line where a GPU failed in the middle of work; None where something else did.
+
+    Example:
+        >>> refusal_of_gpu(RuntimeError("CUDA error: no kernel image is available"), "device")
+        'device: the GPU cannot be used (CUDA error: no kernel image is available); cpu does without'
+        >>> refusal_of_gpu(RuntimeError("expected all tensors on cuda:0"))
+    """
+    if not fails_at_gpu(error):
+        return None
+    return f"{setting}: the GPU cannot be used ({_reason(error)}); cpu does without{_less(error)}"
+
+
+def raise_if_gpu_failed(error: BaseException, setting: str, *, but_for_memory: bool = False) -> None:
+    """For whoever takes any error for a fault of one input: a GPU that failed will fail all that follow.
+
+    Args:
+        but_for_memory: of which a smaller input may need less.
+
+    Raises:
+        ConfigError: a GPU failed, by ``refusal_of_gpu``.
+    """
+    refusal = refusal_of_gpu(error, setting)
+    if refusal is not None and not (but_for_memory and _MEMORY.search(str(error))):
+        raise ConfigError(refusal) from None
+
+
+def else_on_cpu(device: str, work: Callable[[str], Result]) -> Result:
+    """What work gives on a device; begun anew on the processor where a GPU fails it under ``auto``.
+
+    Args:
+        device: ``runtime.device``.
+        work: is given the device, and leaves nothing half done where it fails.
+
+    Raises:
+        ConfigError: a GPU that was asked for by name failed.
+    """
+    try:
+        return work(device)
+    except RuntimeError as error:
+        if not fails_at_gpu(error):
+            raise
+        give_up(device, error)
+    return work("cpu")
 
 
 def _reason(error: BaseException) -> str:

@@ -48,19 +48,19 @@ def seed_torch(seed: int, *names: str | int) -> None:
     torch.manual_seed(int(generator(seed, *names).integers(2**31 - 1)))
 
 
-def machine(threads: int, device: str) -> str:
+def machine(threads: int, device: str, kind: str = "") -> str:
     """All that decides the bits of a result besides code, settings and inputs, in one line.
 
     Args:
         threads: ``runtime.threads``. device: as chosen.
+        kind: of the device where it is on another machine; this one is asked else.
     """
     import platform
     from importlib.metadata import version
 
     versions = [f"{package} {version(package)}" for package in ("numpy", "scikit-learn", "scipy", "torch")]
-    return (
-        f"{platform.python_version()} {', '.join(versions)}, {platform.machine()} {_kind(device)}, {device}, {threads}"
-    )
+    known = f"{platform.machine()} {kind or _kind(device)}"
+    return f"{platform.python_version()} {', '.join(versions)}, {known}, {device}, {threads}"
 
 
 def _kind(device: str) -> str:

@@ -12,6 +12,7 @@ from typing import Literal
 
 from ramer.config import load_config
 from ramer.credentials import PlainFormatter, without_credentials
+from ramer.devices import refusal_of_gpu
 from ramer.errors import ConfigError, RamerError, in_one_line, refusal_behind
 from ramer.instructions import hold_instructions, hold_threads
 from ramer.loading import loading
@@ -66,9 +67,10 @@ def plain_errors(project: Project) -> Iterator[None]:
         sys.exit(2)
     except Exception as error:
         refusal = error if isinstance(error, OSError) else refusal_behind(error)
-        if refusal is None:
+        told = in_one_line(refusal) if refusal is not None else refusal_of_gpu(error)
+        if told is None:
             raise
-        print(f"error: {without_credentials(in_one_line(refusal))}", file=sys.stderr)
+        print(f"error: {without_credentials(told)}", file=sys.stderr)
         sys.exit(2)
 
 

@@ -112,6 +112,7 @@ def extract(
     settings = with_models(settings, {"audio": audio, "video": video, "text": text}, options, frames)
     settings = with_recognition(settings, recognise, language)
 
+    from ramer.devices import check_name
     from ramer.extraction.extractor import Extractor
     from ramer.extraction.packing import check_labels
     from ramer.extraction.shards import Shard as Part
@@ -119,6 +120,7 @@ def extract(
 
     part = Part.parse(shard) if shard is not None else None
     way = _way(shard, merge, engine, prune, labels)
+    check_name(device, "device")
     if labels is not None:
         check_labels(labels, media, transcripts, out / "features")  # refused before the work, not after it
     source, trust = Source(media, transcripts, words_alone, faces), trust_remote_code
@@ -126,10 +128,10 @@ def extract(
     if way is _Way.MERGE:
         summary = _merged(settings, source, out, prune)
     else:
-        extractor = Extractor(
-            settings, device=device, batch_size=batch_size, trust_remote_code=trust, expected=expected
-        )
-        summary = _extracted(way, extractor, source, out, part, prune)
+        # Workers choose their device where they are: none is looked for here.
+        here = "cpu" if way is _Way.ENGINE else device
+        extractor = Extractor(settings, device=here, batch_size=batch_size, trust_remote_code=trust, expected=expected)
+        summary = _extracted(way, extractor, source, out, device, part, prune)
     typer.echo("\n".join(_summary_lines(summary, out, way, prune)))
     if labels is not None:
         _pack(labels, out)
@@ -150,7 +152,7 @@ def _way(shard: str | None, merge: bool, engine: str | None, prune: bool, labels
     Raises:
         ConfigError: options that exclude one another, or no such engine.
     """
-    from ramer.engine import VARIABLE, chosen_engine
+    from ramer.engine import ENGINES, VARIABLE, check_environment, chosen_engine
     from ramer.errors import ConfigError
 
     asked = {"--shard": shard is not None, "--merge": merge, "--engine": engine is not None}
@@ -160,21 +162,26 @@ def _way(shard: str | None, merge: bool, engine: str | None, prune: bool, labels
     if shard is not None and (prune or labels is not None):
         raise ConfigError("extract: --prune and --labels are for the whole corpus: give them with --merge")
     if engine is not None:
+        if engine not in ENGINES:
+            raise ConfigError(f"engine: expected one of {', '.join(ENGINES)}, got {engine!r}")
         os.environ[VARIABLE] = engine
+    check_environment()
     if merge or shard is not None:
         return _Way.MERGE if merge else _Way.SHARD
     # Workers load a model each: unasked, one process makes everything.
     return _Way.ENGINE if os.environ.get(VARIABLE) and chosen_engine() != "serial" else _Way.ALONE
 
 
-def _extracted(way: _Way, extractor: Extractor, source: Source, out: Path, part: Part | None, prune: bool) -> Summary:
+def _extracted(
+    way: _Way, extractor: Extractor, source: Source, out: Path, device: str, part: Part | None, prune: bool
+) -> Summary:
     from ramer.extraction.console import shown_progress
     from ramer.extraction.corpus_features import extract_corpus
     from ramer.extraction.parts import extract_in_parts
 
     with shown_progress(bar=way is not _Way.ENGINE) as progress:
         if way is _Way.ENGINE:
-            return extract_in_parts(extractor, source, out, prune=prune)
+            return extract_in_parts(extractor, source, out, device=device, prune=prune)
         return extract_corpus(
             extractor,
             source.media,

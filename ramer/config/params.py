@@ -40,6 +40,10 @@ class Config(Section):
     serve: Serve = Serve()
     tracking: Tracking = Tracking()
 
+    def on(self, device: str) -> Config:
+        """The same with another ``runtime.device``."""
+        return self.model_copy(update={"runtime": self.runtime.model_copy(update={"device": device})})
+
 
 def load_config(path: str | Path = "params.yaml") -> Config:
     """Read and validate ``params.yaml``.

@@ -12,15 +12,18 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TypeVar
 
+from ramer.devices import SETTING, check_name, choose_device
 from ramer.engine.calls import Done, call_here, in_call
 from ramer.errors import ConfigError
 from ramer.progress import in_worker, track
+from ramer.seeding import machine
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 ENGINES = ("serial", "local", "ray")
 VARIABLE = "RAMER_ENGINE"
+WORKERS = "RAMER_WORKERS"
 
 
 @dataclass(frozen=True)
@@ -98,36 +101,74 @@ def spans_machines() -> bool:
     return chosen_engine() == "ray"
 
 
-def devices_of(device: str, items: int) -> list[str]:
-    """The device of each of so many items: several GPUs take turns, except where one of them was named.
+def check_environment() -> None:
+    """Refuse what the environment says of engines and cannot be, whether or not anything is shared out.
+
+    Raises:
+        ConfigError: ``RAMER_ENGINE`` or ``RAMER_WORKERS`` is none of what they may be.
+    """
+    chosen_engine()
+    wanted_workers()
+
+
+def device_for(device: str, setting: str = SETTING) -> str:
+    """Where calls compute: as ``choose_device`` says of this machine; on a cluster, where the cluster has it.
+
+    For a cluster nothing is looked for on this machine, which need not have a GPU: ``auto`` is the processor where no
+    node has one, and whether a GPU works shows in the task that gets it.
 
     Args:
-        device: as chosen, ``cpu``, ``cuda`` or ``cuda:N``.
+        device: auto, cpu, cuda or cuda:N.
+        setting: that names the device, for messages.
+
+    Raises:
+        ConfigError: there is no such name, GPU or cluster.
     """
-    if chosen_engine() == "ray":  # a cluster shows each call the GPU that it was given, and no other
-        return in_turn(device.partition(":")[0], items, 1)
-    return in_turn(device, items, _gpus() if device == "cuda" else 1)
+    if not spans_machines() or in_worker() or in_call():
+        return choose_device(device, setting=setting)
+    check_name(device, setting)
+    if device != "auto":
+        return device.partition(":")[0]
+    from ramer.engine.cluster import gpu_kinds
+
+    return "cuda" if gpu_kinds() else "cpu"
 
 
-def in_turn(device: str, items: int, count: int) -> list[str]:
-    """Items on so many GPUs by their number.
+def machine_for(threads: int, device: str) -> str:
+    """``ramer.seeding.machine`` of the calls: GPUs of a cluster are known by their kinds.
 
-    Example:
-        >>> in_turn("cuda", 3, count=2)
-        ['cuda:0', 'cuda:1', 'cuda:0']
+    Args:
+        threads: of a call. device: as ``device_for`` gave it.
     """
-    return [device if count < 2 else f"{device}:{number % count}" for number in range(items)]
+    if device == "cpu" or not spans_machines():
+        return machine(threads, device)
+    from ramer.engine.cluster import gpu_kinds
+
+    return machine(threads, device, " and ".join(gpu_kinds()) or "none")
 
 
-def workers_for(resources: Resources, items: int, cores: int, gpus: int) -> int:
+def devices_of(device: str, items: int) -> list[str]:
+    """The device of each of so many items. Of several GPUs each worker sees one, which so is the first to it.
+
+    Args:
+        device: as chosen, ``cpu``, ``cuda`` or ``cuda:N``; on a cluster a call sees the GPU that it was given.
+    """
+    return [device.partition(":")[0] if spans_machines() else device] * items
+
+
+def workers_for(resources: Resources, items: int, cores: int | None, gpus: int) -> int:
     """How many calls run at a time on one machine.
 
     Args:
-        cores: that may be used. gpus: that are there.
+        cores: that may be used; None where GPUs alone are counted. gpus: that are there.
     """
     if resources.one_gpu:
         gpus = min(gpus, 1)
-    room = int(gpus / resources.gpus) if resources.gpus else cores // resources.threads
+    room = items
+    if cores is not None:
+        room = cores // resources.threads
+    if resources.gpus:
+        room = min(room, int(gpus / resources.gpus))
     return max(1, min(room, items))
 
 
@@ -138,12 +179,14 @@ def _done(
         from ramer.engine.cluster import run_on_cluster
 
         return run_on_cluster(function, items, resources.threads, resources.gpus)
-    workers = 1 if engine == "serial" else workers_for(resources, len(items), wanted_workers(), _gpus_for(resources))
+    cores, gpus = wanted_workers(), _gpus() if resources.gpus else 0
+    bound = None if resources.gpus and not os.environ.get(WORKERS) else cores  # a GPU has work for a core that waits
+    workers = 1 if engine == "serial" else workers_for(resources, len(items), bound, gpus)
     if workers == 1:
         return ((number, call_here(function, item)) for number, item in enumerate(items))
     from ramer.engine.processes import run_in_processes
 
-    return run_in_processes(function, items, workers, resources.threads)
+    return run_in_processes(function, items, workers, resources.threads, gpus=0 if resources.one_gpu else gpus)
 
 
 def wanted_workers() -> int:
@@ -152,16 +195,12 @@ def wanted_workers() -> int:
     Raises:
         ConfigError: ``RAMER_WORKERS`` is no such number.
     """
-    asked = os.environ.get("RAMER_WORKERS", "")
+    asked = os.environ.get(WORKERS, "")
     if not asked:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if not asked.isdecimal() or int(asked) < 1:
-        raise ConfigError(f"RAMER_WORKERS: expected a whole number of at least 1, got {asked!r}")
+        raise ConfigError(f"{WORKERS}: expected a whole number of at least 1, got {asked!r}")
     return int(asked)
-
-
-def _gpus_for(resources: Resources) -> int:
-    return _gpus() if resources.gpus else 0
 
 
 def _gpus() -> int:

@@ -31,20 +31,24 @@ Result = TypeVar("Result")
 logger = logging.getLogger(__name__)
 
 START_SECONDS = 3.0  # of a core, that a start takes: work that would be over by then is done here
+_VISIBLE = "CUDA_VISIBLE_DEVICES"
 _LOOK_SECONDS = 0.1  # between two looks at how long the work takes
 _START = "import sys; sys.path[:] = sys.argv[4:]; from ramer.engine.processes import serve; serve(*sys.argv[1:4])"
 
 
 def run_in_processes(
-    function: Callable[[Item], Result], items: Sequence[Item], workers: int, threads: int
+    function: Callable[[Item], Result], items: Sequence[Item], workers: int, threads: int, gpus: int = 0
 ) -> Generator[tuple[int, Done[Result]], None, None]:
     """Numbers of items and what their calls gave, as they end; other processes are gone when the iteration ends.
 
     Args:
         workers: processes, this one included. threads: of each.
+        gpus: that they share; the first is this process', and each of the others sees one alone.
     """
     work, told = _Work(len(items)), Job.packed(function, items)
-    helpers = [_Helper(work, told, threads, workers) for _ in range(workers - 1)]
+    killed = _killed(workers * threads)
+    seen = _gpus_of_workers(workers, gpus)
+    helpers = [_Helper(work, told, threads, killed, gpu) for gpu in seen[1:]]
     for helper in helpers:
         helper.start()
     try:
@@ -98,9 +102,10 @@ class _Work:
 class _Helper(threading.Thread):
     """Hands items to one other process, which it starts when the work has shown to last."""
 
-    def __init__(self, work: _Work, told: bytes, threads: int, workers: int) -> None:
+    def __init__(self, work: _Work, told: bytes, threads: int, killed: RamerError, gpu: str | None) -> None:
         super().__init__(daemon=True)
-        self._work, self._told, self._threads, self._workers = work, told, threads, workers
+        self._work, self._told, self._threads, self._killed = work, told, threads, killed
+        self._environment = None if gpu is None else {**os.environ, _VISIBLE: gpu}
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
 
@@ -115,7 +120,9 @@ class _Helper(threading.Thread):
             told = [str(theirs.fileno()), str(os.getpid()), str(self._threads), *sys.path]
             command = [sys.executable, "-c", _START, *told]
             try:
-                self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
+                self._process = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], env=self._environment
+                )
             except OSError as error:
                 logger.warning("no other process could be started: %s", error)
                 return
@@ -138,7 +145,7 @@ class _Helper(threading.Thread):
                 pipe.send(number)
                 done = pickle.loads(pipe.recv_bytes())  # noqa: S301  # from our own worker
             except (EOFError, OSError):
-                done = Done(error=_killed(self._workers))
+                done = Done(error=self._killed)
             self._work.ended.put((number, done))
             if done.error is not None:
                 return
@@ -153,8 +160,21 @@ class _Helper(threading.Thread):
             self._process.wait()
 
 
-def _killed(workers: int) -> RamerError:
-    return RamerError(f"a worker process was killed, most likely for want of memory: set RAMER_WORKERS below {workers}")
+def _killed(cores: int) -> RamerError:
+    """Of one that shared so many cores with the others: ``RAMER_WORKERS`` counts cores."""
+    return RamerError(f"a worker process was killed, most likely for want of memory: set RAMER_WORKERS below {cores}")
+
+
+def _gpus_of_workers(workers: int, gpus: int) -> list[str | None]:
+    """What names the GPU of each worker, None where it is what they all see.
+
+    An item's device names no GPU among several: a worker that is quick would take one for the GPU of another.
+    """
+    if gpus < 2:
+        return [None] * workers
+    named = os.environ.get(_VISIBLE, "")
+    visible = named.split(",") if named else [str(number) for number in range(gpus)]
+    return [visible[number % gpus].strip() for number in range(workers)]
 
 
 def serve(descriptor: str, parent: str, threads: str) -> None:

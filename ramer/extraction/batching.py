@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from ramer.devices import raise_if_gpu_failed
 from ramer.errors import ModelError, RamerError, raise_if_scarce
 from ramer.extraction.outcomes import Missing, Outcome, one_line
 
@@ -37,6 +38,7 @@ def tried(encode: Encode[Input], sample: Input, model: str, kind: str) -> np.nda
 
     Raises:
         ModelError: the model cannot take such an input, or returns no numbers.
+        ConfigError: a GPU failed.
     """
     try:
         made = encode([sample])[0]
@@ -45,6 +47,7 @@ def tried(encode: Encode[Input], sample: Input, model: str, kind: str) -> np.nda
     # Models of another kind raise whatever comes first in their code; the user needs one line that names the model.
     except Exception as error:
         raise_if_scarce(error)
+        raise_if_gpu_failed(error, "device")
         raise ModelError(f"{model}: not {kind}: it fails on the first input: {one_line(error)}") from None
     if not made.size:
         raise ModelError(f"{model}: not {kind}: it returns nothing for the first input")
@@ -115,6 +118,7 @@ def isolated(encode: Callable[[list[Input]], list[Outcome]], items: list[Input])
         raise
     except Exception as error:
         raise_if_scarce(error)
+        raise_if_gpu_failed(error, "device", but_for_memory=True)
         if len(items) == 1:
             return [Missing(f"the encoder failed: {one_line(error)}", failed=True)]
         return [outcome for item in items for outcome in isolated(encode, [item])]

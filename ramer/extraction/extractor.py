@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ramer.devices import choose_device
+from ramer.devices import choose_device, raise_if_gpu_failed
 from ramer.errors import RamerError, raise_if_scarce
 from ramer.extraction import audio
 from ramer.extraction.batching import isolated
@@ -214,6 +214,7 @@ class Extractor:
                 raise
             except Exception as error:  # one clip that breaks the model must not end the run
                 raise_if_scarce(error)
+                raise_if_gpu_failed(error, "device", but_for_memory=True)
                 return Missing(f"speech recognition failed: {one_line(error)}", failed=True)
             return Missing("no words were recognised") if is_blank(clip.transcript) else None
         if clip.transcript is None:

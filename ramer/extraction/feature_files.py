@@ -10,6 +10,7 @@ import numpy as np
 
 from ramer.data.npy import read_array
 from ramer.errors import CorpusError, in_one_line
+from ramer.extraction.manifest import Manifest
 from ramer.extraction.outcomes import Missing, one_line
 
 
@@ -37,6 +38,24 @@ def save_features(arrays: Mapping[Path, np.ndarray | None], partial: Path) -> Mi
         error.filename = str(target)  # not the name that it has while it is written
         raise CorpusError(in_one_line(error)) from None
     return None
+
+
+def lost_files(features: Path, manifest: Manifest) -> list[str]:
+    """Names of the feature files that a manifest speaks of and that are gone, below the folder of features.
+
+    Args:
+        features: the folder; sequences are looked for where one of an extractor's is kept.
+    """
+    suffixes = ("UTT", "FRA") if manifest.settings.per_frame else ("UTT",)
+    wanted = (
+        f"{manifest.settings.of(modality).name}-{suffix}/{clip}.npy"
+        for modality in manifest.settings.modalities
+        for suffix in suffixes
+        if suffix == "UTT" or (features / f"{manifest.settings.of(modality).name}-{suffix}").is_dir()
+        for clip, entry in manifest.entries(modality)
+        if entry["status"] == "extracted"
+    )
+    return [name for name in wanted if not (features / name).is_file()]
 
 
 def read_features(path: Path) -> np.ndarray:

@@ -213,12 +213,21 @@ class FeatureStore:
 
     def _drop_lost(self) -> None:
         """Entries whose file is gone, as after a run that was killed while it removed files, are none."""
+        lost: dict[str, list[str]] = {}
         for clip, found in list(self.manifest.clips.items()):
             for modality, entry in list(found.items()):
                 if entry["status"] == "extracted" and not self._file(modality, clip, "UTT").is_file():
                     del found[modality]
+                    lost.setdefault(modality, []).append(clip)
             if not found:
                 del self.manifest.clips[clip]
+        for modality in sorted(
+            lost.keys() - set(self.wanted.settings.modalities)
+        ):  # which this run does not make again
+            clips = lost[modality]
+            log.warning(
+                "%s: %s: the vectors of %d clips are gone, the first %r", self.folder, modality, len(clips), clips[0]
+            )
 
     def _write(self, clip: str, modality: str, encoded: Encoded) -> Outcome:
         arrays = {"UTT": encoded.vector, "FRA": encoded.frames}

@@ -61,31 +61,33 @@ class _Work:
 
 
 def extract_in_parts(
-    extractor: Extractor, source: Source, out: Path, *, threads: int = 1, prune: bool = False
+    extractor: Extractor, source: Source, out: Path, *, device: str = "auto", threads: int = 1, prune: bool = False
 ) -> Summary:
     """What ``extract_corpus`` does, by the engine that ``RAMER_ENGINE`` names; each worker loads the models once.
 
     Shards that other runs have begun are gone on with.
 
     Args:
-        extractor: its settings and options; its models are loaded where they work.
+        extractor: its settings and options; its models are loaded where they work, and its own device is not asked.
         source: of the clips.
         out: gets the folder ``features``, under the same path on every machine.
+        device: of the workers; a GPU of a cluster is looked for by the worker that gets it.
         threads: cores of a worker.
         prune: remove features of clips that are no longer in the source.
 
     Raises:
-        ConfigError: there is no such engine.
+        ConfigError: there is no such engine or device.
         CorpusError: the media folder, the transcripts or the output cannot be used.
         ModelError: a model cannot be loaded.
         RamerError: a worker was killed, on a cluster several times.
     """
+    placed = engine.device_for(device, "device")
     found, features = source.find(extractor.settings), out / "features"
-    options = extractor.options
-    batch, trust = options["batch_size"], options["trust_remote_code"]
-    parts = _parts(found.clips, features, options["device"], batch)
+    batch, trust = extractor.options["batch_size"], extractor.options["trust_remote_code"]
+    # Under auto a worker whose GPU cannot be used goes on without it.
+    parts = _parts(found.clips, features, device if placed != "cpu" and device == "auto" else placed, batch)
     work = _Work(extractor.settings, extractor.records, batch, trust, source.roots, features)
-    resources = engine.Resources.on(options["device"], threads)
+    resources = engine.Resources.on(placed, threads)
     done = engine.map(partial(_extract, work), parts, resources=resources, description="extract")
     return _merge(found, source, features, prune=prune, done=sum(done))
 
@@ -118,11 +120,11 @@ def _parts(clips: Sequence[Clip], features: Path, device: str, batch_size: int) 
     begun = begun_shards(features)
     wanted = -(-len(clips) // (_BATCHES * batch_size))
     shards = shards_of(begun[0].total if begun else max(1, min(wanted, _MOST_PARTS)))
+    held: dict[Shard, list[Clip]] = {shard: [] for shard in shards}
+    for clip in clips:
+        held[Shard.of(clip.name, len(shards))].append(clip)
     devices = engine.devices_of(device, len(shards))
-    return [
-        Part(shard, tuple(clip for clip in clips if shard.holds(clip.name)), device)
-        for shard, device in zip(shards, devices, strict=True)
-    ]
+    return [Part(shard, tuple(held[shard]), device) for shard, device in zip(shards, devices, strict=True)]
 
 
 def _extract(work: _Work, part: Part) -> int:

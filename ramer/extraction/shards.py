@@ -7,10 +7,12 @@ import hashlib
 import re
 import shutil
 from collections.abc import Collection, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import IO, NamedTuple
 
 from ramer.errors import ConfigError, CorpusError
+from ramer.extraction.feature_files import lost_files
 from ramer.extraction.manifest import FILE_NAME, Manifest
 from ramer.files import sweep
 
@@ -18,8 +20,10 @@ FOLDER = ".shards"
 WORK = ".extracting"
 JOURNAL = "journal.jsonl"
 LOCK = "lock"
-_NAME = re.compile(r"([1-9]\d{0,6})-of-([1-9]\d{0,6})")
-_ASKED = re.compile(r"([1-9]\d{0,6})/([1-9]\d{0,6})")
+MOST = 9999  # parts of a corpus: each has a folder and a manifest that --merge reads
+_NAME = re.compile(r"([1-9]\d{0,6})-of-([1-9]\d{0,6})", re.ASCII)
+_ASKED = re.compile(r"([1-9]\d{0,3})/([1-9]\d{0,3})", re.ASCII)
+_MOST_NAMED = 20  # of shards that are missing
 
 
 class Shard(NamedTuple):
@@ -47,8 +51,14 @@ class Shard(NamedTuple):
         found = _ASKED.fullmatch(asked)
         shard = cls(int(found[1]), int(found[2])) if found else None
         if shard is None or shard.number > shard.total:
-            raise ConfigError(f"shard: expected I/N with I from 1 to N, as 1/4 or 4/4, got {asked!r}")
+            raise ConfigError(f"shard: expected I/N with I from 1 to N, at most {MOST}, as 1/4 or 4/4, got {asked!r}")
         return shard
+
+    @classmethod
+    def of(cls, clip: str, total: int) -> Shard:
+        """The one of so many that holds a clip."""
+        digest = hashlib.sha256(clip.encode()).digest()
+        return cls(int.from_bytes(digest[:8], "big") % total + 1, total)
 
     @property
     def name(self) -> str:
@@ -60,8 +70,7 @@ class Shard(NamedTuple):
 
     def holds(self, clip: str) -> bool:
         """Whether a clip belongs to it."""
-        digest = hashlib.sha256(clip.encode()).digest()
-        return int.from_bytes(digest[:8], "big") % self.total == self.number - 1
+        return self == Shard.of(clip, self.total)
 
 
 def shards_of(count: int) -> list[Shard]:
@@ -76,7 +85,8 @@ def begun_shards(features: Path) -> list[Shard]:
         CorpusError: they are of two ways to cut the corpus.
     """
     names = sorted(path.name for path in (features / FOLDER).glob("*-of-*"))
-    found = sorted(Shard(int(name[1]), int(name[2])) for name in map(_NAME.fullmatch, names) if name)
+    named = (Shard(int(name[1]), int(name[2])) for name in map(_NAME.fullmatch, names) if name)
+    found = sorted(shard for shard in named if shard.number <= shard.total)
     counts = sorted({shard.total for shard in found})
     if len(counts) > 1:
         told = " and ".join(map(str, counts))
@@ -154,16 +164,17 @@ def merge_shards(features: Path, clips: Collection[str]) -> int:
         clips: names of all that there are.
 
     Raises:
-        CorpusError: a shard is missing, unfinished or made with other settings, or a clip is in none; a line each.
+        CorpusError: a shard is missing, unfinished or made with other settings, a file of one is gone, or a clip is in
+            none; a line each.
     """
     begun = begun_shards(features)
     if not begun:
         raise CorpusError(f"{features}: no shards here, expected those of `ramer extract MEDIA OUT --shard I/N`")
-    shards = shards_of(begun[0].total)
-    if faults := [fault for shard in shards if (fault := _unfinished(features, shard))]:
+    if faults := [fault for shard in begun if (fault := _unfinished(features, shard))] + _missing(features, begun):
         raise CorpusError(faults)
+    shards = begun
     manifests = [Manifest.read(features / FOLDER / shard.name / FILE_NAME) for shard in shards]
-    if faults := _differences(features, shards, manifests):
+    if faults := _differences(features, shards, manifests) or _lost_files(features, shards, manifests):
         raise CorpusError(faults)
     whole = Manifest(manifests[0].settings, manifests[0].records)
     for manifest in manifests:
@@ -181,6 +192,30 @@ def merge_shards(features: Path, clips: Collection[str]) -> int:
     return len(shards)
 
 
+def _missing(features: Path, begun: Sequence[Shard]) -> list[str]:
+    """A line for each shard that no run has begun, few of very many."""
+    total = begun[0].total
+    there = {shard.number for shard in begun}
+    numbers = (number for number in range(1, total + 1) if number not in there)
+    lines = [_again(features, Shard(number, total), "is missing") for number in islice(numbers, _MOST_NAMED)]
+    if (more := total - len(there) - len(lines)) > 0:
+        lines.append(f"{features}: {more} more shards are missing")
+    return lines
+
+
+def _again(features: Path, shard: Shard, why: str) -> str:
+    return f"{features}: shard {shard} {why}: `ramer extract MEDIA OUT --shard {shard}`"
+
+
+def _lost_files(features: Path, shards: Sequence[Shard], manifests: Sequence[Manifest]) -> list[str]:
+    """A line for each shard of which a feature file is gone: its next run makes it again."""
+    faults = []
+    for shard, manifest in zip(shards, manifests, strict=True):
+        if gone := lost_files(features, manifest):
+            faults.append(_again(features, shard, f"has lost {len(gone)} of its files, the first {gone[0]}"))
+    return faults
+
+
 def _unfinished(features: Path, shard: Shard) -> str | None:
     folder = features / FOLDER / shard.name
     if is_held(folder / LOCK):
@@ -188,8 +223,7 @@ def _unfinished(features: Path, shard: Shard) -> str | None:
     begun, ended = (folder / JOURNAL).exists(), (folder / FILE_NAME).exists()
     if ended and not begun:
         return None
-    told = "was not finished" if begun else "is missing"
-    return f"{features}: shard {shard} {told}: `ramer extract MEDIA OUT --shard {shard}`"
+    return _again(features, shard, "was not finished" if begun else "is missing")
 
 
 def _differences(features: Path, shards: Sequence[Shard], manifests: Sequence[Manifest]) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
+from ramer.devices import raise_if_gpu_failed
 from ramer.errors import raise_if_scarce
 from ramer.extraction.detectors import build_detector, detector_record
 from ramer.extraction.faces import Crop, Face, FaceCropper, whole
@@ -72,6 +73,7 @@ class VideoEncoder:
         # Whatever a model does with one odd image must not end the run: the others are encoded alone.
         except Exception as error:
             raise_if_scarce(error)
+            raise_if_gpu_failed(error, "device", but_for_memory=True)
             if len(batch) == 1:
                 return [Missing(f"the image encoder failed: {one_line(error)}", failed=True)]
             return [made for item in batch for made in self._encode_batch([item])]

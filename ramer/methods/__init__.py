@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ramer.config import Training, fault_lines
+from ramer.devices import fails_at_gpu
 from ramer.errors import ConfigError, ModelError, raise_if_scarce
 from ramer.files import read_tensors
 from ramer.loading import loading
@@ -120,4 +121,6 @@ def load_method(path: str | Path, device: str = "cpu") -> Method:
         raise ModelError([f"{path}: {line}" for line in error.faults]) from None
     except Exception as error:
         raise_if_scarce(error)
+        if fails_at_gpu(error):
+            raise
         raise ModelError(f"{path}: not a trained method ({type(error).__name__}: {error})") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ramer import engine
 from ramer.config import BEST, Config
 from ramer.data.kinds import check_kind
 from ramer.devices import check_device
@@ -25,7 +26,7 @@ def check(config: Config, project: Project) -> None:
             candidates kept, the served method needs what is missing, or the device is not there; one line per fault.
     """
     check_lock(project)
-    faults = _kind_faults(config) + _device_faults(config)
+    faults = _kind_faults(config) + _device_faults(config) + _environment_faults()
     options: dict[str, MethodOptions] = {}
     for name, entry in config.methods.items():
         try:
@@ -52,6 +53,14 @@ def _kind_faults(config: Config) -> list[str]:
 def _device_faults(config: Config) -> list[str]:
     try:
         check_device(config.runtime.device)
+    except ConfigError as error:
+        return error.faults
+    return []
+
+
+def _environment_faults() -> list[str]:
+    try:
+        engine.check_environment()
     except ConfigError as error:
         return error.faults
     return []

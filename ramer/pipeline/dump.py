@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from ramer import engine
 from ramer.config import Config
 from ramer.data.prepared import PreparedCorpus
-from ramer.devices import choose_device
+from ramer.devices import else_on_cpu
 from ramer.files import digest_file
 from ramer.pipeline.unfinished import savepoints_of
 from ramer.project import Project
@@ -18,8 +19,12 @@ def dump(config: Config, project: Project, modality: str) -> None:
         StaleError: an encoder is missing or damaged.
         ModelError: an encoder belongs to another corpus.
     """
+    else_on_cpu(config.runtime.device, lambda device: _dump(config.on(device), project, modality))
+
+
+def _dump(config: Config, project: Project, modality: str) -> None:
     options, code, threads = config.pretrain.of(modality), project.code_of("dump"), config.runtime.threads
-    device = choose_device(config.runtime.device)
+    device = engine.device_for(config.runtime.device)
     corpus, encoders = PreparedCorpus.open(project.prepared), project.encoders(modality)
     read, settings = [project.prepared, encoders], [options, config.dump]
     kept = savepoints_of(project, "dump", modality, threads=threads, device=device, inputs=read, settings=settings)

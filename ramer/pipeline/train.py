@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from ramer.config import Config
+from ramer.devices import else_on_cpu
 from ramer.errors import ConfigError
 from ramer.methods import method_class, method_options
 from ramer.methods.shared.fitting import fit_method
@@ -23,6 +24,10 @@ def train(config: Config, project: Project, method: str) -> None:
         RetrievalError: k exceeds a database or the lists.
         StaleError: what the method reads is absent, or does not fit the rest.
     """
+    else_on_cpu(config.runtime.device, lambda device: _train(config.on(device), project, method))
+
+
+def _train(config: Config, project: Project, method: str) -> None:
     if method not in config.methods:
         raise ConfigError(f"{project.params}: methods.{method}: no such method, expected {', '.join(config.methods)}")
     options = method_options(method, config.methods[method])

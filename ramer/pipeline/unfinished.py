@@ -8,12 +8,12 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from ramer import engine
 from ramer.config import Section
 from ramer.digests import contents
 from ramer.files import digest_file, json_text
 from ramer.pipeline.durations import carry_seconds
 from ramer.project import Project
-from ramer.seeding import machine
 from ramer.training.savepoints import NOTHING_KEPT, Savepoints, open_savepoints
 
 logger = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ def savepoints_of(
     recipe = {
         "code": [digest_file(path) for path in names],
         "inputs": [contents(folder) for folder in inputs],
-        "machine": machine(threads, device),
+        "machine": engine.machine_for(threads, device),
         "settings": [section.model_dump(mode="json") for section in settings],
     }
     with open_savepoints(f"{stage} {item}", project.savepoints(stage, item), json_text(recipe)) as savepoints:

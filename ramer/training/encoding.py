@@ -18,7 +18,6 @@ from ramer.files import digest_file, map_new_array
 from ramer.nn.encoder import UnimodalEncoder
 from ramer.progress import track
 from ramer.retrieval.states import STATES_FILE, StatesRecord
-from ramer.seeding import machine
 from ramer.training.checkpoints import build_encoder
 from ramer.training.crossfit import CrossFitted, crossfit_fold, joined
 from ramer.training.encoded_blocks import EncodedBlocks, encode
@@ -42,7 +41,7 @@ class Reuse:
 
     def kept(self, device: str, threads: int, batch_size: int) -> KeptStates:
         """What was kept of runs whose arithmetic was the same."""
-        return KeptStates(self.folder, f"{self.code} {machine(threads, device)} {batch_size}")
+        return KeptStates(self.folder, f"{self.code} {engine.machine_for(threads, device)} {batch_size}")
 
 
 def encode_corpus(

@@ -41,12 +41,20 @@ def test_the_environment_goes_before_the_parameters(
 
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
-@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://me:hunter%2F2@127.0.0.1:1"])
+@pytest.mark.parametrize(
+    ("address", "device"),
+    [
+        ("127.0.0.1:1", "cpu"),
+        ("ray://me:hunter%2F2@127.0.0.1:1", "auto"),
+        ("127.0.0.1:1", "cuda"),  # which the cluster may have where this machine has none
+    ],
+)
 def test_a_stage_goes_to_the_cluster_that_the_parameters_name(
-    workspace_root: Path, tmp_path: Path, address: str
+    workspace_root: Path, tmp_path: Path, address: str, device: str
 ) -> None:
     root = shutil.copytree(workspace_root, tmp_path / "project")
-    raw = tiny_config(METHODS, engine={"ray_address": address}).model_dump(mode="json")
+    config = tiny_config(METHODS, engine={"ray_address": address}, runtime={"device": device})
+    raw = config.model_dump(mode="json")
     Project(root).params.write_text(json.dumps(raw), "utf-8")
     with start_stage(root, "pretrain audio", RAMER_ENGINE="ray", RAY_ADDRESS="") as stage:
         _, said = stage.communicate()

@@ -135,6 +135,59 @@ def test_the_lock_is_that_of_the_local_run(cluster: RayCluster, tmp_path: Path) 
     assert clones[0].text("dvc.lock") == clones[1].text("dvc.lock")
 
 
+_ROOM = """
+import operator, sys, threading
+from ramer import engine
+from ramer.engine import cluster
+from ramer.errors import RamerError
+cluster.JOIN_SECONDS = float(sys.argv[2])
+if sys.argv[3:]:
+    print(engine.device_for("auto"), engine.device_for("cuda:3"), engine.machine_for(1, "cuda").split()[-3], flush=True)
+try:
+    print(engine.map(operator.neg, [1, 2], resources=eval(sys.argv[1]), description="test"))
+except RamerError as error:
+    print(*error.faults, sep="\\n")
+import torch
+assert not torch.cuda.is_initialized()
+"""
+
+
+def _ask(cluster: RayCluster, resources: str, seconds: float, *more: str) -> subprocess.Popen[str]:
+    """What an interpreter prints that asks for such resources, with so many seconds for a node that has them."""
+    environment = {**os.environ, "RAMER_ENGINE": "ray", "RAY_ADDRESS": cluster.address}
+    command = [sys.executable, "-c", _ROOM, f"engine.{resources}", str(seconds), *more]
+    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+
+
+@needs_ray
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("resources", "asked"),
+    [("Resources(threads=2)", "2 cores and 0 GPUs"), ("Resources.on('cuda', 1)", "1 core and 1 GPU")],
+)
+def test_what_no_node_has_is_refused(cluster: RayCluster, resources: str, asked: str) -> None:
+    out, _ = _ask(cluster, resources, 1.0).communicate(timeout=60)
+    assert out.splitlines() == [
+        f"Ray: a task asks for {asked} (runtime.threads, runtime.device), the largest node has 1 core and 0 GPUs; none "
+        "that has more joined in 1 s"
+    ]
+
+
+@needs_ray
+@pytest.mark.slow
+def test_gpus_are_those_of_the_cluster(
+    cluster: RayCluster,
+) -> None:
+    """Ray counts a GPU that is not there: whether it works shows in the task that gets it."""
+    before = _ask(cluster, "Resources()", 60.0, "device")
+    assert before.communicate(timeout=60)[0].splitlines() == ["cpu cuda none,", "[-1, -2]"]
+    waiting = _ask(cluster, "Resources.on('cuda', 1)", 60.0)
+    cluster.add_gpu()
+    assert waiting.communicate(timeout=90)[0].splitlines() == ["[-1, -2]"]
+    after = _ask(cluster, "Resources()", 60.0, "device")
+    assert after.communicate(timeout=60)[0].splitlines() == ["cuda cuda GPU,", "[-1, -2]"]
+
+
 @needs_ray
 @pytest.mark.parametrize(
     ("address", "said"),

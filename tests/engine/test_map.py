@@ -98,6 +98,16 @@ def test_a_killed_worker_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert len(caught.value.faults) == 1
 
 
+def test_a_killed_worker_tells_a_number_that_gives_fewer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("RAMER_WORKERS", "5")
+    two = engine.Resources(threads=2)
+    with pytest.raises(RamerError) as caught:
+        engine.map(partial(_killed_after_both_began, tmp_path, os.getpid()), [1, 2], resources=two, description="test")
+    told = int(caught.value.faults[0].rpartition(" ")[2])
+    assert engine.workers_for(two, 2, told, 0) == 2
+    assert engine.workers_for(two, 2, told - 1, 0) == 1
+
+
 def _killed_after_both_began(folder: Path, parent: int, number: int) -> None:
     _whereabouts(folder, number)
     if os.getpid() != parent:
@@ -129,16 +139,33 @@ def test_an_unknown_engine_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         engine.map(abs, [1, 2], description="test")
 
 
-@pytest.mark.parametrize(
-    ("device", "count", "expected"),
-    [
-        ("cpu", 3, ["cpu"] * 4),
-        ("cuda", 1, ["cuda"] * 4),
-        ("cuda", 3, ["cuda:0", "cuda:1", "cuda:2", "cuda:0"]),
-    ],
-)
-def test_several_gpus_take_turns(device: str, count: int, expected: list[str]) -> None:
-    assert engine.in_turn(device, 4, 1 if device == "cpu" else count) == expected
+def _seen_gpu(folder: Path, number: int) -> tuple[int, str]:
+    _, pid, *_ = _whereabouts(folder, number)
+    return pid, os.environ.get("CUDA_VISIBLE_DEVICES", "")
+
+
+@pytest.mark.parametrize(("named", "second"), [("", "1"), ("3, 5", "5")])
+def test_each_worker_has_a_gpu_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, named: str, second: str
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+    asked = [1, 2, 3, 4, 5]
+    ended = processes.run_in_processes(partial(_seen_gpu, tmp_path), asked, workers=2, threads=1, gpus=2)
+    seen = {done.result() for _, done in ended}
+    assert {gpu for pid, gpu in seen if pid == os.getpid()} == {named}  # all: what it computes on is the first
+    assert {gpu for pid, gpu in seen if pid != os.getpid()} == {second}
+
+
+def test_of_several_gpus_no_item_names_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "_gpus", lambda: 2)
+    assert engine.devices_of("cuda", 3) == ["cuda"] * 3
+
+
+def test_gpus_have_no_more_workers_than_were_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "_gpus", lambda: 4)
+    monkeypatch.setenv("RAMER_WORKERS", "1")
+    resources = engine.Resources.on("cuda", 1)
+    assert set(engine.map(_process, [1, 2, 3], resources=resources, description="test")) == {os.getpid()}
 
 
 def test_a_gpu_that_was_named_is_the_only_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,13 +183,15 @@ def test_a_gpu_that_was_named_is_the_only_one(monkeypatch: pytest.MonkeyPatch) -
         (engine.Resources(threads=3), 7, 0, 2),
         (engine.Resources(threads=3), 2, 0, 1),
         (engine.Resources(1, 1.0), 16, 2, 2),
+        (engine.Resources(1, 1.0), None, 2, 2),
+        (engine.Resources(1, 1.0), 1, 2, 1),
         (engine.Resources(1, 0.5), 16, 2, 4),
         (engine.Resources(1, 1.0), 16, 0, 1),
         (engine.Resources.on("cuda", 1), 16, 3, 3),
         (engine.Resources.on("cuda:1", 1), 16, 3, 1),
     ],
 )
-def test_workers_fill_what_there_is(resources: engine.Resources, cores: int, gpus: int, workers: int) -> None:
+def test_workers_fill_what_there_is(resources: engine.Resources, cores: int | None, gpus: int, workers: int) -> None:
     assert engine.workers_for(resources, 5, cores, gpus) == workers
 
 

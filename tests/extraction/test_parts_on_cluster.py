@@ -26,11 +26,15 @@ SOUND = ("--video", "none", "--text", "none", "--batch-size", "1")
 CLIPS = 24
 
 
-def test_no_cluster_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_wav: Callable[..., Path]) -> None:
+@pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:3"])
+def test_no_cluster_is_one_line_and_no_gpu_is_looked_for_here(
+    device: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_wav: Callable[..., Path]
+) -> None:
     make_wav(tmp_path / "media" / "a.wav", np.zeros(1600))
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     monkeypatch.setenv("RAMER_ENGINE", "")  # set back after the command has set it
-    code, _, err = call("extract", tmp_path / "media", tmp_path / "out", *SOUND, "--engine", "ray")
+    options = ("--engine", "ray", "--device", device)
+    code, _, err = call("extract", tmp_path / "media", tmp_path / "out", *SOUND, *options)
     assert (code, len(err.splitlines())) == (2, 1)
     assert err.startswith("error: RAY_ADDRESS: no cluster at '127.0.0.1:1'")
     assert not (tmp_path / "out").exists()

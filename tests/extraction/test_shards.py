@@ -97,10 +97,10 @@ def test_a_killed_shard_goes_on_where_it_was(media: Path, tmp_path: Path) -> Non
     assert_same(tmp_path / "out" / "features", theirs)
 
 
-@pytest.mark.parametrize("asked", ["5/4", "0/4", "1", "a/b", "-1/4", "1/4/4"])
+@pytest.mark.parametrize("asked", ["5/4", "0/4", "1", "a/b", "-1/4", "1/4/4", "1/10000", "1/1٢"])
 def test_a_shard_that_is_none_is_one_line(asked: str, media: Path, tmp_path: Path) -> None:
     code, _, err = call("extract", media, tmp_path / "out", f"--shard={asked}")
-    told = f"error: shard: expected I/N with I from 1 to N, as 1/4 or 4/4, got {asked!r}"
+    told = f"error: shard: expected I/N with I from 1 to N, at most 9999, as 1/4 or 4/4, got {asked!r}"
     assert (code, err.splitlines()) == (2, [told])
     assert not (tmp_path / "out").exists()
 
@@ -122,6 +122,99 @@ def test_shards_that_are_missing_are_named(media: Path, tmp_path: Path) -> None:
         [f"error: {features}: shard {n}/4 is missing: `ramer extract MEDIA OUT --shard {n}/4`" for n in (1, 3)],
     )
     assert not (features / "manifest.json").exists()
+
+
+def test_very_many_missing_shards_are_told_at_once(media: Path, tmp_path: Path) -> None:
+    """Also of a folder of before there was a largest number."""
+    out, features = tmp_path / "out", tmp_path / "out" / "features"
+    _shard(media, out, "1/1")
+    (features / ".shards/1-of-1").rename(features / ".shards/1-of-9999999")
+    begun = time.process_time()
+    code, _, err = call("extract", media, out, *SOUND, "--merge")
+    assert time.process_time() - begun < 2
+    told = err.splitlines()
+    assert (code, told[0].split("features: ")[1]) == (
+        2,
+        "shard 2/9999999 is missing: `ramer extract MEDIA OUT --shard 2/9999999`",
+    )
+    assert (len(told), told[-1]) == (21, f"error: {features}: 9999978 more shards are missing")
+
+
+@pytest.mark.parametrize("kind", ["UTT", "FRA"])
+def test_a_shard_that_lost_a_file_is_named_and_makes_it_again(media: Path, tmp_path: Path, kind: str) -> None:
+    theirs = whole_run(media, tmp_path / "whole", *SOUND, "--frames")
+    out, features = tmp_path / "out", tmp_path / "out" / "features"
+    for number in (1, 2):
+        assert _shard(media, out, f"{number}/2", "--frames")[0] == 0
+    (lost,) = features.glob(f"*-{kind}/s1/clip4.npy")
+    lost.unlink()
+    shard = next(shard for shard in shards_of(2) if shard.holds("s1/clip4"))
+    code, said, err = call("extract", media, out, *SOUND, "--frames", "--merge")
+    told = f"shard {shard} has lost 1 of its files, the first egemaps-{kind}/s1/clip4.npy"
+    assert (code, said, err.splitlines()) == (
+        2,
+        "",
+        [f"error: {features}: {told}: `ramer extract MEDIA OUT --shard {shard}`"],
+    )
+    assert not (features / "manifest.json").exists()
+    assert _shard(media, out, str(shard), "--frames")[0] == 0
+    assert call("extract", media, out, *SOUND, "--frames", "--merge")[0] == 0
+    assert_same(features, theirs)
+
+
+def test_lost_files_that_a_run_does_not_make_are_told(media: Path, tmp_path: Path) -> None:
+    features = whole_run(media, tmp_path / "out")
+    (features / "egemaps-UTT/s1/clip4.npy").unlink()
+    transcripts = tmp_path / "transcripts.csv"
+    transcripts.write_text("clip,sentence\ns1/clip4,\n", "utf-8")
+    options = ("--transcripts", transcripts, "--audio", "none", "--video", "none")
+    code, _, err = call("extract", media, tmp_path / "out", *options)
+    assert (code, f"{features}: audio: the vectors of 1 clips are gone, the first 's1/clip4'" in err) == (0, True)
+
+
+_WAYS: list[tuple[str, ...]] = [(), ("--shard", "1/1"), ("--merge",)]
+
+
+@pytest.mark.parametrize(
+    ("way", "options", "environment", "told"),
+    [
+        *(
+            (way, (), {"RAMER_ENGINE": "bogus"}, "RAMER_ENGINE: expected one of serial, local, ray, got 'bogus'")
+            for way in _WAYS  # not --engine, which goes before the variable
+        ),
+        *(
+            (way, (), {"RAMER_WORKERS": "0"}, "RAMER_WORKERS: expected a whole number of at least 1, got '0'")
+            for way in [*_WAYS, ("--engine", "serial")]
+        ),
+        *(
+            (way, ("--device", "bogus"), {}, "device: unknown name 'bogus', expected auto, cpu, cuda or cuda:N")
+            for way in [*_WAYS, ("--engine", "ray")]
+        ),
+    ],
+)
+def test_what_is_given_is_checked_before_any_work(
+    way: tuple[str, ...],
+    options: tuple[str, ...],
+    environment: dict[str, str],
+    told: str,
+    media: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RAMER_ENGINE", "")  # set back after the command has set it
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    code, _, err = call("extract", media, tmp_path / "out", *SOUND, *way, *options)
+    assert (code, err.splitlines()) == (2, [f"error: {told}"])
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["", "Local", "spark"])
+def test_an_engine_that_is_none_is_one_line(name: str, media: Path, tmp_path: Path) -> None:
+    code, _, err = call("extract", media, tmp_path / "out", *SOUND, f"--engine={name}")
+    told = f"error: engine: expected one of serial, local, ray, got {name!r}"
+    assert (code, err.splitlines()) == (2, [told])
+    assert not (tmp_path / "out").exists()
 
 
 def test_shards_of_other_settings_or_numbers_are_refused(media: Path, tmp_path: Path, hubert: Path) -> None:

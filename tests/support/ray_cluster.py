@@ -28,6 +28,10 @@ class RayCluster:
         """One node is gone at once, and another one comes in its place."""
         self._say("kill")
 
+    def add_gpu(self) -> None:
+        """A third node joins, which says that it has a GPU besides its core."""
+        self._say("gpu")
+
     def _say(self, word: str) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(f"{word}\n")
@@ -73,8 +77,9 @@ def _main() -> None:
     nodes = [cluster.add_node(num_cpus=1, object_store_memory=STORE) for _ in range(2)]
     say(cluster.address)
     for line in sys.stdin:
-        cluster.remove_node(nodes.pop(0), allow_graceful=False)
-        nodes.append(cluster.add_node(num_cpus=1, object_store_memory=STORE))
+        if line.strip() == "kill":
+            cluster.remove_node(nodes.pop(0), allow_graceful=False)
+        nodes.append(cluster.add_node(num_cpus=1, num_gpus=int(line.strip() == "gpu"), object_store_memory=STORE))
         say(line.strip())
     cluster.shutdown()
 

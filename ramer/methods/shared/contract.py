@@ -17,8 +17,8 @@ from typing import Annotated, Any, ClassVar, Generic, Literal, Self, get_args
 import numpy as np
 from typing_extensions import TypeVar
 
+from ramer import engine
 from ramer.config import Count, Searched, Section, Training
-from ramer.devices import choose_device
 from ramer.errors import RetrievalError
 from ramer.files import write_tensors
 from ramer.inputs import NEIGHBOURS, SHUFFLED
@@ -166,7 +166,7 @@ class Method(ABC, Generic[OptionsT]):
 
     @classmethod
     def device_for(cls, device: str) -> str:
-        """Where such a method computes: ``choose_device``, or the processor where it uses no other.
+        """Where such a method computes: ``engine.device_for``, or the processor where it uses no other.
 
         Args:
             device: ``runtime.device``.
@@ -174,7 +174,7 @@ class Method(ABC, Generic[OptionsT]):
         Raises:
             ConfigError: a GPU was asked for and there is none, or it does not work.
         """
-        return choose_device(device) if cls.uses_device else "cpu"
+        return engine.device_for(device) if cls.uses_device else "cpu"
 
     def fit(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
         """Learn from the training rows; returns the chosen epoch (0 for a closed form) and its score on validation.
