@@ -22,6 +22,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from ramer.config import Among, Searched
 from ramer.errors import ConfigError
+from ramer.opening import open_regular
 from ramer.seeding import generator
 from ramer.tuning.journal_file import JournalFile
 from ramer.tuning.spaces import Space
@@ -43,6 +44,8 @@ def open_study(journal: Path, name: str) -> tuple[optuna.Study, FileLock]:
         OSError: it cannot be read or written.
     """
     journal.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileNotFoundError), open_regular(journal):  # a pipe would be waited for
+        pass
     with journal.open("a"):  # says what is wrong with the file itself
         pass
     lock = FileLock(journal.with_name(f".{journal.name}.turn"))

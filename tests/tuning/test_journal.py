@@ -75,6 +75,12 @@ def test_a_line_that_is_damaged_meanwhile_is_one_line(tmp_path: Path) -> None:
             called()
 
 
+def test_a_pipe_is_no_journal(project: Path, tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    assert refused(*_tune(project, path, 2)) == f"{path}: a pipe, device or socket, expected a regular file"
+
+
 @pytest.mark.parametrize("content", [b"dear diary\n", b"dear diary", b"{}\n"])
 def test_what_is_no_journal_stays_as_it_is(project: Path, tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "notes.txt"
