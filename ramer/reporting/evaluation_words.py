@@ -40,7 +40,7 @@ def evaluation_verdict(
     if against_prior is not None:
         reference = against_prior["reference"]
         sentences.append(
-            Markup("The class frequencies of its training rows ({}) have {}: it is {} points ahead").format(
+            Markup("The class frequencies of its training rows ({}) have {}: a difference of {} points").format(
                 code(reference),
                 points(results.methods[reference].metrics[f"{AVERAGE}/{SCORE}"]),
                 signed(against_prior["difference"]),
