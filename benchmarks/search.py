@@ -18,9 +18,10 @@ import torch
 
 from benchmarks._run import parser, report
 from ramer.retrieval.aggregation import aggregate, find
+from ramer.retrieval.exclusion import exclusion_codes
 from ramer.retrieval.index_sidecars import IndexKind
 from ramer.retrieval.indexes import DatabaseIndex
-from ramer.retrieval.search import exclusion_codes, search
+from ramer.retrieval.search import search
 from ramer.retrieval.states import l2_normalise
 from ramer.retrieval.structures import Database, Lists, Queries, Rules
 from ramer.seeding import generator, set_threads

@@ -19,5 +19,5 @@ def index(config: Config, project: Project, modality: str) -> None:
     """
     corpus = PreparedCorpus.open(project.prepared)
     states = StatesTable.open(project.states(modality), corpus)
-    scope, out = config.retrieval.scope, project.indexes(modality)
-    build_indexes(corpus, states, config.index, scope, out, threads=config.runtime.threads)
+    out, threads = project.indexes(modality), config.runtime.threads
+    build_indexes(corpus, states, config.index, config.retrieval, out, threads=threads)

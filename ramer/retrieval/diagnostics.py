@@ -8,8 +8,9 @@ import numpy as np
 
 from ramer.data.prepared import PreparedCorpus, Replicate
 from ramer.modalities import MODALITIES
+from ramer.retrieval.exclusion import excluded_counts, exclusion_codes
 from ramer.retrieval.indexes import DatabaseIndex, StoredIndex
-from ramer.retrieval.search import exclusion_codes, search
+from ramer.retrieval.search import search
 from ramer.seeding import generator
 
 TOP = 5  # neighbours that the figures are about
@@ -58,10 +59,26 @@ def diagnose(
     }
 
 
+def short_lists(
+    corpus: PreparedCorpus, modality: str, index: DatabaseIndex, exclude: str, queries: np.ndarray, rows: np.ndarray
+) -> float:
+    """Share of the lists that hold fewer rows than there are for them: none, unless the search has missed some.
+
+    Args:
+        exclude: as in ``retrieval``. queries: row numbers [Q]. rows: their lists [Q, width].
+    """
+    held = corpus.available[queries, MODALITIES.index(modality)]
+    codes = exclusion_codes(corpus.groups, exclude)
+    most = len(index.rows) - excluded_counts(codes[index.rows], codes[queries[held]])
+    found = (np.asarray(rows)[held] >= 0).sum(axis=1)
+    return float(np.mean(found < np.minimum(most, rows.shape[1]))) if held.any() else 0.0
+
+
 def average(reports: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Mean of every figure over replicates, those without a figure left out."""
     trees = list(reports.values())
-    return {key: _average([tree[key] for tree in trees]) for key in trees[0]}
+    keys = dict.fromkeys(key for tree in trees for key in tree)
+    return {key: _average([tree[key] for tree in trees if key in tree]) for key in keys}
 
 
 def _average(values: list[Any]) -> Any:

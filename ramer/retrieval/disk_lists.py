@@ -62,7 +62,15 @@ def lists_of(index: Path) -> Path:
 
 
 def fill_on_disk(
-    settings: Index, kind: str, states: States, named: IndexedRows, ids: np.ndarray, path: Path, *, threads: int = 1
+    settings: Index,
+    kind: str,
+    states: States,
+    named: IndexedRows,
+    ids: np.ndarray,
+    path: Path,
+    *,
+    codes: np.ndarray | None = None,
+    threads: int = 1,
 ) -> tuple[faiss.Index, dict[str, int], float | None]:
     """What ``fill_index`` makes, with the lists in a file; no process holds more keys than ``SHARD_NUMBERS`` are.
 
@@ -73,6 +81,7 @@ def fill_on_disk(
         kind: of ``KINDS_ON_DISK``.
         named: the rows to index. ids: names by row number.
         path: of the index, which is not written; the lists are, beside it.
+        codes: by row number, of what a query must not find; None: only itself.
         threads: of a worker.
 
     Returns:
@@ -99,7 +108,7 @@ def fill_on_disk(
     with _chatter_to_stderr():
         merge_ondisk(index, shards, str(lists))
     shutil.rmtree(parts)
-    recall = measure_recall(index, settings, chosen, table, named.rows)
+    recall = measure_recall(index, settings, chosen, table, named.rows, codes)
     merged: Any = faiss.downcast_InvertedLists(_ivf(index).invlists)
     merged.filename = lists.name  # not the folder's: it has another name while it is written
     return index, chosen, recall

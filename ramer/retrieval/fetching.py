@@ -16,6 +16,7 @@ from ramer.retrieval.indexes import DatabaseIndex
 # speed of the product alone; in between it goes query by query, and our product is up to five times as fast.
 MANY = 32
 MATRIX_NUMBERS = 131_072
+GROWTH = 4  # how many times as much is fetched, or visited, by the next search of what is not settled
 FEW = 8  # queries up to which calls, and threads that wait for each other, cost more than arithmetic
 Fetch = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]
 
@@ -23,13 +24,10 @@ Fetch = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]
 def make_fetch(index: DatabaseIndex) -> Fetch:
     """The fastest way to an index' k best keys: unit vectors [q, hidden] and k to scores and places [q, k]."""
     inner, settings = index.faiss_index, index.about.settings
-    parameters: Any = faiss  # the stubs lack these classes' arguments
     if "ef" in settings:
-        wide = parameters.SearchParametersHNSW
-        return lambda vectors, k: inner.search(vectors, k, params=wide(efSearch=max(settings["ef"], k)))
+        return _graph(inner, settings["ef"])
     if "nprobe" in settings:
-        probes = parameters.SearchParametersIVF(nprobe=settings["nprobe"])
-        return lambda vectors, k: inner.search(vectors, k, params=probes)
+        return _lists(inner, settings["nprobe"])
     if index.exact and isinstance(inner, faiss.IndexFlat):
         memory = faiss.rev_swig_ptr(inner.get_xb(), inner.ntotal * inner.d)
         keys = memory.reshape(inner.ntotal, inner.d)
@@ -46,6 +44,41 @@ def make_fetch(index: DatabaseIndex) -> Fetch:
 
         return fetch
     return lambda vectors, k: inner.search(vectors, k)
+
+
+def wider_fetches(index: DatabaseIndex) -> Iterator[Fetch]:
+    """Ways that miss less than ``make_fetch``'s: each visits ``GROWTH`` times as much, the last one all that there is.
+
+    An exact index misses nothing: it has none.
+    """
+    inner: Any = index.faiss_index
+    settings = index.about.settings
+    if "ef" in settings:
+        for ef in _grown(settings["ef"], inner.ntotal):
+            yield _graph(inner, ef)
+        keys = faiss.downcast_index(inner.storage)  # whatever no link leads to
+        yield lambda vectors, k: keys.search(vectors, k)
+    elif "nprobe" in settings:
+        for nprobe in _grown(settings["nprobe"], int(faiss.extract_index_ivf(inner).nlist)):
+            yield _lists(inner, nprobe)
+
+
+def _grown(first: int, last: int) -> Iterator[int]:
+    while first < last:
+        first = min(first * GROWTH, last)
+        yield first
+
+
+def _graph(inner: Any, ef: int) -> Fetch:
+    parameters: Any = faiss  # the stubs lack these classes' arguments
+    wide = parameters.SearchParametersHNSW
+    return lambda vectors, k: inner.search(vectors, k, params=wide(efSearch=max(ef, k)))
+
+
+def _lists(inner: Any, nprobe: int) -> Fetch:
+    parameters: Any = faiss
+    probes = parameters.SearchParametersIVF(nprobe=nprobe)
+    return lambda vectors, k: inner.search(vectors, k, params=probes)
 
 
 @contextlib.contextmanager

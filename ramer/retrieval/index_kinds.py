@@ -16,13 +16,16 @@ from ramer.retrieval.states import l2_normalise
 from ramer.seeding import generator
 
 BLOCK = 16384  # keys normalised and added at a time
+LEAST_COMPRESSED = 32  # keys; fewer do not train codes, and are exact at no cost
 FLAT_ROWS = 200_000  # auto: up to here exact search takes milliseconds a query
 IVF_BYTES = 4 << 30  # auto: beyond this many bytes of keys they are compressed
 TRAIN_PER_CENTROID = 64  # rows of the training sample per inverted list or code
 
 
 def choose_kind(settings: Index, count: int, dimension: int) -> str:
-    """The kind that ``index.kind`` means for this many keys: ``auto`` is decided by size."""
+    """The kind that is built of so many keys: ``auto`` is decided by size, and a handful of keys is not compressed."""
+    if count < (LEAST_COMPRESSED if settings.kind == "ivf_pq" else 1):
+        return "flat"
     if settings.kind != "auto":
         return settings.kind
     if count <= FLAT_ROWS:
@@ -50,7 +53,7 @@ def _ivf_pq(settings: Index, count: int, dimension: int) -> tuple[faiss.Index, d
     chosen = _lists(settings, count)
     chosen["m"] = settings.m or max(d for d in range(1, max(1, dimension // 4) + 1) if dimension % d == 0)
     # A codebook needs at least as many training rows as it has codes.
-    chosen["bits"] = int(min(8, np.log2(max(count, 2))))
+    chosen["bits"] = int(min(8, np.log2(count)))
     m, bits = chosen["m"], chosen["bits"]
     if dimension % m:
         raise RetrievalError(f"params.yaml: index.m: expected a divisor of the hidden size {dimension}, got {m}")
@@ -108,7 +111,12 @@ def train_index(
 
 
 def fill_index(
-    settings: Index, kind: str, states: np.ndarray, rows: np.ndarray, ids: np.ndarray
+    settings: Index,
+    kind: str,
+    states: np.ndarray,
+    rows: np.ndarray,
+    ids: np.ndarray,
+    codes: np.ndarray | None = None,
 ) -> tuple[faiss.Index, dict[str, int], float | None]:
     """An index over the states of ``rows``, its settings and its recall on a sample (None for an exact one).
 
@@ -116,25 +124,32 @@ def fill_index(
 
     Args:
         states: raw states by row number, may be memory-mapped. ids: names by row number.
+        codes: by row number, of what a query must not find; None: only itself.
     """
     if not len(rows):
         return faiss.IndexFlatIP(max(states.shape[1], 1)), {}, None
     index, chosen = new_index(settings, kind, len(rows), states.shape[1])
     train_index(index, settings, chosen, states, rows, ids)
     add_keys(index, kind, states, rows, ids[rows])
-    return index, chosen, None if kind == "flat" else measure_recall(index, settings, chosen, states, rows)
+    return index, chosen, None if kind == "flat" else measure_recall(index, settings, chosen, states, rows, codes)
 
 
 def measure_recall(
-    index: Any, settings: Index, chosen: dict[str, int], states: np.ndarray, rows: np.ndarray
+    index: Any,
+    settings: Index,
+    chosen: dict[str, int],
+    states: np.ndarray,
+    rows: np.ndarray,
+    codes: np.ndarray | None = None,
 ) -> float | None:
     """Recall on a sample of the keys, None where there are no two; chooses ``nprobe`` where the settings do not.
 
     Args:
         chosen: sizes, of which ``nprobe`` may change.
         states: raw states by row number, may be memory-mapped.
+        codes: by row number, of what a query must not find; None: only itself.
     """
-    asked = RecallSample.draw(states, rows, settings.seed)
+    asked = RecallSample.draw(states, rows, settings.seed, codes)
     if asked is None:
         return None
     if "nprobe" in chosen and settings.nprobe is None:

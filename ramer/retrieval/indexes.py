@@ -10,13 +10,14 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-from ramer.config import Index
+from ramer.config import Index, Retrieval
 from ramer.data.prepared import PreparedCorpus, Replicate
 from ramer.digests import sealed_directory
 from ramer.errors import RetrievalError, StaleError, raise_if_scarce
 from ramer.files import atomic_file, read_json
 from ramer.modalities import MODALITIES
 from ramer.retrieval.disk_lists import KINDS_ON_DISK, States, fill_on_disk, lists_of, read_on_disk
+from ramer.retrieval.exclusion import exclusion_codes
 from ramer.retrieval.index_kinds import choose_kind, fill_index, write_faiss
 from ramer.retrieval.index_sidecars import IndexKind, Sidecar, WholeSidecar
 from ramer.retrieval.indexed_rows import ENDING, IndexedRows
@@ -83,7 +84,7 @@ def database_rows(prepared: PreparedCorpus, replicate: Replicate, modality: str,
 
 
 def build_indexes(
-    corpus: PreparedCorpus, table: StatesTable, options: Index, scope: str, out: Path, *, threads: int = 1
+    corpus: PreparedCorpus, table: StatesTable, options: Index, retrieval: Retrieval, out: Path, *, threads: int = 1
 ) -> None:
     """Build one index per replicate over the rows of a scope that hold a modality; keys have length 1.
 
@@ -91,7 +92,8 @@ def build_indexes(
         corpus: whose rows the states are.
         table: states of the modality.
         options: kind and sizes of the indexes.
-        scope: which rows may be returned, a key of ``SCOPES``.
+        retrieval: which rows may be returned (the scope, a key of ``SCOPES``), and which a query never gets: recall is
+            measured without those.
         out: folder to write, whole or not at all: per replicate ``.faiss``, ``.json``, ``.parquet`` and, with lists on
             disk, ``.ivfdata``.
         threads: of a worker that fills such lists.
@@ -100,16 +102,17 @@ def build_indexes(
         OSError: the disk has no room for lists on it.
         RetrievalError: an empty scope, or a key that is zero or not finite.
     """
+    codes = exclusion_codes(corpus.groups, retrieval.exclude)
     with sealed_directory(out) as folder:
         for replicate in corpus.replicates:
-            rows = database_rows(corpus, replicate, table.modality, scope)
+            rows = database_rows(corpus, replicate, table.modality, retrieval.scope)
             kind = choose_kind(options, len(rows), table.hidden_dim)
             named, path = IndexedRows.of(rows, corpus.ids[rows]), folder / f"{replicate.name}.faiss"
             if options.lists == "disk" and kind in KINDS_ON_DISK and len(rows):
                 states = States(table.path, replicate.index)
-                made = fill_on_disk(options, kind, states, named, corpus.ids, path, threads=threads)
+                made = fill_on_disk(options, kind, states, named, corpus.ids, path, codes=codes, threads=threads)
             else:
-                made = fill_index(options, kind, table.of(replicate), rows, corpus.ids)
+                made = fill_index(options, kind, table.of(replicate), rows, corpus.ids, codes)
             index, settings, recall = made
             sidecar = Sidecar(
                 modality=table.modality,
@@ -118,7 +121,7 @@ def build_indexes(
                 kind=kind,
                 settings=settings,
                 recall_at_5=recall,
-                scope=scope,
+                scope=retrieval.scope,
                 encoder_digest=table.encoder_digest(replicate),
                 ids_digest=corpus.ids_digest,
                 crossfit_digest=table.crossfit_digest(replicate),

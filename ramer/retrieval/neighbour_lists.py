@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +15,15 @@ from ramer.errors import StaleError
 from ramer.files import atomic_directory, map_new_array, write_json
 from ramer.modalities import MODALITIES
 from ramer.progress import track
-from ramer.retrieval.diagnostics import average, diagnose
+from ramer.retrieval.diagnostics import average, diagnose, short_lists
+from ramer.retrieval.exclusion import exclusion_codes
 from ramer.retrieval.gpu_search import Searches
 from ramer.retrieval.indexes import StoredIndex, load_index
 from ramer.retrieval.neighbours import NEIGHBOURS_FILE, NeighboursRecord
-from ramer.retrieval.search import exclusion_codes, search
+from ramer.retrieval.search import search
 from ramer.retrieval.states import StatesTable
+
+log = logging.getLogger(__name__)
 
 BATCH = 4096  # query rows read, searched and written at a time
 
@@ -59,9 +63,26 @@ def write_neighbours(
         for r, database in zip(corpus.replicates, indexes, strict=True):
             lists = rows[r.index], scores[r.index]
             reports[r.name] = diagnose(corpus, r, table.modality, table.of(r), database, queries, *lists)
+            if not database.exact:
+                short = short_lists(corpus, table.modality, database, settings.exclude, queries, lists[0])
+                reports[r.name]["short_lists"] = short
+                _warn(table.modality, r, short, database)
         _describe(asked).write(folder / NEIGHBOURS_FILE)
         described = {"modality": table.modality, "replicates": reports, "mean": average(reports)}
         write_json(folder / "diagnostics.json", described)
+
+
+def _warn(modality: str, replicate: Replicate, short: float, index: StoredIndex) -> None:
+    if short:
+        log.warning(
+            "%s %s: %.1f %% of the lists hold fewer rows than there are for them (index %s, %s): set index.nprobe or "
+            "index.ef higher, or index.kind to flat",
+            modality,
+            replicate.name,
+            100 * short,
+            index.about.kind,
+            index.about.settings,
+        )
 
 
 def open_indexes(folder: Path, corpus: PreparedCorpus, table: StatesTable, scope: str) -> list[StoredIndex]:

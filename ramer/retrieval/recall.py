@@ -9,6 +9,7 @@ import faiss
 import numpy as np
 from jaxtyping import Float, Int
 
+from ramer.retrieval.exclusion import excluded_counts
 from ramer.retrieval.states import l2_normalise
 from ramer.seeding import generator
 
@@ -18,48 +19,63 @@ FETCHED_MORE = 8  # where candidates are scored again by exact keys, at least so
 WANTED = 0.97
 LEAST_GAIN = 0.005  # twice as many lists that find no more than this are not visited
 BLOCK = 16384  # keys compared at a time
+MOST_FETCHED = 4_000_000  # hits held at a time
 
 
 @dataclass(frozen=True)
 class RecallSample:
-    """Unit keys [q, hidden], their positions in the index [q] and those of their exact five nearest others [q, 5].
+    """A sample of the keys as queries, and what an exact search finds for them.
 
-    Fewer than five are filled up with -1.
+    Attributes:
+        queries: unit keys [q, hidden].
+        own: their exclusion codes [q], which they share with the keys that they must not find.
+        codes: of all keys, in the order of the index.
+        best: positions of the exact five nearest that they may find [q, 5], filled up with -1.
     """
 
     queries: np.ndarray
     own: np.ndarray
+    codes: np.ndarray
     best: np.ndarray
 
     @classmethod
     def draw(
-        cls, states: Float[np.ndarray, "all hidden"], rows: Int[np.ndarray, " keys"], seed: int
+        cls,
+        states: Float[np.ndarray, "all hidden"],
+        rows: Int[np.ndarray, " keys"],
+        seed: int,
+        codes: Int[np.ndarray, " all"] | None = None,
     ) -> RecallSample | None:
         """Search a sample of the keys exactly, block by block; None where there are no two keys.
 
         Args:
             states: raw states by row number, may be memory-mapped.
             rows: of the keys, in the order of the index.
+            codes: from ``exclusion_codes``, by row number; None: a key misses nothing but itself.
         """
         if len(rows) < 2:
             return None
-        own = np.sort(generator(seed, "index", "recall").choice(len(rows), min(QUERIES, len(rows)), replace=False))
-        queries = l2_normalise(states[rows[own]])
-        exact = faiss.IndexFlatIP(states.shape[1])
-        best_scores = np.full((len(queries), K + 1), -np.inf, dtype=np.float32)
-        best = np.full((len(queries), K + 1), -1, dtype=np.int64)
+        chosen = np.sort(generator(seed, "index", "recall").choice(len(rows), min(QUERIES, len(rows)), replace=False))
+        of_keys = np.arange(len(rows)) if codes is None else codes[rows]
+        queries, own = l2_normalise(states[rows[chosen]]), of_keys[chosen]
+        best_scores = np.full((len(queries), K), -np.inf, dtype=np.float32)
+        best = np.full((len(queries), K), -1, dtype=np.int64)
         for start in range(0, len(rows), BLOCK):
-            exact.reset()
-            exact.add(l2_normalise(states[rows[start : start + BLOCK]]))
-            scores, found = exact.search(queries, K + 1)
-            scores = np.concatenate([best_scores, np.where(found < 0, -np.inf, scores)], axis=1)
-            found = np.concatenate([best, np.where(found < 0, -1, found + start)], axis=1)
-            order = np.argsort(-scores, axis=1, kind="stable")[:, : K + 1]
-            best_scores, best = np.take_along_axis(scores, order, axis=1), np.take_along_axis(found, order, axis=1)
-        return cls(queries, own, _others(best, own, K))
+            block = slice(start, start + BLOCK)
+            scores = queries @ l2_normalise(states[rows[block]]).T
+            scores[own[:, None] == of_keys[block]] = -np.inf
+            better = np.flatnonzero((scores > best_scores[:, -1:]).any(axis=1))  # few, once many keys have been seen
+            near = np.argpartition(-scores[better], min(K, scores.shape[1]) - 1, axis=1)[:, :K]
+            near_scores = np.take_along_axis(scores[better], near, axis=1)
+            found = np.concatenate([best[better], np.where(np.isneginf(near_scores), -1, near + start)], axis=1)
+            near_scores = np.concatenate([best_scores[better], near_scores], axis=1)
+            order = np.argsort(-near_scores, axis=1, kind="stable")[:, :K]
+            best_scores[better] = np.take_along_axis(near_scores, order, axis=1)
+            best[better] = np.take_along_axis(found, order, axis=1)
+        return cls(queries, own, of_keys, best)
 
     def recall(self, index: Any, rerank: bool, nprobe: int | None = None) -> float:
-        """Share of the exact five nearest that an index finds.
+        """Share of the exact five nearest that an index finds, of those that a query may find.
 
         Args:
             index: holds the keys in the order of ``rows``.
@@ -69,9 +85,16 @@ class RecallSample:
         wanted = K + (FETCHED_MORE if rerank else 0)
         parameters: Any = faiss  # the stubs lack the class' arguments
         given = {} if nprobe is None else {"params": parameters.SearchParametersIVF(nprobe=nprobe)}
-        near = _others(index.search(self.queries, wanted + 1, **given)[1], self.own, wanted)
-        hits = (near[:, :, None] == self.best[:, None, :]) & (self.best[:, None, :] >= 0)
-        return float(hits.sum() / max((self.best >= 0).sum(), 1))
+        hidden = int(excluded_counts(self.codes, self.own).max())
+        fetched = min(wanted + hidden, len(self.codes))
+        size = max(1, MOST_FETCHED // fetched)
+        hits = 0
+        for part in (slice(start, start + size) for start in range(0, len(self.queries), size)):
+            found = index.search(self.queries[part], fetched, **given)[1]
+            near = _allowed(found, (found >= 0) & (self.codes[found] != self.own[part, None]), wanted)
+            best = self.best[part]
+            hits += int(((near[:, :, None] == best[:, None, :]) & (best[:, None, :] >= 0)).sum())
+        return hits / max(int((self.best >= 0).sum()), 1)
 
     def fewest_lists(self, index: Any, nlist: int, rerank: bool) -> int:
         """The smallest power of two of visited lists (at most all) that reaches ``WANTED``, or gains nothing more."""
@@ -86,8 +109,7 @@ class RecallSample:
         return nprobe
 
 
-def _others(found: np.ndarray, own: np.ndarray, wanted: int) -> np.ndarray:
-    """The first ``wanted`` of every line without the query itself; -1 for none."""
-    order = np.argsort(found == own[:, None], axis=1, kind="stable")[:, :wanted]
-    others = np.take_along_axis(found, order, axis=1)
-    return np.where(others == own[:, None], -1, others)
+def _allowed(found: np.ndarray, allowed: np.ndarray, wanted: int) -> np.ndarray:
+    """The first ``wanted`` of every line that are allowed; -1 for none."""
+    order = np.argsort(~allowed, axis=1, kind="stable")[:, :wanted]
+    return np.where(np.take_along_axis(allowed, order, axis=1), np.take_along_axis(found, order, axis=1), -1)

@@ -3,18 +3,21 @@
 Candidates come from FAISS, or for tens to hundreds of queries of a flat index from the product with its keys, and more
 of them than are wanted. They are filtered by exclusion code, scored again in double precision (so that a score depends
 neither on the batch nor on the kernel) and ordered by score, then row number. Whatever the over-fetch could not
-settle, an excluded group larger than it or a tie across its edge, is fetched again with a larger width.
+settle, an excluded group larger than it or a tie across its edge, is fetched again with a larger width. An approximate
+index that leaves a query fewer rows than it may have is searched again, and misses less every time, until it has them.
 """
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from ramer.errors import RetrievalError
-from ramer.retrieval.fetching import MATRIX_NUMBERS, Fetch, make_fetch
+from ramer.retrieval.exclusion import excluded_counts
+from ramer.retrieval.fetching import GROWTH, MATRIX_NUMBERS, Fetch, make_fetch, wider_fetches
 from ramer.retrieval.indexes import DatabaseIndex
 from ramer.retrieval.ordering import Asked, Hits, Scoring, score_here
 from ramer.retrieval.states import l2_normalise
@@ -23,26 +26,8 @@ NEW_CLIP = -1  # exclusion code of a query that is not in the corpus: it exclude
 BATCH = 1024  # queries searched at a time
 MARGIN = 8  # fetched beyond the width, so that ties at its edge seldom need a second search
 FIRST_GROUP = 64  # of the largest group, how many hits the first search allows for
-GROWTH = 4
 TIE = 1e-5  # single-precision scores of the kernel closer than this may be in another order
 MOST_FETCHED = 4_000_000  # hits held at a time
-
-
-def exclusion_codes(groups: Int[np.ndarray, " rows"], exclude: str) -> Int[np.ndarray, " rows"]:
-    """One code per corpus row; a query never gets a row of its own code.
-
-    Args:
-        groups: the speaker's number, -1 where unnamed.
-        exclude: ``speaker``: a named speaker's rows share a code; ``self``: every row has its own.
-
-    Example:
-        >>> exclusion_codes(np.array([0, 0, -1]), "speaker").tolist()  # the third row's speaker is not known
-        [0, 0, 3]
-    """
-    if exclude not in ("speaker", "self"):
-        raise ValueError(f"retrieval.exclude: expected one of speaker, self, got {exclude!r}")
-    own = np.arange(len(groups)) + groups.max(initial=-1) + 1
-    return np.where(groups >= 0, groups, own) if exclude == "speaker" else own
 
 
 def search(
@@ -59,7 +44,7 @@ def search(
     fetch: Fetch | None = None,
     scoring: Scoring = score_here,
 ) -> Hits:
-    """The ``width`` best database rows of every query, by cosine.
+    """The ``width`` best database rows of every query, by cosine; fewer only where there are no more that it may have.
 
     Args:
         index: the database.
@@ -82,19 +67,38 @@ def search(
     if not total or not len(queries):
         return hits
     unit = l2_normalise(queries, refuse="query", ids=ids)
-    largest, excluded = 0, None
+    largest, excluded, most = 0, None, np.full(len(queries), total)
     if codes is not None and query_codes is not None:
         excluded = codes[index.rows], query_codes
         largest = int(np.unique(excluded[0], return_counts=True)[1].max())
+        most -= excluded_counts(*excluded)
     asked = Asked(index, states, unit, excluded, norms, rerank or index.exact)
-    fetch = fetch or make_fetch(index)
     pending, wanted = np.arange(len(queries)), min(width + min(largest, FIRST_GROUP) + MARGIN, total)
+    for fetching in chain([fetch or make_fetch(index)], wider_fetches(index)):
+        wanted = _fill(hits, asked, pending, wanted, fetching, scoring)
+        pending = pending[(hits.rows[pending] >= 0).sum(axis=1) < np.minimum(most[pending], width)]
+        if not len(pending):
+            break
+    return hits
+
+
+def _fill(hits: Hits, asked: Asked, pending: np.ndarray, wanted: int, fetch: Fetch, scoring: Scoring) -> int:
+    """Fetch more and more until every pending query's list is full, or nothing is left that this way finds.
+
+    Args:
+        hits: of all queries, changed at those that are pending.
+        wanted: hits to fetch at first.
+
+    Returns:
+        How many were fetched at last.
+    """
+    index, width, total = asked.index, hits.rows.shape[1], len(asked.index.rows)
     kept = width + MARGIN if index.exact else total
-    while len(pending):
+    while True:
         unsettled = []
-        batch = max(BATCH, MATRIX_NUMBERS // max(unit.shape[1], 1))
+        batch = max(BATCH, MATRIX_NUMBERS // max(asked.unit.shape[1], 1))
         for part in _parts(pending, min(batch, max(1, MOST_FETCHED // wanted))):
-            kernel, found = fetch(unit[part], wanted)
+            kernel, found = fetch(asked.unit[part], wanted)
             best, left = scoring(asked, part, kernel, found, kept, width)
             hits.rows[part, : best.rows.shape[1]], hits.scores[part, : best.rows.shape[1]] = best
             exhausted = ((wanted >= total) | (found < 0).any(axis=1)) & np.isneginf(left)
@@ -102,8 +106,9 @@ def search(
             edge = np.maximum(left, kernel[:, -1]) if index.exact else np.full(len(part), -np.inf)
             unsettled.append(part[~(exhausted | (edge < hits.scores[part, -1] - TIE))])
         pending = np.concatenate(unsettled)
+        if not len(pending):
+            return wanted
         wanted, kept = min(wanted * GROWTH, total), total
-    return hits
 
 
 def _parts(members: np.ndarray, size: int) -> list[np.ndarray]:

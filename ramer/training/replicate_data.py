@@ -19,9 +19,9 @@ from ramer.files import digest_file
 from ramer.inputs import FEATURES, LIVE, NEIGHBOURS, OWN_KEYS, POSTERIORS, SHUFFLED, STATES
 from ramer.modalities import MODALITIES
 from ramer.project import Project
+from ramer.retrieval.exclusion import exclusion_codes
 from ramer.retrieval.indexes import OWN_SCOPE, SCOPES, load_index
 from ramer.retrieval.neighbours import NeighbourTable
-from ramer.retrieval.search import exclusion_codes
 from ramer.retrieval.shuffle import Shuffle
 from ramer.retrieval.states import StatesTable
 from ramer.retrieval.structures import Database, Lists, LiveSearch, Neighbours

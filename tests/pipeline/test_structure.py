@@ -71,6 +71,7 @@ EVERYTHING = {"prepare"} | on(" ".join(PER_MODALITY), *MODALITIES) | TRAINED
         ("index.kind", on("index retrieve", *MODALITIES) | TRAINED),
         ("index.rerank", on("index retrieve", *MODALITIES) | TRAINED),
         ("retrieval.scope", on("index retrieve", *MODALITIES) | TRAINED),
+        ("retrieval.exclude", on("index retrieve", *MODALITIES) | TRAINED),
         ("retrieval.width", on("retrieve", *MODALITIES) | TRAINED),
         ("train.dropout", TRAINED),
         ("methods.one.k", on("train evaluate", "one") | ENDS),

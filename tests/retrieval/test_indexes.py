@@ -9,14 +9,14 @@ import pytest
 
 from ramer.config import Index
 from ramer.errors import ConfigError, RetrievalError, StaleError
-from ramer.files import digest_file, read_json, write_json
+from ramer.files import digest_file, read_json, read_table, write_json, write_table
 from ramer.retrieval import index_kinds as kinds_module
 from ramer.retrieval import recall as recall_module
 from ramer.retrieval.index_kinds import choose_kind
 from ramer.retrieval.indexed_rows import IndexedRows
 from ramer.retrieval.indexes import load_index
 from ramer.retrieval.states import l2_normalise
-from tests.support.tiny_states import Tiny, build, tiny_config, write_tiny
+from tests.support.tiny_states import Tiny, build, run, tiny_config, write_tiny
 
 
 def test_keys_are_unit_states_of_the_database_rows(tiny: Tiny) -> None:
@@ -64,7 +64,8 @@ def test_an_approximate_index_reports_its_recall(tiny: Tiny, kind: str) -> None:
 def test_recall_is_that_of_a_plain_count(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recall_module, "BLOCK", 7)
     monkeypatch.setattr(recall_module, "QUERIES", 1000)
-    build(tiny, index={"kind": "ivf_flat", "nlist": 8, "nprobe": 2, "rerank": False})
+    index = {"kind": "ivf_flat", "nlist": 8, "nprobe": 2, "rerank": False}
+    build(tiny, index=index, retrieval={"exclude": "self"})
     loaded = load_index(tiny.indexes("audio") / "fold0_seed0.faiss")
     keys = l2_normalise(tiny.read_states("audio")[0][loaded.rows])
     _, near = loaded.faiss_index.search(keys, 6)
@@ -86,14 +87,15 @@ def test_re_ranking_counts_what_is_among_the_candidates(tiny: Tiny) -> None:
 
 
 def test_as_few_lists_are_visited_as_recall_allows(tiny: Tiny) -> None:
+    asked = {"exclude": "self"}
     path = tiny.indexes("audio") / "fold0_seed0.json"
-    build(tiny, index={"kind": "ivf_flat", "nlist": 8})
+    build(tiny, index={"kind": "ivf_flat", "nlist": 8}, retrieval=asked)
     chosen = read_json(path)
     assert chosen["settings"]["nprobe"] < 8
     assert chosen["recall_at_5"] >= recall_module.WANTED
-    build(tiny, index={"kind": "ivf_flat", "nlist": 8, "nprobe": chosen["settings"]["nprobe"] // 2})
+    build(tiny, index={"kind": "ivf_flat", "nlist": 8, "nprobe": chosen["settings"]["nprobe"] // 2}, retrieval=asked)
     assert read_json(path)["recall_at_5"] < recall_module.WANTED
-    build(tiny, index={"kind": "ivf_flat", "nlist": 8, "nprobe": 3})
+    build(tiny, index={"kind": "ivf_flat", "nlist": 8, "nprobe": 3}, retrieval=asked)
     assert read_json(path)["settings"]["nprobe"] == 3
 
 
@@ -103,6 +105,72 @@ def test_auto_is_decided_by_size() -> None:
     assert choose_kind(auto, 1_000_000, 256) == "ivf_flat"
     assert choose_kind(auto, 50_000_000, 256) == "ivf_pq"
     assert choose_kind(Index(kind="hnsw"), 10, 4) == "hnsw"
+
+
+def test_what_is_too_small_to_be_compressed_is_exact() -> None:
+    assert choose_kind(Index(kind="ivf_pq"), kinds_module.LEAST_COMPRESSED, 4) == "ivf_pq"
+    assert choose_kind(Index(kind="ivf_pq"), kinds_module.LEAST_COMPRESSED - 1, 4) == "flat"
+    assert choose_kind(Index(kind="ivf_flat"), 1, 4) == "ivf_flat"
+    assert {choose_kind(Index.model_validate({"kind": kind}), 0, 4) for kind in kinds_module.KINDS} == {"flat"}
+
+
+@pytest.mark.parametrize("lists", ["memory", "disk"])
+@pytest.mark.parametrize("kind", ["ivf_flat", "ivf_pq", "hnsw", "auto"])
+@pytest.mark.parametrize("keys", [0, 1, 2, 5])
+def test_a_database_of_a_few_rows_is_built_and_searched(tiny: Tiny, kind: str, lists: str, keys: int) -> None:
+    table, splits = (read_table(tiny.prepared / f"{name}.parquet") for name in ("rows", "splits"))
+    train = [np.flatnonzero(splits[column] == "train") for column in splits.columns[1:]]
+    held = ~np.isin(np.arange(len(table)), np.concatenate(train))
+    held[train[0][:keys]] = True
+    states = np.ones((2, len(table), 6)) + np.random.default_rng(0).normal(size=(len(table), 6))
+    states[:, ~held] = np.nan
+    write_table(tiny.prepared / "rows.parquet", table.assign(available_audio=held))
+    tiny.write_states("audio", states)
+    found = run(tiny, index={"kind": kind} | ({} if kind == "hnsw" else {"lists": lists}), exclude="self")
+    sidecar = read_json(tiny.indexes("audio") / "fold0_seed0.json")
+    assert sidecar["kind"] == (kind if keys and kind in ("ivf_flat", "hnsw") else "flat")
+    assert sidecar["count"] == keys
+    asked = np.isin(found.queries, np.flatnonzero(held)) & ~np.isin(found.queries, train[0][:keys])
+    assert ((np.asarray(found.rows[0, asked]) >= 0).sum(axis=1) == keys).all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "fault"),
+    [
+        ({"kind": "hnsw", "m": 1}, "index: m: expected 2 to 1024 links per key for hnsw (m: 1), got this section"),
+        ({"kind": "hnsw", "m": 20_000_000}, "index: m: expected 2 to 1024 links per key for hnsw (m: 20000000)"),
+        ({"kind": "hnsw", "ef": 999_999_999}, "index.ef: input should be less than or equal to 1000000, got 9999"),
+        ({"kind": "hnsw", "ef_construction": 99_999_999_999}, "index.ef_construction: input should be less than"),
+        ({"kind": "ivf_flat", "nlist": 2**31}, "index.nlist: input should be less than or equal to 2147483647, got"),
+        ({"kind": "ivf_flat", "nprobe": 2**31}, "index.nprobe: input should be less than or equal to 2147483647"),
+        ({"kind": "ivf_pq", "m": 2**31}, "index.m: input should be less than or equal to 2147483647, got 2147483648"),
+        ({"kind": "ivf_pq", "seed": 2**31}, "index.seed: input should be less than or equal to 2147483647, got"),
+    ],
+)
+def test_a_size_that_faiss_cannot_take_is_one_fault(settings: dict[str, Any], fault: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        tiny_config(index=settings)
+    (line,) = caught.value.faults
+    assert line.startswith(f"params.yaml: {fault}")
+
+
+def test_a_width_without_end_is_one_fault() -> None:
+    with pytest.raises(ConfigError, match=r"retrieval\.width: input should be less than or equal to 1000000"):
+        tiny_config(retrieval={"width": 10**12})
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"kind": "hnsw", "m": 2, "ef": 1, "ef_construction": 1},
+        {"kind": "hnsw", "m": 1024, "ef": 1_000_000, "ef_construction": 1_000_000},
+        {"kind": "ivf_flat", "nlist": 2**31 - 1, "nprobe": 2**31 - 1, "seed": 2**31 - 1},
+        {"kind": "ivf_pq", "nlist": 2**31 - 1, "m": 6, "seed": 2**31 - 1},
+    ],
+    ids=str,
+)
+def test_the_largest_and_the_smallest_sizes_are_taken(tiny: Tiny, settings: dict[str, Any]) -> None:
+    assert (np.asarray(run(tiny, index=settings).rows)[:, :, 0] >= 0).any()
 
 
 def test_an_unknown_kind_is_refused_with_the_choices() -> None:

@@ -6,10 +6,11 @@ import faiss
 import numpy as np
 
 from ramer.modalities import MODALITIES
+from ramer.retrieval.exclusion import exclusion_codes
 from ramer.retrieval.index_sidecars import IndexKind
 from ramer.retrieval.indexes import DatabaseIndex
 from ramer.retrieval.listing import search_lists
-from ramer.retrieval.search import exclusion_codes, search
+from ramer.retrieval.search import search
 from ramer.retrieval.states import l2_normalise
 from ramer.retrieval.structures import Database, Queries
 

@@ -13,11 +13,12 @@ from ramer.errors import RetrievalError
 from ramer.retrieval import fetching as fetching_module
 from ramer.retrieval import ordering
 from ramer.retrieval import search as search_module
+from ramer.retrieval.exclusion import exclusion_codes
 from ramer.retrieval.gpu_search import search_gpu
 from ramer.retrieval.index_sidecars import IndexKind
 from ramer.retrieval.indexes import DatabaseIndex
 from ramer.retrieval.ordering import Hits
-from ramer.retrieval.search import NEW_CLIP, exclusion_codes, search
+from ramer.retrieval.search import NEW_CLIP, search
 from ramer.retrieval.states import l2_normalise
 
 
