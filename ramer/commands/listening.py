@@ -20,10 +20,13 @@ def listen(host: str, port: int, served: str) -> Iterator[tuple[socket.socket, s
         port: 0 takes a free one. served: what others could use, in words.
 
     Raises:
-        RamerError: the address is in use, or none of this machine.
+        RamerError: no host, or the address is in use, or none of this machine.
     """
+    from ramer.config.faults import one_line
     from ramer.serving.demo.app import LOOPBACK
 
+    if not host:  # to a socket it means every address
+        raise RamerError("--host: expected a name or an address, got an empty one; 0.0.0.0 stands for every address")
     shown = f"[{host}]" if ":" in host else host
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as listening:
@@ -32,7 +35,10 @@ def listen(host: str, port: int, served: str) -> Iterator[tuple[socket.socket, s
             listening.bind((host, port))
             listening.listen()  # whoever reads the address may come before the server is up
         except OSError as error:
-            raise RamerError(_refusal(f"http://{shown}:{port}", error)) from None
+            raise RamerError(_refusal(f"http://{one_line(shown)}:{port}", error)) from None
+        except (TypeError, UnicodeError):  # no name that could be asked for
+            address = f"http://{one_line(shown)}:{port}"
+            raise RamerError(f"{address}: not the name of a host; name another with --host") from None
         address = f"http://{shown}:{listening.getsockname()[1]}"
         typer.echo(f"{address}  (Ctrl+C stops)")
         if host not in LOOPBACK:

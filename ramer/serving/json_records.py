@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from ramer.config.faults import one_line
 from ramer.errors import RamerError
 from ramer.modalities import LETTERS, MODALITIES
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from ramer.serving.predictor import Prediction, Predictor
 
 MOST_NAMED = 5  # faulty rows named per modality
+_BOOLEANS = frozenset({bool, np.bool_})  # NumPy takes them for 0 and 1 beside a number
 
 
 def prediction_csv(ids: list[str], prediction: Prediction) -> pd.DataFrame:
@@ -30,11 +33,12 @@ def read_records(given: object) -> pd.DataFrame:
     """Clips as a table, from what MLflow makes of a request: a table, a record of columns, or a list of records.
 
     Raises:
-        RamerError: anything else, or columns of different lengths.
+        RamerError: anything else, a field that is no modality, or columns of different lengths.
     """
     if isinstance(given, pd.DataFrame):
         return given
     if isinstance(given, dict):
+        _check_fields(given)
         columns = {str(n): list(c) if isinstance(c, list | tuple | np.ndarray) else [c] for n, c in given.items()}
         sizes = {name: len(cells) for name, cells in columns.items()}
         if len(set(sizes.values())) > 1:
@@ -42,7 +46,11 @@ def read_records(given: object) -> pd.DataFrame:
             raise RamerError(f"expected columns of one length, got {told}")
         return pd.DataFrame(columns)
     if isinstance(given, list) and all(isinstance(record, dict) for record in given):
-        return pd.DataFrame.from_records(given, index=range(len(given)))
+        # Before there is a table: one over the union of all names has as many cells as records times names.
+        _check_fields(name for record in given for name in record)
+        held = [m for m in MODALITIES if any(m in record for record in given)]
+        cells = {m: pd.Series([record.get(m) for record in given], dtype=object) for m in held}
+        return pd.DataFrame(cells, index=range(len(given)))
     raise RamerError(f"expected records of {', '.join(MODALITIES)}, got {type(given).__name__}")
 
 
@@ -98,8 +106,7 @@ def predict_records(
     Raises:
         RamerError: as ``predict_table``.
     """
-    known = ", ".join(MODALITIES)
-    faults = [f"{name}: no such field, expected {known}" for name in clips if name not in MODALITIES][:MOST_NAMED]
+    faults = list(_unknown(clips))
     faults += [f"{name}: given more than once" for name in clips.columns[clips.columns.duplicated()]]
     if faults:
         raise RamerError(faults)
@@ -110,6 +117,23 @@ def predict_records(
         present = next(m for m in MODALITIES if predictor.dims[m])
         features[present] = np.full((len(clips), predictor.dims[present]), np.nan, dtype=np.float32)
     return predictor.predict(features, neighbours=neighbours, coverage=coverage, risk=risk)
+
+
+def _check_fields(names: Iterable[object]) -> None:
+    faults = list(_unknown(names))
+    if faults:
+        raise RamerError(faults)
+
+
+def _unknown(names: Iterable[object]) -> Iterator[str]:
+    """A fault for each of the first few names that are none of a modality."""
+    known, told = ", ".join(MODALITIES), set[object]()
+    for name in names:
+        if name not in MODALITIES and name not in told:
+            told.add(name)
+            yield f"{one_line(name)}: no such field, expected {known}"
+        if len(told) == MOST_NAMED:
+            return
 
 
 def _scores(prediction: Prediction) -> pd.DataFrame:
@@ -144,6 +168,8 @@ def _column(cells: pd.Series, modality: str, dim: int, faults: list[str]) -> np.
 
 def _array(cell: Any) -> np.ndarray:
     """A cell as an array, of objects where it is no matrix of one kind."""
+    if isinstance(cell, list | tuple) and not _BOOLEANS.isdisjoint(map(type, cell)):
+        return np.empty(1, dtype=object)
     try:
         return np.asarray(cell)
     except (ValueError, TypeError, RecursionError):  # lists of different lengths, or too deep

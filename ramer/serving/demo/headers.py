@@ -43,9 +43,16 @@ class OwnPagesOnly:
 
         headers = Headers(scope=scope)
         origin = headers.get("origin")
-        foreign = origin is not None and urlsplit(origin).netloc != headers.get("host")
-        if foreign and scope["method"] not in _READING:
+        if origin is not None and _site(origin) != headers.get("host") and scope["method"] not in _READING:
             refusal = JSONResponse({"error": f"{origin}: another site may not write here"}, status_code=403)
             await refusal(scope, receive, guarded)
             return
         await self.app(scope, receive, guarded)
+
+
+def _site(origin: str) -> str | None:
+    """The host and port of an origin; None of what is no address, which is nobody's."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None

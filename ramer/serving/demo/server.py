@@ -30,16 +30,10 @@ def serve(app: FastAPI, listening: socket.socket, bounds: Bounds) -> None:
 def make_server(app: FastAPI, bounds: Bounds) -> uvicorn.Server:
     """The server, not yet running."""
 
-    class Impatient(H11Protocol):
-        """Closes a connection on which no request has begun in time: its headers may come byte by byte."""
+    class Impatient(_Impatient):
+        """With the bounds' patience."""
 
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(transport)
-            self.loop.call_later(bounds.other_seconds, self._give_up)
-
-        def _give_up(self) -> None:
-            if self.conn.their_state is h11.IDLE:
-                self.transport.close()
+        patience_s = bounds.other_seconds
 
     config = uvicorn.Config(
         app,
@@ -47,8 +41,68 @@ def make_server(app: FastAPI, bounds: Bounds) -> uvicorn.Server:
         http=cast(type[asyncio.Protocol], Impatient),
         limit_concurrency=bounds.connections,
         backlog=_BACKLOG,
+        ws="none",  # nothing here speaks it
     )
     return _Server(config)
+
+
+class _Impatient(H11Protocol):
+    """Closes a connection whose client keeps it for longer than its patience without a request that is here.
+
+    The client is waited for from the connection or the last answer on, until the head of the next request is here:
+    what is left of the body of an answered one, and a head, may come byte by byte. While a request is being answered,
+    its body's time and its work's are bounded elsewhere, but not how slowly the answer is taken.
+
+    Attributes:
+        patience_s: in seconds.
+    """
+
+    patience_s: float
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._watch()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._stop_waiting()
+
+    def send_400_response(self, msg: str) -> None:
+        """Of a request that is none; where its answer has begun already, nothing more can be said."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:
+            self.transport.close()
+
+    def _watch(self) -> None:
+        answered = self.cycle is None or self.cycle.response_complete
+        if not answered and not self.flow.write_paused:
+            self._stop_waiting()
+        elif self._deadline is None:  # not a new one for every byte
+            # Closing would wait for a client that does not take what is left to send.
+            self._deadline = self.loop.call_later(self.patience_s, self.transport.abort)
+
+    def _stop_waiting(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
 
 
 # What accepting a connection fails with while there is too little of something.

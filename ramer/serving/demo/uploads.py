@@ -18,9 +18,19 @@ CLIP_TYPE = "application/octet-stream"  # what other sites' pages cannot send
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
+def media_type(content_type: str) -> str:
+    """A body's type without parameters, in lower case: types have none.
+
+    Example:
+        >>> media_type("Application/JSON; charset=utf-8")
+        'application/json'
+    """
+    return content_type.partition(";")[0].strip().lower()
+
+
 def is_clip(content_type: str) -> bool:
     """Whether a request says that its body is a clip."""
-    return content_type.partition(";")[0].strip().lower() == CLIP_TYPE
+    return media_type(content_type) == CLIP_TYPE
 
 
 def clip_suffix(request: Request, name: str) -> str:

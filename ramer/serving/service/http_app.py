@@ -14,8 +14,9 @@ from starlette.types import Scope
 
 from ramer.serving.demo.app import LOOPBACK, answer_faults
 from ramer.serving.demo.bounds import BoundedRequests, Bounds, Work, check_media
+from ramer.serving.demo.fields import check_query
 from ramer.serving.demo.headers import OwnPagesOnly
-from ramer.serving.demo.uploads import CLIP_TYPE, clip_suffix, is_clip, received
+from ramer.serving.demo.uploads import CLIP_TYPE, clip_suffix, is_clip, media_type, received
 from ramer.serving.predictor import Predictor
 from ramer.serving.raw_clips import SharedReader, called
 from ramer.serving.service.figures import TEXT, Figures
@@ -24,6 +25,9 @@ from ramer.serving.service.responses import Answer, Wanted, answer_clip, answer_
 
 _JSON = "application/json"
 PATHS = ("/predict", "/health", "/metrics")
+_READ = ["GET", "HEAD"]
+_OF_CLIP = ("name", "transcript", "neighbours", "coverage", "risk")
+_OF_RECORDS = f"expected no query beside {_JSON}, whose body says what is wanted"
 BOUNDS = Bounds(other_bytes=16_000_000, other_seconds=30.0)
 
 
@@ -46,14 +50,14 @@ def build_service(
     answer_faults(app)
     _add_predict(app, predictor, reader, figures, bounds)
 
-    @app.get("/health")
+    @app.api_route("/health", methods=_READ)
     async def health() -> dict[str, Any]:
         described = predictor.description
         told: dict[str, Any] = {"status": "ok", "method": described.method, "corpus": described.corpus.name}
         told |= {"labels": list(predictor.label_names), "inputs": {m: d for m, d in predictor.dims.items() if d}}
         return told | {"takes_clips": not reader.why, "sets": predictor.conformal is not None}
 
-    @app.get("/metrics")
+    @app.api_route("/metrics", methods=_READ)
     async def metrics() -> Response:
         return Response(figures.text(), headers={"Content-Type": TEXT})
 
@@ -87,15 +91,17 @@ def _add_predict(app: FastAPI, predictor: Predictor, reader: SharedReader, figur
     ) -> JSONResponse:
         kind = request.headers.get("content-type", "")
         if is_clip(kind):
+            check_query(request, _OF_CLIP)
             suffix, _ = clip_suffix(request, name), reader.check()
             wanted = Wanted(neighbours=neighbours, coverage=coverage, risk=risk)
             with clips.place() as place:
                 async with received(request, name, suffix, "ramer-serve-") as path:
                     said = await place.run(lambda: of_clip(path, name, transcript, wanted))
-        elif kind.partition(";")[0].strip() == _JSON:
+        elif media_type(kind) == _JSON:
+            check_query(request, (), _OF_RECORDS)
             with records.place() as place:
                 body = await request.body()
-                said = await place.run(lambda: answer_question(predictor, read_question(body)))
+                said = await place.run(lambda: answer_question(predictor, read_question(body, predictor.dims)))
         else:
             raise HTTPException(415, f"expected records as {_JSON}, or a clip as {CLIP_TYPE}")
         figures.observe(said.prediction)

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
 from ramer.config import Section, fault_lines
+from ramer.config.faults import one_line
 from ramer.errors import RamerError
 from ramer.modalities import MODALITIES
+from ramer.serving.demo.fields import MOST_NAMED, named_once
 from ramer.serving.json_records import predict_records, read_records
 from ramer.serving.predictor import Prediction, Predictor
 from ramer.serving.raw_clips import ClipFeatures
 
 MOST_RECORDS = 1000  # of one request
-_MOST_OPENED = 8 * MOST_RECORDS  # lists and records: each takes thirty times the memory of its two brackets
+# Each takes many times the memory of its characters.
+_MOST_OPENED = 8 * MOST_RECORDS  # lists and records
+_MOST_NAMES = 8 * MOST_RECORDS  # names of fields, and texts
+_MOST_OTHER = 16  # values beside the vectors
 
 
 class Wanted(Section):
@@ -49,26 +55,54 @@ class Answer(NamedTuple):
     content: dict[str, Any]
 
 
-def read_question(body: bytes) -> Question:
-    """The question in a request's body.
+def read_question(body: bytes, dims: Mapping[str, int]) -> Question:
+    """The question in a request's body, of which nothing is made that could not be an answerable one.
+
+    Args:
+        dims: numbers of a vector by modality.
 
     Raises:
-        RamerError: not JSON, a field is unknown or of another kind, or more records than are answered at once.
+        RamerError: not JSON, a field is unknown, given twice or of another kind, or more records, vectors or numbers
+            than are answered at once.
     """
+    _check_extent(body, dims)
+    try:
+        given = json.loads(body, object_pairs_hook=named_once)
+        _check_counts(given)
+        question = Question.model_validate(given)
+    except ValidationError as error:
+        raise RamerError(fault_lines(error, "request")) from None
+    except (ValueError, RecursionError) as error:
+        raise RamerError(f"request: not JSON ({type(error).__name__}), expected records") from None
+    return question
+
+
+def _check_extent(body: bytes, dims: Mapping[str, int]) -> None:
+    """Before it is read: by its characters, of which a text may hold a few that mean nothing."""
     opened = body.count(b"[") + body.count(b"{")
     if opened > _MOST_OPENED:
         raise RamerError(
             f"request: {opened} lists and records, expected at most {MOST_RECORDS} records with their vectors"
         )
-    try:
-        question = Question.model_validate(json.loads(body))
-    except ValidationError as error:
-        raise RamerError(fault_lines(error, "request")) from None
-    except (ValueError, RecursionError) as error:
-        raise RamerError(f"request: not JSON ({type(error).__name__}), expected records") from None
-    if len(question.records) > MOST_RECORDS:
-        raise RamerError(f"request: records: expected at most {MOST_RECORDS}, got {len(question.records)}")
-    return question
+    names = body.count(b'"') // 2
+    if names > _MOST_NAMES:
+        known = ", ".join(MODALITIES)
+        raise RamerError(f"request: {names} names and texts, expected at most {MOST_RECORDS} records of {known}")
+    values, numbers = body.count(b","), sum(dims.values())
+    if values > MOST_RECORDS * (numbers + len(MODALITIES)) + _MOST_OTHER:
+        raise RamerError(f"request: {values} values, expected at most {MOST_RECORDS} records of {numbers} numbers")
+
+
+def _check_counts(given: object) -> None:
+    """Before every field and every record is looked at: a fault takes more memory than what it is of."""
+    if not isinstance(given, dict):
+        return
+    unknown = [name for name in given if name not in Question.model_fields]
+    if unknown:
+        raise RamerError([f"request: {one_line(name)}: unknown key" for name in unknown[:MOST_NAMED]])
+    records = given.get("records")
+    if isinstance(records, list) and len(records) > MOST_RECORDS:
+        raise RamerError(f"request: records: expected at most {MOST_RECORDS}, got {len(records)}")
 
 
 def answer_question(predictor: Predictor, question: Question) -> Answer:

@@ -123,6 +123,27 @@ BAD: dict[str, tuple[Any, int, str]] = {
     "no record": ({"records": [3]}, 400, "request: records.0: expected a mapping, got 3"),
     "unknown option": ({"records": [], "coverge": 0.9}, 400, "coverge"),
     "coverage": ({"records": [{}], "coverage": 2.0}, 400, "coverage: expected a share between 0 and 1, got 2"),
+    "booleans": (
+        {"records": [{"audio": [True, *[0.1] * 9]}]},
+        400,
+        "audio: row 0: expected 10 numbers or null, got some",
+    ),
+    "half a character": (
+        b'{"records": [{"\\ud800": 1}]}',
+        400,
+        "'\\ud800': no such field, expected audio, video, text",
+    ),
+    "half a character beside records": (b'{"records": [], "\\ud800": 1}', 400, "request: '\\ud800': unknown key"),
+    "a field of a record twice": (
+        b'{"records": [{"audio": [1.0], "audio": null}]}',
+        400,
+        "request: audio: given more than once",
+    ),
+    "a field twice": (b'{"records": [{}], "records": []}', 400, "request: records: given more than once"),
+    "names": ({"records": [{str(n): 1 for n in range(9000)}]}, 400, "request: 9001 names and texts, expected at most"),
+    "numbers": (b'{"records": [{"audio": [' + b"1," * 40_000 + b"1]}]}", 400, "1000 records of 32 numbers"),
+    "keys": ({str(n): 1 for n in range(6000)}, 400, "request: 0: unknown key; request: 1: unknown key"),
+    "too many of another kind": ({"records": [1] * 30_000}, 400, "records: expected at most 1000, got 30000"),
     "too many": ({"records": [{}] * (MOST_RECORDS + 1)}, 400, "records: expected at most 1000, got 1001"),
 }
 
