@@ -11,9 +11,10 @@ from typing import Any
 from benchmarks._kept import KEPT, METRIC
 from benchmarks._regimes import MANY_SEEDS, PRESET, REGIMES
 from benchmarks._run import ROOT
+from ramer.evaluation.points import points, signed
 from ramer.modalities import AVERAGE, FULL_CONDITION
 from ramer.reporting.markdown import markdown_table
-from ramer.reporting.tables import p_text, points, signed
+from ramer.reporting.tables import p_text
 
 TABLES = ROOT / "docs" / "result_tables.md"
 BRIEF_PAGES = (ROOT / "docs" / "results.md", ROOT / "README.md")

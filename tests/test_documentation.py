@@ -19,7 +19,7 @@ from typer.core import TyperGroup
 from benchmarks import architecture, results
 from benchmarks._source import read_folder
 from ramer.cli import app
-from ramer.reporting.tables import signed
+from ramer.evaluation.points import signed
 from tests.support.guides import APPENDED, code_of
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -36,7 +36,7 @@ def predict(
     text: options.TextFolder = None,
     frames: options.Frames = False,
     coverage: Annotated[
-        float | None, typer.Option(help="Also write sets that hold the true emotion with this probability, as 0.9.")
+        float | None, typer.Option(help="Also write sets that hold the true emotion of this share of clips, as 0.9.")
     ] = None,
     risk: Annotated[
         float | None, typer.Option(help="Also say where to be silent: at most this share of the answers is wrong.")

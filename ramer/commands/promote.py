@@ -24,6 +24,7 @@ def promote(
     import os
 
     from ramer.config import load_config
+    from ramer.evaluation.points import signed
     from ramer.project import Project
     from ramer.tracking.promotion import promote
 
@@ -48,5 +49,5 @@ def promote(
         typer.echo(f"{told}the same model, not compared with its other database")
         return
     c = done.comparison
-    points = f"{c.difference * 100:+.1f} points [{c.low * 100:+.1f}, {c.high * 100:+.1f}]"
+    points = f"{signed(c.difference)} points [{signed(c.low)}, {signed(c.high)}]"
     typer.echo(f"{told}avg6 weighted F1 {points}")

@@ -57,7 +57,7 @@ def judge(
     coverage: float | None = None,
     risk: float | None = None,
 ) -> Judged:
-    """Sets that hold the true class with probability ``coverage``, and which clips are answered at ``risk``.
+    """Sets that hold the true class of a share ``coverage`` of clips, and which clips are answered at ``risk``.
 
     A set of modalities without enough validation rows gets all classes and no answer, and a note says so; so does a
     clip that holds nothing, without a note.
@@ -65,7 +65,8 @@ def judge(
     Args:
         scores: of validation rows, by what they hold.
         held: letters of what each clip holds [n].
-        coverage: between 0 and 1. risk: largest share of wrong answers among those given.
+        coverage: between 0 and 1; of many clips like the validation rows, not of one clip.
+        risk: largest share of wrong answers among those given.
 
     Raises:
         RamerError: coverage or risk is not between 0 and 1.

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from ramer.evaluation.bootstrap import COLUMNS, Bootstrap, Comparison
 from ramer.evaluation.model_cards import SET_COVERAGE, Gap, ModelCard, ModelCards, Score
+from ramer.evaluation.points import points, signed
 from ramer.modalities import AVERAGE
 from ramer.project import Project
 from ramer.reporting.findings import SCORE, Findings
@@ -13,7 +14,6 @@ from ramer.reporting.limits import caveats
 from ramer.reporting.results import Results
 from ramer.reporting.scored import ScoredMethods
 from ramer.reporting.sets import SetsHeld
-from ramer.reporting.tables import points, signed
 from ramer.training.costs import trained_digest
 
 ZEROS = "zero_fill"  # the type that everybody understands: what is missing is zeros

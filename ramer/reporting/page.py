@@ -8,13 +8,14 @@ from importlib import resources
 import jinja2
 from markupsafe import Markup
 
+from ramer.evaluation.points import points, signed
 from ramer.modalities import AVERAGE, CONDITIONS
 from ramer.reporting import words
 from ramer.reporting.evaluation_words import evaluation_verdict
 from ramer.reporting.findings import BAYES, SCORE
 from ramer.reporting.sections.order import SECTIONS
 from ramer.reporting.sections.report_section import Inputs
-from ramer.reporting.tables import counted, p_text, points, signed
+from ramer.reporting.tables import counted, p_text
 
 
 def render_page(page: Inputs) -> str:

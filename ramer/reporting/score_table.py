@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ramer.evaluation.points import points, signed
 from ramer.evaluation.predictions import RATIOS
 from ramer.evaluation.scenarios import AREA
 from ramer.modalities import AVERAGE, FULL_CONDITION, MISSING_CONDITIONS
@@ -18,8 +19,6 @@ from ramer.reporting.tables import (
     interval_words,
     metric_words,
     p_text,
-    points,
-    signed,
 )
 
 

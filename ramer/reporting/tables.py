@@ -9,6 +9,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from ramer.evaluation.points import points, signed
 from ramer.modalities import AVERAGE, FULL_CONDITION, MISSING_CONDITIONS
 
 METRIC = "weighted_f1"
@@ -102,17 +103,6 @@ def interval_words(summary: Mapping[str, Any]) -> str:
     """An interval with its level, as ``95 % interval``; summaries of before there was ``confidence`` do not say it."""
     confidence = summary.get("confidence")
     return "interval" if confidence is None else f"{100 * confidence:.4g} % interval"
-
-
-def points(value: float) -> str:
-    """A fraction in percent points, one decimal."""
-    return f"{100 * value:.1f}"
-
-
-def signed(value: float) -> str:
-    """A difference of fractions in points, with its sign (a real minus sign)."""
-    text = f"{100 * value:+.1f}"
-    return "0.0" if float(text) == 0 else text.replace("-", "−")  # noqa: RUF001
 
 
 def counted(number: int, what: str) -> str:

@@ -119,7 +119,7 @@ class Predictor:
             features: per modality raw vectors [n, dim] (or [dim] for one clip); a NaN or all-zero row, None or an
                 absent key is missing. A clip that has nothing gets the training prior.
             neighbours: also say which clips stood in.
-            coverage: also give sets that hold the true emotion with this probability.
+            coverage: also give sets that hold the true emotion of this share of clips like those of validation.
             risk: also say where to be silent, so that no larger share of the answers is wrong.
 
         Raises:

@@ -14,6 +14,7 @@ from mlflow.exceptions import MlflowException
 from ramer.config import Report
 from ramer.errors import ModelError
 from ramer.evaluation.bootstrap import Bootstrap, Comparison
+from ramer.evaluation.points import signed
 from ramer.files import read_json, read_table
 from ramer.modalities import AVERAGE
 from ramer.serving.registered import ABSENT, CANDIDATE, CHAMPION
@@ -71,7 +72,7 @@ def promote(
         comparison = None if champion is None or alike else _compare(store, settings or Report(), wanted, champion)
         store.client.set_registered_model_alias(name, CHAMPION, wanted.version)
         if champion is not None and comparison is not None:
-            told = f"{comparison.difference:+.4f} [{comparison.low:+.4f}, {comparison.high:+.4f}]"
+            told = f"{comparison.difference:+z.4f} [{comparison.low:+z.4f}, {comparison.high:+z.4f}]"
             store.client.set_model_version_tag(name, wanted.version, "ramer.promoted_over", str(champion.version))
             store.client.set_model_version_tag(name, wanted.version, "ramer.avg6_difference", told)
     return Promotion(name, str(wanted.version), None if champion is None else str(champion.version), comparison)
@@ -103,7 +104,7 @@ def _compare(store: Store, settings: Report, wanted: ModelVersion, champion: Mod
     if found.high < 0:
         raise ModelError(
             f"models:/{wanted.name}: not promoted: {names[0]} is worse than {names[1]}, avg6 weighted F1 "
-            f"{found.difference * 100:+.1f} points [{found.low * 100:+.1f}, {found.high * 100:+.1f}]"
+            f"{signed(found.difference)} points [{signed(found.low)}, {signed(found.high)}]"
         )
     return found
 

@@ -8,9 +8,10 @@ import pytest
 from rich.console import Console
 
 from ramer.evaluation.metrics import METRICS
+from ramer.evaluation.points import points, signed
 from ramer.modalities import CONDITIONS
 from ramer.reporting.markdown import markdown_table
-from ramer.reporting.tables import comparison_tables, p_text, points, signed
+from ramer.reporting.tables import comparison_tables, p_text
 
 NAMES = ("ramer", "ramer_literal", "zero_fill", "mean_fill", "late_product", "random_neighbours", "modality_dropout",
          "oracle", "prior", "distil")  # fmt: skip

@@ -32,13 +32,18 @@ METHODS: dict[str, tuple[str, bool, bool, float]] = {
 
 
 class SimulatedProject(Project):
-    """A project with simulated results; change its files, then ``run``."""
+    """A project with simulated results; change its files, then ``run``.
+
+    Args:
+        before: what the names of classes, speakers and clips start with.
+    """
 
     def __init__(
-        self, root: Path, methods: dict[str, tuple[str, bool, bool, float]], seeds: int, speakers: int
+        self, root: Path, methods: dict[str, tuple[str, bool, bool, float]], seeds: int, speakers: int, before: str = ""
     ) -> None:
         super().__init__(root)
-        self.kinds, self.seeds, self.speakers = methods, seeds, speakers
+        self.kinds, self.seeds, self.speakers, self.before = methods, seeds, speakers, before
+        self.names = tuple(f"{before}{name}" for name in LABELS)
         rng = np.random.default_rng(0)
         self.rows = speakers * 12
         self.labels = rng.choice(len(LABELS), size=self.rows, p=[0.25, 0.22, 0.2, 0.15, 0.1, 0.08])
@@ -59,10 +64,10 @@ class SimulatedProject(Project):
     def _write_prepared(self) -> None:
         folder = self.prepared
         folder.mkdir(parents=True)
-        speakers = [f"speaker{i // 12:02}" for i in range(self.rows)]
-        names = [LABELS[i] for i in self.labels]
+        speakers = [f"{self.before}speaker{i // 12:02}" for i in range(self.rows)]
+        names = [self.names[i] for i in self.labels]
         write_table(folder / "rows.parquet", pd.DataFrame({"id": self.ids, "speaker": speakers, "label": names}))
-        held = {f"label/{n}": int((self.labels == i).sum()) for i, n in enumerate(LABELS)}
+        held = {f"label/{n}": int((self.labels == i).sum()) for i, n in enumerate(self.names)}
         counts = {"pool": {"rows": 4000}, **{s: {"rows": self.rows, **held} for s in ("train", "val", "test")}}
         replicates = [{"fold": 0, "seed": s} for s in range(self.seeds)]
         lacking = {s: {"audio": 3, "video": 4, "text": 1, "all": 0} for s in ("train", "val", "test", "pool")}
@@ -71,7 +76,7 @@ class SimulatedProject(Project):
             {
                 "name": "synthetic",
                 "dims": {"audio": 128, "video": 96, "text": 256},
-                "label_names": LABELS,
+                "label_names": self.names,
                 "group_name": "speaker",
                 "replicates": replicates,
                 "rows": 3 * self.rows + 4000,
@@ -116,11 +121,11 @@ class SimulatedProject(Project):
         folder.mkdir(parents=True)
         table = self._predict(skill, rng)
         write_table(folder / "predictions.parquet", table)
-        write_json(folder / "metrics.json", score_predictions(table, LABELS, 15, scenarios(Evaluate())))
-        write_json(folder / "confusion.json", confusion_by_condition(table, LABELS))
+        write_json(folder / "metrics.json", score_predictions(table, self.names, 15, scenarios(Evaluate())))
+        write_json(folder / "confusion.json", confusion_by_condition(table, self.names))
         write_json(folder / "retrieval.json", {})
         validated = self._predict(skill, np.random.default_rng([2, len(name)]))
-        conformal_scores(validated, dict.fromkeys(self.ids, "avt"), list(LABELS), "").write(folder / CONFORMAL_FILE)
+        conformal_scores(validated, dict.fromkeys(self.ids, "avt"), list(self.names), "").write(folder / CONFORMAL_FILE)
         about = {"name": name, "type": kind, "deployable": deployable, "retrieval": retrieval}
         write_json(folder / "method.json", {**about, "validation_selection": 0.4 + 0.1 * skill, "options": {}})
         if kind not in ("late_product", "prior"):
@@ -135,12 +140,12 @@ class SimulatedProject(Project):
                 logits = luck[i] + 0.3 * rng.normal(size=truth.shape) + skill * (0.6 + 0.5 * len(held)) * truth
                 proba = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
                 columns = {"id": self.ids, "replicate": f"fold0_seed{seed}", "fold": 0, "seed": seed}
-                columns |= {"condition": condition, "label": [LABELS[j] for j in self.labels]}
-                columns["predicted"] = [LABELS[j] for j in proba.argmax(axis=1)]
-                columns |= {f"p/{n}": proba[:, j].astype(np.float32) for j, n in enumerate(LABELS)}
+                columns |= {"condition": condition, "label": [self.names[j] for j in self.labels]}
+                columns["predicted"] = [self.names[j] for j in proba.argmax(axis=1)]
+                columns |= {f"p/{n}": proba[:, j].astype(np.float32) for j, n in enumerate(self.names)}
                 frames.append(pd.DataFrame(columns))
         return pd.concat(frames, ignore_index=True)
 
     @property
     def ids(self) -> list[str]:
-        return [f"clip{i:04}" for i in range(self.rows)]
+        return [f"{self.before}clip{i:04}" for i in range(self.rows)]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from ramer import Predictor
+from ramer.evaluation.points import signed
 from ramer.project import Project
 from tests.support.commands import call, refused
 from tests.support.registered import client_of, run_track, versions
@@ -54,12 +55,18 @@ def test_an_equal_candidate_is_promoted_and_a_worse_one_is_not(crowned: Path) ->
     run_track(crowned, serve={"method": "literal"})
     code, said = promote(crowned)
     assert (code, champion(crowned)) == (0, "2")
-    assert said == ("models:/ramer@champion: version 2 (was version 1): avg6 weighted F1 +0.0 points [+0.0, +0.0]\n")
+    assert said == ("models:/ramer@champion: version 2 (was version 1): avg6 weighted F1 0.0 points [0.0, 0.0]\n")
     assert client_of(crowned).get_model_version("ramer", "2").tags["ramer.promoted_over"] == "1"
+    assert client_of(crowned).get_model_version("ramer", "2").tags["ramer.avg6_difference"] == (
+        "+0.0000 [+0.0000, +0.0000]"
+    )
     run_track(crowned, serve={"method": "prior"})
     code, said = promote(crowned)
     assert (code, champion(crowned)) == (2, "2")
-    assert said.startswith("error: models:/ramer: not promoted: version 3 is worse than version 2, avg6 weighted F1 -")
+    minus = signed(-1.0)[0]
+    assert said.startswith(
+        f"error: models:/ramer: not promoted: version 3 is worse than version 2, avg6 weighted F1 {minus}"
+    )
     assert promote(crowned, "1")[0] == 0
     assert champion(crowned) == "1"
 

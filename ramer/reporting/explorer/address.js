@@ -6,21 +6,46 @@ const FIRST = {
 };
 let chosen = { ...FIRST };
 
-function allowed(key, value) {
-  if (key === "a" || key === "b") return methodNumber.has(value);
-  if (key === "condition") return data.conditions.includes(value);
-  if (key === "class") return value === "" || data.labels.includes(value);
-  if (key === "clip") return value === "" || clipNumber.has(value);
-  if (key === "view") return VIEWS.some((view) => view.name === value);
-  return true;
-}
+// Of every key: what a link names by it, and the values that there are beside its first one.
+const KNOWN = {
+  view: ["view", () => VIEWS.map((view) => view.name)],
+  a: ["method", () => [...methodNumber.keys()]],
+  b: ["method", () => [...methodNumber.keys()]],
+  condition: ["condition", () => data.conditions],
+  bounds: ["choice of controls", () => ["1"]],
+  class: ["class", () => data.labels],
+  speaker: [data.group, () => data.groups],
+  lacks: ["missing modality", () => lackOptions().map(([value]) => value)],
+  flips: ["dropped modality", () => ["any", ...data.letters]],
+  outcome: ["outcome", () => OUTCOMES.map(([value]) => value)],
+  clip: ["clip", () => data.ids],
+  sort: ["column", () => clipColumns().map((column) => column.key)],
+  down: ["order", () => ["1"]],
+  page: ["page", () => Array.from({ length: pageCount(selection()) }, (_, i) => String(i + 1))],
+  space: ["modality", () => [...spaces.keys()]],
+  color: ["colouring", () => COLORINGS.map(([value]) => value)],
+  fold: ["fold", () => foldNames],
+};
 
+// What the address names that is not here, in words; it is left out. Pages come after the filters that they depend on.
 function readAddress() {
   const given = new URLSearchParams(location.hash.slice(1));
+  const strange = [...new Set(given.keys())].filter((key) => !Object.hasOwn(KNOWN, key)).map((key) => ["setting", key]);
   chosen = { ...FIRST };
   for (const key of Object.keys(FIRST)) {
-    if (given.has(key) && allowed(key, given.get(key))) chosen[key] = given.get(key);
+    const [words, values] = KNOWN[key];
+    const value = given.get(key) ?? FIRST[key];
+    if (value === FIRST[key] || values().includes(value)) chosen[key] = value;
+    else strange.push([words, value]);
   }
+  return strange.map(([words, value]) => `the ${words} “${value.length > 60 ? `${value.slice(0, 59)}…` : value}”`);
+}
+
+// One line, or nothing.
+function leftOut(strange) {
+  if (!strange.length) return "";
+  if (strange.length === 1) return `This link names ${strange[0]}, which is not here: it is left out.`;
+  return `This link names ${strange.slice(0, -1).join(", ")} and ${strange.at(-1)}, which are not here: they are left out.`;
 }
 
 function addressOf(change = {}) {

@@ -2,7 +2,7 @@
 
 function showClip() {
   const rows = inOrder(clipColumns(), selection());
-  const clip = clipNumber.get(chosen.clip) ?? rows[0];
+  const clip = chosen.clip ? clipNumber.get(chosen.clip) : rows[0];
   if (clip === undefined) return [element("h2", {}, "One clip"), element("p", {}, "No clip fits all filters.")];
   const place = rows.indexOf(clip);
   const condition = data.conditions.indexOf(chosen.condition);
@@ -58,7 +58,7 @@ function lentTables(name, condition, clip) {
     const same = (lender) => (label(lender) ? element("span", { className: label(lender) === data.labels[truth[clip]] ? "yes" : "no" }, label(lender)) : "no label");
     const columns = [
       { name: "clip", show: (lender) => data.lent.ids[lender.number] },
-      { name: "score", number: true, show: (lender) => lender.score.toFixed(2) },
+      { name: "score", number: true, show: (lender) => fixed(lender.score, 2) },
       { name: "label", show: same },
       { name: data.group, show: (lender) => data.lent.groups[lender.number] },
     ];

@@ -1,6 +1,7 @@
 // The list of clips: what method A, and B beside it, said of each under the seven conditions.
 
 const PAGE = 50;
+const pageCount = (rows) => Math.max(1, Math.ceil(rows.length / PAGE));
 
 function clipColumns() {
   const [a, b] = [methodNumber.get(chosen.a), methodNumber.get(chosen.b)];
@@ -40,8 +41,8 @@ function csvOf(rows) {
 function showClips() {
   const columns = clipColumns();
   const rows = inOrder(columns, selection());
-  const pages = Math.max(1, Math.ceil(rows.length / PAGE));
-  const page = Math.min(pages, Math.max(1, Number(chosen.page) || 1));
+  const pages = pageCount(rows);
+  const page = Number(chosen.page);
   const turn = (to, words) => element("button", { type: "button", disabled: to < 1 || to > pages, onclick: () => choose({ page: String(to) }) }, words);
   const bar = element("div", { className: "bar" },
     element("strong", { id: "count" }, `${rows.length.toLocaleString("en")} of ${clips.toLocaleString("en")} clips`),

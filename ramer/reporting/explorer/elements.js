@@ -20,8 +20,20 @@ function drawn(name, attributes = {}, ...children) {
 }
 
 const percent = (share, digits = 0) => `${(100 * share).toFixed(digits)}\u00a0%`;
-const points = (share) => `${share > 0 ? "+" : share < 0 ? "−" : ""}${Math.abs(100 * share).toFixed(1)}`;
 
+// A figure that rounds to zero from below is zero.
+function fixed(value, digits) {
+  const text = value.toFixed(digits);
+  return Number(text) === 0 ? text.replace("-", "") : text;
+}
+
+// As ramer.evaluation.points.signed writes a difference: what rounds to zero has no sign.
+function points(share) {
+  const text = fixed(100 * share, 1);
+  return Number(text) > 0 ? `+${text}` : text.replace("-", "−");
+}
+
+const LONG = 40; // letters of a cell: it is broken, so that it hides no other
 let tables = 0; // that were made: the words above each have an address of their own
 
 // Columns: {name, key, number, value(row) to sort by, show(row) to see}. The order is a part of the address.
@@ -36,7 +48,8 @@ function table(caption, columns, rows, sortable = false) {
   });
   const lines = rows.map((row) => element("tr", {}, ...columns.map((column, i) => {
     const shown = column.show(row);
-    return element(i ? "td" : "th", i ? { className: column.number ? "number" : "" } : { scope: "row" }, shown);
+    const className = [column.number && "number", (shown.textContent ?? shown).length > LONG && "long"].filter(Boolean).join(" ");
+    return element(i ? "td" : "th", i ? { className } : { scope: "row", className }, shown);
   })));
   // Words above the table, not in a <caption>: that one would be as wide as the table and scroll away with it.
   const words = element("p", { className: "soft", id: `words${++tables}` }, caption);

@@ -45,7 +45,7 @@ function fillControls() {
 
 // A redraw replaces what had the focus: it goes back to the control of the same words, so that keys work on.
 function show() {
-  readAddress();
+  document.getElementById("left-out").textContent = leftOut(readAddress());
   const focused = document.activeElement;
   const words = focused && document.getElementById("view").contains(focused) ? focused.textContent : null;
   fillControls();

@@ -2,8 +2,10 @@
 
 const NOWHERE = -32768;
 const COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#999933", "#117733", "#AA4499"];
+const COLORINGS = [["label", "true class"], ["error", "A right or wrong"], ["lacks", "availability"]];
 const SHAPES = ["circle", "square", "triangle", "diamond", "cross"];
 const spaces = new Map(Object.entries(data.map).map(([name, held]) => [name, unpack(held)]));
+const foldNames = [...new Set(fold)].sort((x, y) => x - y).map(String);
 
 // Colour and shape together tell classes apart: more of them than there are colours, and for those who see few.
 function mark(kind, x, y, color) {
@@ -58,16 +60,15 @@ function picker(words, key, options) {
 function showMap() {
   const title = element("h2", {}, "Map of the hidden states");
   if (!spaces.size) return [title, element("p", {}, "The states were not kept, so there is no map.")];
-  const space = spaces.has(chosen.space) ? chosen.space : [...spaces.keys()][0];
-  const folds = [...new Set(fold)].sort((x, y) => x - y).map(String);
-  const shownFold = folds.includes(chosen.fold) ? chosen.fold : folds[0];
+  const space = chosen.space || [...spaces.keys()][0];
+  const shownFold = chosen.fold || foldNames[0];
   const at = spaces.get(space);
   const rows = selection().filter((clip) => String(fold[clip]) === shownFold && at[2 * clip] !== NOWHERE);
   const colors = coloring();
   const key = colors.names.map((name, i) => element("li", {}, dot(COLORS[i % COLORS.length], colors.shape(i)), ` ${name}`));
   const bar = element("div", { className: "bar" }, picker("States of", "space", [...spaces.keys()].map((name) => [name, name])),
-    picker("Coloured by", "color", [["label", "true class"], ["error", "A right or wrong"], ["lacks", "availability"]]),
-    folds.length > 1 ? picker("Fold", "fold", folds.map((name) => [name, name])) : null);
+    picker("Coloured by", "color", COLORINGS),
+    foldNames.length > 1 ? picker("Fold", "fold", foldNames.map((name) => [name, name])) : null);
   return [title, bar, element("ul", { className: "key" }, ...key), element("figure", {}, mapFigure(space, rows, colors),
     element("figcaption", {}, `${rows.length.toLocaleString("en")} clips of the selection that hold ${space}: the two directions in which the encoder's states (first seed, length 1) differ most. A click opens the clip.`))];
 }

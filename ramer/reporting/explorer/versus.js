@@ -72,7 +72,7 @@ function byConditionAndClass() {
 function versusCell(line, condition) {
   const found = line.cells[condition];
   const clear = found.low > 0 || found.high < 0;
-  const only = { condition: data.conditions[condition], class: line.label === "all" ? chosen.class : line.label, view: "clips" };
+  const only = { condition: data.conditions[condition], class: line.label === "all" ? chosen.class : line.label, view: "clips", page: FIRST.page };
   const way = (outcome, words) => element("a", { href: addressOf({ ...only, outcome }), title: words }, words);
   return element("span", {}, `${points(found.value)}${clear ? " *" : ""}`,
     element("small", {}, `[${points(found.low)}, ${points(found.high)}]`),
@@ -82,7 +82,7 @@ function versusCell(line, condition) {
 function versusCsv(lines) {
   const heads = ["class", "rows", "condition", "only A right", "only B right", "difference", "low", "high", "A", "B"];
   return [heads, ...lines.flatMap((line) => line.cells.map((found, c) => [line.label, line.rows, data.conditions[c], found.onlyA, found.onlyB,
-    ...[found.value, found.low, found.high].map((x) => x.toFixed(4)), chosen.a, chosen.b]))];
+    ...[found.value, found.low, found.high].map((x) => fixed(x, 4)), chosen.a, chosen.b]))];
 }
 
 function showVersus() {
@@ -93,8 +93,9 @@ function showVersus() {
     { name: "true class", show: (line) => line.label }, { name: "clips", number: true, show: (line) => String(line.rows) },
     ...data.conditions.map((name, i) => ({ name, show: (line) => versusCell(line, i) })),
   ];
+  const two = data.seeds > 1 ? " The difference counts every seed's answers, the clips are counted by the one answer that the seeds' mean probabilities give: the two need not agree." : "";
   const caption = `Share right of A less that of B in points, mean over seeds, with its ${percent(data.confidence)} interval (${data.unit}s drawn ${DRAWS} times; * spans no 0). ` +
-    "Below, clips on which A alone and B alone is right: each opens the list. Filters on class, speaker and lacks hold here.";
+    `Below, clips on which A alone and B alone is right: each opens the list.${two} Filters on class, speaker and lacks hold here.`;
   return [title, ...data.notes.map((note) => element("p", { className: "box" }, note)), reportTable(), table(caption, columns, lines),
     element("div", { className: "bar" }, element("button", { type: "button", id: "csv", onclick: () => offer("versus.csv", versusCsv(lines)) }, "Table as CSV"))];
 }

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from ramer.modalities import FULL_CONDITION, MISSING_CONDITIONS
 from ramer.reporting.figures.fonts import drawable, families
-from ramer.reporting.figures.style import INK, MODALITY_COLORS, SMALLEST, STYLE, WIDTH, Drawn, save
+from ramer.reporting.figures.style import INK, MODALITY_COLORS, SMALLEST, STYLE, WIDTH, Drawn, save, short
 
 _MOST_LARGE = 10  # classes whose matrix has room for large letters
 _MOST_NUMBERED = 30  # classes whose shares can still be read as numbers
@@ -35,8 +35,8 @@ def confusions(matrices: Mapping[str, Mapping[str, np.ndarray]], label_names: Se
         axes = figure.subplots(2 * len(matrices), 1, squeeze=False).reshape(len(matrices), 2)
         for (full, some), (name, counts) in zip(axes, matrices.items(), strict=True):
             missing = np.sum([counts[c] for c in MISSING_CONDITIONS], axis=0)
-            _heatmap(full, counts[FULL_CONDITION], label_names, f"{name}: all available")
-            _heatmap(some, missing, label_names, f"{name}: some missing")
+            _heatmap(full, counts[FULL_CONDITION], label_names, f"{short(name)}: all available")
+            _heatmap(some, missing, label_names, f"{short(name)}: some missing")
         return save(figure)
 
 
@@ -50,7 +50,7 @@ def _heatmap(axis: Axes, counts: np.ndarray, label_names: Sequence[str], title: 
         if np.isfinite(value) and len(counts) <= _MOST_NUMBERED:
             color = "white" if value > 0.55 else INK
             axis.text(j, i, f"{100 * value:.0f}", ha="center", va="center", fontsize=size, color=color)
-    drawn = drawable(label_names)
+    drawn = [short(name) for name in drawable(label_names)]
     angle, end = (40, "right") if large else (90, "center")
     axis.set_xticks(range(len(label_names)), drawn, fontsize=size, rotation=angle, ha=end)
     axis.set_yticks(range(len(label_names)), drawn, fontsize=size)

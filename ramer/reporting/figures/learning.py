@@ -9,7 +9,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ramer.reporting.figures.style import GREY, MODALITY_COLORS, STYLE, WIDTH, Drawn, legend, save
+from ramer.reporting.figures.style import GREY, MODALITY_COLORS, STYLE, WIDTH, Drawn, legend, save, short
 from ramer.reporting.training_curves import SCORE_OF_ENCODERS, SCORE_OF_METHODS, by_epoch
 
 
@@ -41,7 +41,7 @@ def method_curves(histories: Mapping[str, pd.DataFrame], colors: Mapping[str, st
         figure = Figure(figsize=(WIDTH, 3.2 + 0.12 * len(histories)), layout="constrained")
         axis = figure.subplots()
         for name, history in histories.items():
-            label = f"{name} (mean of heads)" if name in means else name
+            label = f"{short(name)} (mean of heads)" if name in means else short(name)
             _curve(axis, history, SCORE_OF_METHODS, colors[name], label, scale=100, style=":" if name in means else "-")
         axis.set_xlabel("epoch")
         axis.set_ylabel("validation weighted F1, points")

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from ramer.evaluation.model_cards import SHOWN_CONDITIONS
 from ramer.evaluation.scenarios import point_name
 from ramer.modalities import AVERAGE, CONDITIONS, FULL_CONDITION
-from ramer.reporting.figures.style import GREY, GRID, INK, SMALLEST, STYLE, WIDTH, Drawn, broken, legend, save
+from ramer.reporting.figures.style import GREY, GRID, INK, SMALLEST, STYLE, WIDTH, Drawn, broken, legend, save, short
 from ramer.reporting.tables import has_spread
 
 _MARGIN = 0.08  # of the range of contenders, left free above and below it
@@ -82,7 +82,7 @@ def forest(
         axis.set_yticks(range(len(names)), [broken(n) for n in names])
         axis.set_ylim(len(names) - 0.5, -0.5)
         axis.tick_params(axis="y", length=0)
-        axis.set_xlabel(f"points of avg6 against {reference}")
+        axis.set_xlabel(f"points of avg6 against {short(reference)}")
         axis.set_title("← worse · better →", fontsize=SMALLEST, color=GREY, loc="center")
         axis.grid(axis="x", color=GRID, linewidth=0.8)
         axis.set_axisbelow(True)
@@ -119,7 +119,7 @@ def rate_curves(
         for name, values in curves.items():
             style = "-" if summary["methods"][name]["deployable"] else "--"
             leaves = min(values) < low or max(values) > high
-            label = f"{name} ({min(values):.0f} to {max(values):.0f})" if leaves else name
+            label = f"{short(name)} ({min(values):.0f} to {max(values):.0f})" if leaves else short(name)
             axis.plot(rates, values, style, color=colors[name], linewidth=1.8, label=label)
         axis.set_ylim(low, high)
         axis.set_xlabel("rate at which a modality is missing")
@@ -138,9 +138,8 @@ def pool_curves(curves: Mapping[str, Sequence[Mapping[str, Any]]], colors: Mappi
             sizes = [point["pool"] for point in points]
             for key, style in (("avg6", "o-"), ("shuffled", "--")):
                 values = [100 * point[key]["mean"] for point in points]
-                axis.plot(
-                    sizes, values, style, color=colors[name], linewidth=1.8, label=name if key == "avg6" else None
-                )
+                label = short(name) if key == "avg6" else None
+                axis.plot(sizes, values, style, color=colors[name], linewidth=1.8, label=label)
         axis.set_xscale("symlog", linthresh=100)
         axis.set_xlabel("pool rows in the database")
         axis.set_ylabel("avg6 weighted F1, points")

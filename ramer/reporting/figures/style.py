@@ -45,6 +45,7 @@ STYLE: Any = {
     "pdf.fonttype": 42,  # letters stay letters: publishers refuse the other kind
 }
 _LONG = 15
+_LONGEST = 24  # letters of a line beside which there is still room for what it names
 
 
 class Drawn(NamedTuple):
@@ -63,9 +64,20 @@ def broken(name: str) -> str:
     """A long name on two lines, cut at an underscore, so that it leaves room for what it names."""
     cuts = [i + 1 for i, letter in enumerate(name) if letter == "_"]
     if len(name) <= _LONG or not cuts:
-        return name
+        return short(name)
     middle = min(cuts, key=lambda i: abs(2 * i - len(name)))
-    return f"{name[:middle]}\n{name[middle:]}"
+    return f"{short(name[:middle])}\n{short(name[middle:])}"
+
+
+def short(name: str) -> str:
+    """A name that fits a line: a longer one without its middle, for long names differ at their ends.
+
+    Example:
+        >>> short("surprise"), short("recordings_of_the_first_day_surprise")
+        ('surprise', 'recordings_o…ay_surprise')
+    """
+    half = _LONGEST // 2
+    return name if len(name) <= _LONGEST else f"{name[:half]}…{name[1 - half :]}"
 
 
 def legend(figure: Figure, entries: int) -> None:

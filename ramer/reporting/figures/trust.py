@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from ramer.reporting.figures.style import GREY, GRID, INK, STYLE, WIDTH, Drawn, broken, save
+from ramer.reporting.figures.style import GREY, GRID, INK, STYLE, WIDTH, Drawn, broken, save, short
 from ramer.reporting.reliability import Bin
 
 _MARKS = {"some missing": ("o", "-"), "all available": ("s", "--")}
@@ -27,7 +27,7 @@ def reliability_diagram(bins: Mapping[str, Mapping[str, Sequence[Bin]]], colors:
                 color = colors[name] if group == "some missing" else INK
                 points = 100 * np.array([[b.confidence, b.accuracy] for b in found]).reshape(-1, 2)
                 axis.plot(*points.T, marker=marker, linestyle=style, color=color, markersize=5, label=group)
-            axis.set_title(name)
+            axis.set_title(short(name))
             axis.set_ylabel("right, %")
             axis.set_xlim(0, 100)
             axis.set_ylim(0, 100)

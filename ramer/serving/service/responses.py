@@ -30,7 +30,7 @@ class Wanted(Section):
 
     Attributes:
         neighbours: the clips that stood in.
-        coverage: of a set of emotions. risk: above which no answer is given.
+        coverage: share of clips whose set of emotions holds the true one. risk: above which no answer is given.
     """
 
     neighbours: bool = False

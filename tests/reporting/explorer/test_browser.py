@@ -171,9 +171,67 @@ def test_a_link_opens_the_same_view(browser: Any, project: SimulatedProject) -> 
     again, complaints = open_page(browser, project, first.evaluate("location.hash"))
     assert again.locator("main").inner_text() == first.locator("main").inner_text()
     assert again.locator("th[aria-sort]").inner_text().startswith("truth")
-    wild, faults = open_page(browser, project, "#view=none&a=nobody&condition=xyz&clip=gone&page=-3&speaker=nobody")
-    assert count(wild) == 0
-    assert complaints == faults == []
+    assert again.inner_text("#left-out") == ""
+    assert complaints == []
+
+
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [
+        ("view=none", "view “none”"),
+        ("a=nobody", "method “nobody”"),
+        ("b=", "method “”"),
+        ("condition=xyz", "condition “xyz”"),
+        ("bounds=yes", "choice of controls “yes”"),
+        ("class=bored", "class “bored”"),
+        ("speaker=nobody", "speaker “nobody”"),
+        ("lacks=foo", "missing modality “foo”"),
+        ("flips=z", "dropped modality “z”"),
+        ("outcome=nope", "outcome “nope”"),
+        ("clip=gone", "clip “gone”"),
+        ("sort=size", "column “size”"),
+        ("down=2", "order “2”"),
+        ("page=-3", "page “-3”"),
+        ("page=4", "page “4”"),
+        ("space=smell", "modality “smell”"),
+        ("color=mood", "colouring “mood”"),
+        ("fold=9", "fold “9”"),
+        ("toString=1", "setting “toString”"),
+    ],
+)
+def test_what_a_link_names_and_is_not_here_is_left_out_and_said(
+    browser: Any, project: SimulatedProject, named: str, words: str
+) -> None:
+    page, complaints = open_page(browser, project, f"#{named}")
+    assert page.inner_text("[role=status]") == f"This link names the {words}, which is not here: it is left out."
+    assert page.locator("[role=status]").is_visible()
+    assert count(page) == 144
+    assert (
+        page.evaluate("[...document.querySelectorAll('select')].filter((s) => !s.selectedOptions.length).length") == 0
+    )
+    page.select_option("#class", "sad")
+    assert page.inner_text("[role=status]") == ""
+    assert complaints == []
+    page.close()
+
+
+def test_one_line_says_all_that_a_link_names_in_vain(browser: Any, project: SimulatedProject) -> None:
+    page, _ = open_page(browser, project, f"#view=clip&clip={'x' * 200}&speaker=nobody&class=sad&page=2")
+    told = page.inner_text("[role=status]")
+    assert told == (
+        f"This link names the speaker “nobody”, the clip “{'x' * 59}…” and the page “2”, which are not here: "
+        "they are left out."
+    )
+    assert "truth: sad" in page.inner_text("main")
+    page.close()
+
+
+def test_links_of_the_page_itself_fit_it(browser: Any, project: SimulatedProject) -> None:
+    page, _ = open_page(browser, project, "#page=3")
+    page.get_by_role("link", name="Two methods", exact=True).click()
+    page.locator("main table").nth(1).locator("a").first.click()
+    page.wait_for_selector("#count")
+    assert page.inner_text("[role=status]") == ""
 
 
 def test_the_selection_is_a_table_to_take_away(browser: Any, project: SimulatedProject, tmp_path: Path) -> None:
@@ -217,6 +275,7 @@ def test_two_methods_differ_as_counted(browser: Any, project: SimulatedProject) 
     cells = page.locator("main table").nth(1).locator("tbody tr").first.locator("td")
     only = ((ramer["a"] == ramer["truth"]) & (zeros["a"] != zeros["truth"])).sum()
     assert f"A {only} · " in cells.nth(1).inner_text()
+    assert "The difference counts every seed's answers" in page.inner_text("main")
     tables = {n: read_table(project.method_results(n) / "predictions.parquet") for n in ("ramer", "zero_fill")}
     share = {}
     for name, table in tables.items():

@@ -158,11 +158,11 @@ async function predict() {
 function drawSet(said) {
   at("set").hidden = !said.set;
   if (!said.set) return;
-  const sure = `For ${Math.round(100 * said.coverage)} % of clips like those that it was validated on, the true emotion is`;
+  const sure = `Sets made like this hold the true emotion of ${Math.round(100 * said.coverage)} % of clips like those of validation. This one:`;
   const [share, low, high] = (said.covered || []).map((part) => Math.round(100 * part));
   const measured = said.covered ? ` On test clips with as much, such sets held it for ${share} % (${low} to ${high}).` : "";
   const everything = said.set.length === model.labels.length;
-  at("set").textContent = everything ? "The model cannot rule any emotion out." : `${sure} ${said.set.length > 1 ? "one of: " : ""}${said.set.join(", ")}.${measured}`;
+  at("set").textContent = everything ? "The model cannot rule any emotion out." : `${sure} ${said.set.join(", ")}.${measured}`;
 }
 
 function drawBars(said) {
@@ -203,7 +203,7 @@ function drawNear(said) {
     near.forEach((neighbour) => {
       const line = make("li");
       const label = make("span", neighbour.label ? "label" : "label none", neighbour.label || "no label");
-      line.append(make("span", "id", neighbour.id), label, make("span", "score", neighbour.score.toFixed(3)));
+      line.append(make("span", "id", neighbour.id), label, make("span", "score", neighbour.score.toFixed(3).replace(/^-(?=0\.0+$)/, "")));
       list.append(line);
     });
     block.append(near.length ? list : make("p", "hint", "Nobody: there is nothing to search with."));
