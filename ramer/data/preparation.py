@@ -39,11 +39,11 @@ def prepare_corpus(corpus: RawCorpus, settings: Prepare, out: Path, retrieval: R
         check_candidates(corpus, dict(zip(plan.names, plan.codes, strict=True)), retrieval)
     with sealed_directory(out) as folder:
         features = write_features(corpus, folder)
-        write_scalers(folder, plan.codes, plan.names, features.dims)
+        constant = write_scalers(folder, plan.codes, plan.names, features.dims)
         rows, splits = _tables(corpus, plan, features)
         write_table(folder / "rows.parquet", rows)
         write_table(folder / "splits.parquet", splits)
-        info = _describe(corpus, plan, features, rows, splits)
+        info = _describe(corpus, plan, features, rows, splits, constant)
         info.write(folder / CORPUS_FILE)
     corpus.release()
     for note in info.notes:
@@ -69,9 +69,14 @@ def _text(values: np.ndarray) -> pd.Series:
 
 
 def _describe(
-    corpus: RawCorpus, plan: ReplicatePlan, features: WrittenFeatures, rows: pd.DataFrame, splits: pd.DataFrame
+    corpus: RawCorpus,
+    plan: ReplicatePlan,
+    features: WrittenFeatures,
+    rows: pd.DataFrame,
+    splits: pd.DataFrame,
+    constant: list[str],
 ) -> CorpusRecord:
-    notes = [*corpus.notes, *plan.notes, *features.notes]
+    notes = [*corpus.notes, *plan.notes, *features.notes, *constant]
     for fold, shared in plan.overlaps.items():
         for pair, count in shared.items():
             if count:

@@ -12,6 +12,9 @@ from ramer.nn.encoder import Encoded, FrozenPart, LinearMap, UnimodalEncoder
 LEARNT_SHARE = 4  # one part in so many of the state is the transformer's
 LEARNT_LENGTH = 0.5  # of f in a state whose two frozen parts have length 1
 TINY = 1e-6  # of a length; less is rounding
+SAYS_NOTHING = (
+    1e-3  # length of a frozen part, 1 where it says something, up to which f alone gives a state its direction
+)
 
 
 class ResidualEncoder(UnimodalEncoder):
@@ -124,21 +127,31 @@ class ResidualEncoder(UnimodalEncoder):
         self.component_bias.copy_(frozen.components.bias)
 
     @torch.no_grad()
-    def even_out(self, learnt: Float[Tensor, "n learnt"]) -> None:
+    def even_out(self, hidden: Float[Tensor, "n hidden"]) -> None:
         """Centre f and bring it to root mean square length ``LEARNT_LENGTH``: what is frozen outweighs it.
 
-        No logit changes.
+        Where all vectors are alike, centring would leave a state of nothing but rounding, which another size of batch
+        rounds otherwise and which length 1 makes large: such an f is not centred. No logit changes.
 
         Args:
-            learnt: f of training rows, as the encoder makes it now.
+            hidden: states of training rows, as the encoder makes them now.
         """
+        frozen, learnt = hidden[:, : self.linear_width], hidden[:, self.linear_width :]
         centre = learnt.mean(dim=0)
-        length = (learnt - centre).square().sum(dim=1).mean().sqrt() / LEARNT_LENGTH
+        length = _root_mean_square(learnt - centre) / LEARNT_LENGTH
+        size = _root_mean_square(learnt) / LEARNT_LENGTH
+        if length <= TINY * size and _root_mean_square(frozen) <= SAYS_NOTHING:
+            centre, length = torch.zeros_like(centre), size
         length = torch.where(length > TINY, length, torch.ones_like(length))
         self.correction.bias.add_(self.correction.weight @ centre)
         self.correction.weight.mul_(length)
         self.to_hidden.bias.sub_(centre).div_(length)
         self.to_hidden.weight.div_(length)
+
+
+def _root_mean_square(rows: Float[Tensor, "n width"]) -> Tensor:
+    """Length of the rows."""
+    return rows.square().sum(dim=1).mean().sqrt()
 
 
 def line_width(classes: int, linear_width: int) -> int:

@@ -67,7 +67,7 @@ def train_encoder(
         line = {"train_loss": train_loss, "val_loss": scores.log_loss, "val_weighted_f1": scores.weighted_f1}
         loop.end(line, *recipe.rank(scores))
     if isinstance(encoder, ResidualEncoder):
-        encoder.even_out(_learnt(encoder, train))
+        encoder.even_out(_hidden(encoder, train))
     return TrainedEncoder(loop.stopping.best_epoch, _score(encoder, val), loop.history)
 
 
@@ -142,6 +142,6 @@ def _score(encoder: UnimodalEncoder, val: SplitRows) -> Scores:
 
 
 @torch.inference_mode()
-def _learnt(encoder: UnimodalEncoder, rows: SplitRows) -> Tensor:
+def _hidden(encoder: UnimodalEncoder, rows: SplitRows) -> Tensor:
     encoder.eval()
-    return torch.cat([encoder.transform(block) for block in _blocks(rows)])
+    return torch.cat([encoder(block).hidden for block in _blocks(rows)])

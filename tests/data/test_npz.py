@@ -58,6 +58,20 @@ def test_a_modality_that_is_nan_throughout_is_absent_with_a_note(packed: Arrays,
     assert any("video" in note and "absent" in note for note in corpus.info.notes)
 
 
+def test_a_modality_that_is_the_same_in_every_training_row_has_a_note(
+    packed: Arrays, prepared: Prepare, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert not any("constant" in note for note in prepared(packed).info.notes)
+    packed["V"][:] = 0.3
+    corpus = prepared(packed)
+    told = "video: constant: all training rows hold the same features, which tell nothing"
+    assert [note for note in corpus.info.notes if "constant" in note] == [told]
+    assert any(told in record.getMessage() for record in caplog.records)
+    assert corpus.available[:, 1].all()
+    packed["V"][0] = 0.4
+    assert not any("constant" in note for note in prepared(packed).info.notes)
+
+
 def test_matrix_order_and_compression_do_not_matter(packed: Arrays, prepared: Prepare) -> None:
     straight = np.array(prepared(packed).features["text"])
     packed["L"] = np.asfortranarray(packed["L"])

@@ -114,7 +114,7 @@ def test_a_scaler_is_exact_over_blocks_and_leaves_a_constant_column(offset: floa
     features[::7] = np.nan
     np.save(tmp_path / "x.npy", features)
     rows = np.arange(0, 3000, 2)
-    mean, std = fit_scaler(tmp_path / "x.npy", rows)
+    mean, std, _ = fit_scaler(tmp_path / "x.npy", rows)
     expected = features[rows].astype(np.float64)
     np.testing.assert_allclose(mean, np.nanmean(expected, axis=0), rtol=1e-6)
     np.testing.assert_allclose(std[[0, 2]], np.nanstd(expected, axis=0)[[0, 2]], rtol=1e-6)

@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from ramer.config import Config
 from ramer.data.prepared import PreparedCorpus
 from ramer.errors import ConfigError
-from ramer.files import read_json, read_tensors, write_json, write_tensors
+from ramer.files import read_json, read_table, read_tensors, write_json, write_table, write_tensors
 from ramer.nn.residual import ResidualEncoder
 from ramer.training.checkpoints import load_described_encoder, load_encoder
 from ramer.training.encoder_record import EncoderRecord
@@ -125,6 +125,45 @@ def test_features_that_say_nothing_give_finite_states() -> None:
     x = np.zeros((20, 5), dtype=np.float32)
     frozen = frozen_part(x, Regression(np.zeros((5, 3)), np.zeros(3), 1.0), 9)
     assert all(bool(t.isfinite().all()) for t in (*frozen.line, frozen.line_to_state, *frozen.components))
+
+
+def test_states_of_a_constant_modality_are_not_rounding(tmp_path: Path, make_config: Make, write_corpus: Write) -> None:
+    """Brought to length 1, states of nothing but rounding pointed elsewhere in every size of batch."""
+    path = write_corpus(tmp_path / "prepared", missing_audio=())
+    rows = read_table(path / "rows.parquet")
+    write_table(path / "rows.parquet", rows.assign(label=[["angry", "happy", "sad"][i % 3] for i in range(len(rows))]))
+    features = np.load(path / "audio.npy")
+    np.save(path / "audio.npy", np.full_like(features, 1.5))
+    scalers = dict(np.load(path / "scalers.npz"))
+    scalers |= {"audio_mean": np.full_like(scalers["audio_mean"], 1.5), "audio_std": np.ones_like(scalers["audio_std"])}
+    np.savez(path / "scalers.npz", allow_pickle=False, **scalers)
+    pretrain(make_config(hidden_dim=16, lr=0.01), "audio", path, tmp_path / "out")
+    encoder, scaler = load_encoder(tmp_path / "out" / "fold0_seed0.safetensors")
+    x = torch.from_numpy(scaler.apply(np.load(path / "audio.npy")))
+    assert not x.any()
+    with torch.inference_mode():
+        states = [encoder(x[:size]).hidden[0].numpy() for size in (1, 2, 3, 7, 64, 160)]
+    assert min(np.linalg.norm(state) for state in states) > 0.1
+    units = np.stack([state / np.linalg.norm(state) for state in states])
+    assert np.abs(units - units[0]).max() < 1e-5
+
+
+@pytest.mark.parametrize("says", [0.0, 1.0])
+def test_what_is_learnt_is_centred_unless_nothing_else_gives_a_direction(says: float) -> None:
+    torch.manual_seed(0)
+    encoder = ResidualEncoder(
+        5, 3, hidden_dim=9, model_dim=None, layers=1, heads=1, ff_dim=8, dropout=0.0, input_dropout=0.0
+    ).eval()
+    encoder.component_bias.fill_(says)
+    torch.nn.init.normal_(encoder.correction.weight)
+    x = torch.zeros(20, 5)
+    with torch.inference_mode():
+        before = encoder(x)
+        encoder.even_out(before.hidden)
+        after = encoder(x)
+    torch.testing.assert_close(after.logits, before.logits, rtol=0, atol=1e-5)
+    learnt = after.hidden[:, encoder.linear_width :].norm(dim=1)
+    assert torch.allclose(learnt, torch.full_like(learnt, 0.0 if says else 0.5), atol=1e-5)
 
 
 def test_what_is_frozen_has_no_gradient(tmp_path: Path, make_config: Make, write_corpus: Write) -> None:
