@@ -92,6 +92,10 @@ class ModelError(RamerError):
     """A saved model cannot be loaded or does not fit its input."""
 
 
+class DivergedError(RamerError):
+    """A training came to NaN or infinite numbers, of which no model is made."""
+
+
 def in_one_line(error: OSError) -> str:
     """What the system refuses, of which file, and what to do about it."""
     advice = _ADVICE.get(error.errno or 0)

@@ -123,10 +123,20 @@ class IclCa(Method[IclCaOptions]):
         """
         database, there = batch.database, found >= 0
         labels = np.where(there & self.options.labels, database.labels[np.maximum(found, 0)], -1)
-        near = {m: torch.from_numpy(gather(database, m, found)).to(self.device) for m in MODALITIES}
-        rows = {m: torch.from_numpy(states).to(self.device) for m, states in own.items()}
-        held, told, filled = (torch.from_numpy(a).to(self.device) for a in (available, labels.astype(np.int64), there))
-        return Context(rows, held, near, told, filled)
+        complete = database.available[np.maximum(found, 0)] | ~there[..., None]
+        near = {
+            m: torch.from_numpy(np.where(complete[..., [i]], gather(database, m, found), np.float32(0.0)))
+            for i, m in enumerate(MODALITIES)
+        }
+        told, holds, filled = (torch.from_numpy(a).to(self.device) for a in (labels.astype(np.int64), complete, there))
+        return Context(
+            own={m: torch.from_numpy(states).to(self.device) for m, states in own.items()},
+            available=torch.from_numpy(available).to(self.device),
+            neighbours={m: states.to(self.device) for m, states in near.items()},
+            held=holds,
+            labels=told,
+            found=filled,
+        )
 
     def posterior(self, batch: Batch) -> np.ndarray:
         with torch.inference_mode():

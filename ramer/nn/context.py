@@ -15,12 +15,13 @@ TOKEN_STD = 0.02  # of the initial learned tokens
 
 
 class Context(NamedTuple):
-    """n rows and the complete rows that were found for them.
+    """n rows and the complete rows that were found for them: those hold what the corpus has of modalities.
 
     Attributes:
         own: states [n, hidden] per modality, zeros where unavailable.
         available: bool [n, 3].
-        neighbours: states [n, k, hidden] per modality.
+        neighbours: states [n, k, hidden] per modality, zeros where it is not held.
+        held: by the neighbours, bool [n, k, 3]; any where none was found.
         labels: of the neighbours, int64 [n, k], -1 for none.
         found: which of the k places hold a neighbour, bool [n, k].
     """
@@ -28,6 +29,7 @@ class Context(NamedTuple):
     own: dict[str, Tensor]
     available: Bool[Tensor, "n 3"]
     neighbours: dict[str, Tensor]
+    held: Bool[Tensor, "n k 3"]
     labels: Int[Tensor, "n k"]
     found: Bool[Tensor, "n k"]
 
@@ -65,8 +67,7 @@ class ContextClassifier(nn.Module):
     def forward(self, rows: Context) -> Float[Tensor, "n classes"]:
         no_label = torch.full_like(rows.labels[:, :1], -1)
         query = self._tokens({m: s[:, None] for m, s in rows.own.items()}, rows.available[:, None], no_label)[:, 0]
-        complete = torch.ones_like(rows.available)[:, None].expand(-1, rows.found.shape[1], -1)
-        near = self._tokens(rows.neighbours, complete, rows.labels) + self.rank
+        near = self._tokens(rows.neighbours, rows.held, rows.labels) + self.rank
         places = rows.found[:, :, None].expand(near.shape[:3]).flatten(1)
         context = torch.cat([self.nothing.expand(len(near), 1, -1), near.flatten(1, 2)], dim=1)
         unseen = torch.cat([torch.zeros_like(places[:, :1]), ~places], dim=1)

@@ -25,6 +25,7 @@ from ramer.modalities import MODALITIES
 from ramer.nn.encoder import UnimodalEncoder
 from ramer.seeding import generator, seed_torch
 from ramer.training.encoder_training import regress, train_encoder
+from ramer.training.epochs import naming
 from ramer.training.frozen_part import as_map
 from ramer.training.savepoints import NOTHING_KEPT, Savepoints
 from ramer.training.split_rows import SplitRows
@@ -130,7 +131,9 @@ def crossfit_fold(
     frozen = main.frozen
     if frozen is not None:
         frozen = frozen._replace(line=as_map(regress(kept, val, corpus.classes, options.inverse_penalties)))
-    train_encoder(encoder, kept, val, frozen, options, order, savepoints.at(f"{replicate.name}.crossfit{fold}"))
+    name = f"{replicate.name}.crossfit{fold}"
+    with naming(f"params.yaml: pretrain.{modality}: {name}"):
+        train_encoder(encoder, kept, val, frozen, options, order, savepoints.at(name))
     encoder.eval()
     own, proba = encode(encoder, unseen)
     sha = hashlib.sha256(f"{folds} folds, ridge".encode())

@@ -53,6 +53,9 @@ def train_encoder(
         frozen: what a residual encoder stands on; not needed by one that stands on nothing.
         rng: order of the rows, and mixup.
         savepoint: of the training.
+
+    Raises:
+        DivergedError: a loss or the best weights are no finite numbers.
     """
     recipe = _recipe(encoder, frozen, options, rng)
     optimizer = make_optimizer(encoder, options.lr, options.weight_decay)
@@ -62,7 +65,7 @@ def train_encoder(
         loop.stopping.update(0, *recipe.rank(_score(recipe.candidate, val)))
     for _ in loop:
         batches = _batches(len(train), options.batch_size, rng)
-        train_loss = _train_epoch(encoder, recipe, train, optimizer, batches)
+        train_loss = loop.checked(_train_epoch(encoder, recipe, train, optimizer, batches))
         scores = _score(recipe.candidate, val)
         line = {"train_loss": train_loss, "val_loss": scores.log_loss, "val_weighted_f1": scores.weighted_f1}
         loop.end(line, *recipe.rank(scores))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ramer.errors import DivergedError
 from ramer.progress import track
 from ramer.training.adamw import AdamW
 from ramer.training.early_stopping import EarlyStopping
@@ -18,6 +21,7 @@ from ramer.training.savepoints import Saved, Savepoint
 logger = logging.getLogger(__name__)
 
 Line = dict[str, float]
+_ADVICE = "a lower lr may help"
 
 
 class EpochLoop:
@@ -41,6 +45,9 @@ class EpochLoop:
     Attributes:
         stopping: the best epoch and its scores.
         history: one line per epoch, with its number.
+
+    Raises:
+        DivergedError: the best weights, as the iteration ends, or the loss of an epoch are no finite numbers.
 
     Example:
         >>> from ramer.training.savepoints import NOTHING_KEPT
@@ -80,9 +87,28 @@ class EpochLoop:
                     break
                 if self._savepoint.due:
                     self._savepoint.write(self._unfinished())
+            self._check_weights()
             if self._savepoint.worth:
                 self._savepoint.write(Saved(_named("best", self._best) | self._random_arrays(), self._values(True)))
         self._module.load_state_dict(self._best)
+
+    def checked(self, loss: float) -> float:
+        """An epoch's training loss, before anything is scored.
+
+        Raises:
+            DivergedError: it is no finite number.
+        """
+        if not math.isfinite(loss):
+            epoch = self._epochs[len(self.history)]
+            raise DivergedError(f"epoch {epoch}: the training loss is {loss}, expected a finite number; {_ADVICE}")
+        return loss
+
+    def _check_weights(self) -> None:
+        """Refuse best weights that are no finite numbers: one step after a finite loss may have spoilt them."""
+        for name, _ in self._candidate.named_parameters():
+            if not bool(torch.isfinite(self._best[name]).all()):
+                epoch = self.stopping.best_epoch
+                raise DivergedError(f"epoch {epoch}: weights {name} are not all finite numbers; {_ADVICE}")
 
     def end(self, line: Line, score: float, loss: float = 0.0) -> None:
         """Note an epoch.
@@ -155,6 +181,15 @@ class EpochLoop:
     @property
     def _device(self) -> torch.device:
         return next(iter(self._best.values())).device
+
+
+@contextmanager
+def naming(trained: str) -> Iterator[None]:
+    """Say before the lines of a training that diverges in the body what was trained."""
+    try:
+        yield
+    except DivergedError as error:
+        raise error.reworded(lambda line: f"{trained}: {line}") from None
 
 
 def _named(part: str, tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:

@@ -44,6 +44,9 @@ def fit_epochs(
         optimizers: of parts of the module; one of all of it, by ``training``, if None.
         starting: called with the number of every epoch before it.
         generators: that the loss draws from, besides ``rng`` and torch's global ones.
+
+    Raises:
+        DivergedError: a loss or the best weights are no finite numbers.
     """
     if optimizers is None:
         optimizers = [AdamW(module.parameters(), training.lr, weight_decay=training.weight_decay)]
@@ -59,10 +62,11 @@ def fit_epochs(
         total = 0.0
         for positions in order.split(rows_per_step(len(train), training)):
             total += _step(module, loss, optimizers, positions, conditions[positions]) * len(positions)
+        train_loss = loop.checked(total / len(train))
         module.eval()
         with torch.inference_mode():
             score = validate()
-        loop.end({"train_loss": total / len(train), "val_selection": score}, score)
+        loop.end({"train_loss": train_loss, "val_selection": score}, score)
     log.lines.extend(loop.history)
     module.eval()
     return Fitted(loop.stopping.best_epoch, loop.stopping.best_score)

@@ -24,6 +24,7 @@ from ramer.training.encoder_record import (
     RegressionScores,
 )
 from ramer.training.encoder_training import regress, score_regression, train_encoder
+from ramer.training.epochs import naming
 from ramer.training.frozen_part import frozen_part
 from ramer.training.savepoints import NOTHING_KEPT, Savepoints
 from ramer.training.split_rows import SplitRows
@@ -109,7 +110,8 @@ def _pretrain_one(
     train, val = (SplitRows(corpus, modality, replicate, split, device) for split in ("train", "val"))
     regression = regress(train, val, corpus.classes, options.inverse_penalties)
     frozen = frozen_part(train.at_once()[0], regression, encoder.linear_width) if encoder.linear_width else None
-    trained = train_encoder(encoder, train, val, frozen, options, rng, savepoints.at(replicate.name))
+    with naming(f"params.yaml: pretrain.{modality}: {replicate.name}"):
+        trained = train_encoder(encoder, train, val, frozen, options, rng, savepoints.at(replicate.name))
     save_encoder(path, encoder.state_dict(), corpus.scaler(modality, replicate), description)
     line = score_regression(regression, val)
     logger.info(

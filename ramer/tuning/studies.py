@@ -15,7 +15,7 @@ from filelock import BaseFileLock
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from ramer.config import Retrieval, Runtime, Training
-from ramer.errors import ConfigError, RamerError, RetrievalError
+from ramer.errors import ConfigError, DivergedError, RamerError, RetrievalError
 from ramer.files import json_text
 from ramer.methods import MethodOptions, method_class, method_options
 from ramer.methods.shared.fitting import validation_scores
@@ -106,6 +106,7 @@ class Tuned:
 
         Raises:
             ConfigError, RetrievalError: the options do not go together, or not with the lists.
+            DivergedError: they lead to numbers that are not finite.
         """
         scores = validation_scores(self.name, self.options(tried), self._workspace, self._train, self._runtime)
         return sum(scores) / len(scores)
@@ -171,10 +172,10 @@ def _make(tuned: Tuned, study: optuna.Study, lock: BaseFileLock, trial: Trial, e
 
 
 def _scored(score: Callable[[dict[str, Value]], float], tried: dict[str, Value]) -> float | None:
-    """None where the options do not go together."""
+    """None where the options do not go together, or lead nowhere."""
     try:
         return score(tried)
-    except (ConfigError, RetrievalError) as error:
+    except (ConfigError, DivergedError, RetrievalError) as error:
         log.info("left out: %s", error.faults[0])
         return None
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+
+import numpy as np
 
 from ramer import engine
 from ramer.config import Runtime, Training
 from ramer.data.prepared import Replicate
 from ramer.digests import sealed_directory
+from ramer.errors import DivergedError
 from ramer.files import digest_file, write_lines
 from ramer.inputs import NEIGHBOURS
 from ramer.methods import (
@@ -20,6 +24,7 @@ from ramer.methods import (
 )
 from ramer.modalities import MODALITIES
 from ramer.seeding import generator
+from ramer.training.epochs import naming
 from ramer.training.fitted import Fitted, History
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
 from ramer.training.method_record import METHOD_FILE, Checkpoint, TrainedMethod
@@ -51,6 +56,7 @@ def fit_method(
     Raises:
         ConfigError: there is no such device.
         RetrievalError: k exceeds a database or the lists.
+        DivergedError: a training came to numbers that are not finite.
     """
     kind = method_class(options.type)
     device = kind.device_for(runtime.device)
@@ -88,12 +94,26 @@ def _fit_one(
     replicate, device = placed
     method = build_method(options, workspace.shape(), training, device)
     history = History()
-    fitted = fit_replicate(method, workspace.replicate(replicate, method.reads), history, savepoints)
+    with naming(f"params.yaml: methods.{name}: {replicate.name}"):
+        fitted = fit_replicate(method, workspace.replicate(replicate, method.reads), history, savepoints)
+        learnt = method.state()
+        _check_numbers(learnt)
     path = directory / f"{replicate.name}.safetensors"
     method.save(path)
     _log.info("%s %s: selection on validation %.4f", name, replicate.name, fitted.val_selection)
-    numbers = sum(array.size for array in method.state().values())
+    numbers = sum(array.size for array in learnt.values())
     return fitted, history.lines, digest_file(path), numbers
+
+
+def _check_numbers(learnt: Mapping[str, np.ndarray]) -> None:
+    """Refuse to write what would say nothing of any clip.
+
+    Raises:
+        DivergedError: naming the first array with a NaN; an intercept may be minus infinity.
+    """
+    wrong = next((key for key, array in learnt.items() if np.isnan(array).any()), None)
+    if wrong is not None:
+        raise DivergedError(f"{wrong}: what was learnt holds NaN, nothing is written")
 
 
 def fit_replicate(
@@ -121,13 +141,14 @@ def validation_scores(
     Raises:
         ConfigError: there is no such device.
         RetrievalError: k exceeds a database or the lists.
+        DivergedError: a training came to numbers that are not finite.
     """
     kind = method_class(options.type)
     if NEIGHBOURS in kind.inputs_of(options):
         _check_k(name, options, workspace)
     device, replicates = kind.device_for(runtime.device), workspace.corpus.replicates
     return engine.map(
-        partial(_score_one, options, workspace, training),
+        partial(_score_one, name, options, workspace, training),
         list(zip(replicates, engine.devices_of(device, len(replicates)), strict=True)),
         resources=engine.Resources.on(device, runtime.threads),
         description=f"try {name}",
@@ -135,11 +156,12 @@ def validation_scores(
 
 
 def _score_one(
-    options: MethodOptions, workspace: Workspace, training: Training, placed: tuple[Replicate, str]
+    name: str, options: MethodOptions, workspace: Workspace, training: Training, placed: tuple[Replicate, str]
 ) -> float:
     replicate, device = placed
     method = build_method(options, workspace.shape(), training, device)
-    return fit_replicate(method, workspace.replicate(replicate, method.reads), History()).val_selection
+    with naming(f"params.yaml: methods.{name}: {replicate.name}"):
+        return fit_replicate(method, workspace.replicate(replicate, method.reads), History()).val_selection
 
 
 def _check_k(name: str, options: MethodOptions, workspace: Workspace) -> None:
