@@ -64,7 +64,7 @@ def plan_replicates(corpus: RawCorpus, prepare: Prepare) -> ReplicatePlan:
         budget=_budget_report(prepare.label_budget, folds),
         notes=tuple(notes),
     )
-    _check(plan, corpus)
+    _check(plan, corpus, folds, prepare.label_budget)
     return plan
 
 
@@ -233,17 +233,32 @@ def _budget_report(budget: int | None, folds: list[np.ndarray]) -> dict[str, int
     return report
 
 
-def _check(plan: ReplicatePlan, corpus: RawCorpus) -> None:
-    faults = []
-    for name, codes in zip(plan.names, plan.codes, strict=True):
+def _check(plan: ReplicatePlan, corpus: RawCorpus, folds: list[np.ndarray], budget: int | None) -> None:
+    faults, hidden = [], {}
+    for name, (fold, _), codes in zip(plan.names, plan.pairs, plan.codes, strict=True):
         empty = [SPLITS[code] for code in (TRAIN, VAL, TEST) if not (codes == code).any()]
         faults += [f"{corpus.source}: {name}: split: no {split} rows" for split in empty]
         if "train" in empty:
             continue
-        held = np.bincount(corpus.labels[codes == TRAIN], minlength=len(corpus.label_names))
+        before, lacking = (_lacking(corpus, some) for some in (folds[fold], codes))
         faults += [
-            f"{corpus.source}: {name}: label: no training row of class {corpus.label_names[c]!r}, expected at least one"
-            for c in np.flatnonzero(held == 0)
+            f"{corpus.source}: {name}: label: no training row of class {label!r}, expected at least one"
+            for label in before
         ]
+        if set(lacking) - set(before):
+            hidden[name] = [label for label in lacking if label not in before]
+    if hidden:
+        name, labels = next(iter(hidden.items()))
+        more = f" and {len(hidden) - 1} more replicates" if len(hidden) > 1 else ""
+        faults.append(
+            f"params.yaml: prepare.label_budget: {budget} leaves no training row of class "
+            f"{', '.join(map(repr, labels))} in {name}{more}, expected a budget that leaves one of every class"
+        )
     if faults:
         raise CorpusError(faults)
+
+
+def _lacking(corpus: RawCorpus, codes: np.ndarray) -> list[str]:
+    """The classes of which no training row is."""
+    held = np.bincount(corpus.labels[codes == TRAIN], minlength=len(corpus.label_names))
+    return [corpus.label_names[c] for c in np.flatnonzero(held == 0)]

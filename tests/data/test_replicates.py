@@ -173,8 +173,11 @@ def test_a_smaller_budget_of_the_same_seed_keeps_the_same_speakers() -> None:
 def test_a_budget_is_refused_where_it_is_too_large_or_loses_a_class() -> None:
     with pytest.raises(CorpusError, match=r"prepare\.label_budget: expected at most 160.*got 161"):
         _budgeted(161)
-    with pytest.raises(CorpusError, match="no training row of class"):
-        _budgeted(3)
+    with pytest.raises(CorpusError, match="no training row of class") as refused:
+        _budgeted(3, seeds=(0, 1))
+    (line,) = refused.value.faults
+    assert line.startswith("params.yaml: prepare.label_budget: 3 leaves no training row of class '")
+    assert "' in fold0_seed0 and 1 more replicates, expected" in line
 
 
 def test_a_budget_hides_labels_and_is_reported(packed: Arrays, prepared: Callable[..., PreparedCorpus]) -> None:
