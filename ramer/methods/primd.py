@@ -61,8 +61,8 @@ class PrimdOptions(MethodOptions):
     memory: Literal["real", "shuffled", "empty"] = "real"
 
     @property
-    def is_control(self) -> bool:
-        return self.memory != "real"
+    def spoilt(self) -> str:
+        return "" if self.memory == "real" else f"its memory is {self.memory}"
 
 
 class Primd(NeuralMethod[PrimdOptions]):

@@ -132,6 +132,12 @@ class RamerPlus(Method[RamerPlusOptions]):
     def neighbours_of(self, batch: Batch) -> Selected | None:
         return self._retrieving.neighbours_of(batch) if self._retrieving else None
 
+    @property
+    def reads_database(self) -> bool:
+        """Not where retrieval was left out, has no weight, or fills by regression."""
+        weights = dict(zip(self.members_, self.weights_, strict=True))
+        return any(weights[name] > 0 and member.reads_database for name, member in self.members_.items())
+
     def prepare(self, database: Database) -> None:
         for member in self.members_.values():
             member.prepare(database)

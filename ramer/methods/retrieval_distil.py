@@ -140,6 +140,10 @@ class RetrievalDistil(NeuralMethod[RetrievalDistilOptions]):
     def neighbours_of(self, batch: Batch) -> Selected | None:
         return self.filler_.find(batch)
 
+    @property
+    def reads_database(self) -> bool:
+        return self.options.fill == "neighbours"
+
     def prepare(self, database: Database) -> None:
         self.filler_.prepare(database)
 

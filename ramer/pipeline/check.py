@@ -86,5 +86,5 @@ def _served_faults(options: dict[str, MethodOptions], config: Config) -> list[st
     if not kind.deployable:
         return [f"{SOURCE}: serve.method: {config.serve.method!r} cannot be deployed, it uses what is missing"]
     if not kind.deployable_with(served):
-        return [f"{SOURCE}: serve.method: {config.serve.method!r} is a control, its database is shuffled"]
+        return [f"{SOURCE}: serve.method: {config.serve.method!r} is a control, {served.spoilt}"]
     return []

@@ -43,8 +43,8 @@ def add_to_database(path: Path, ids: list[str], features: Features) -> Addition:
         ids: of the clips [n]. features: per modality raw vectors [n, dim] with NaN rows where missing, or None.
 
     Raises:
-        ModelError: no exported model, its method does not retrieve, its indexes have their lists on disk, or another
-            process is adding to it.
+        ModelError: no exported model, its method retrieves nothing (at all, or as it was fitted in every replicate), its
+            indexes have their lists on disk, or another process is adding to it.
         RamerError: an id that is there already or given twice, a clip that holds nothing, vectors that do not fit.
     """
     found = find_exported(path, verify=False)
@@ -111,6 +111,11 @@ def _folders_after(model: ExportedModel) -> Iterator[Folders]:
 def _encode(model: ExportedModel, table: DatabaseTable, ids: list[str], features: Features) -> DatabaseTable:
     """The clips as rows of a database, numbered after those that it has."""
     predictor = Predictor(model)
+    if not any(replicate.method.reads_database for replicate in predictor.replicates):
+        name = model.description.method
+        raise ModelError(
+            f"{model.folder}: method {name!r} retrieves nothing as it was fitted: clips would change nothing"
+        )
     _check_ids(ids, table)
     available, states = predictor.encode(features)
     nothing = np.flatnonzero(~available.any(axis=1))

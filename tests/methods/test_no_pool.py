@@ -101,3 +101,14 @@ def _member(method: Method, name: str) -> Method:
     own = {key.removeprefix(f"{name}."): a for key, a in method.state().items() if key.startswith(f"{name}.")}
     options = {"type": name} | ({"k": 2} if name == "retrieval_distil" else {})
     return build_method(method_options("member", options), method.shape, method.training).take_state(own)
+
+
+def test_a_database_is_read_by_the_fitted_model_that_retrieves(workspace_root: Path) -> None:
+    (mine, _), _, _ = fit_both(without_pool(workspace_root), Training(epochs=1, hidden=(16,)))
+    assert not any(name.startswith("retrieval_distil.") for name in mine.tensors())
+    assert not mine.reads_database
+    entries = ({"type": "retrieval_distil", "fill": "ridge"}, {"type": "retrieval_distil"}, {"type": "ramer"})
+    made = [build_method(method_options("mine", entry), mine.shape, mine.training) for entry in entries]
+    assert [method.reads_database for method in made] == [False, True, True]
+    drawing = build_method(method_options("mine", {"type": "random_neighbours"}), mine.shape, mine.training)
+    assert drawing.reads_database

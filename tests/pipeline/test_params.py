@@ -79,7 +79,12 @@ def test_the_parameters_as_shipped_are_accepted(tmp_path: Path) -> None:
         ({"mine": {"type": "ramer", "k": "5"}}, {}, "methods.mine.k: "),
         ({"mine": {"type": "ramer", "taus": [-0.1]}}, {}, "methods.mine.taus.0: "),
         ({"mine": {"type": "late_product", "inverse_penalties": [0]}}, {}, "methods.mine.inverse_penalties.0: "),
-        ({"mine": {"type": "ramer", "database": "shuffled"}}, {}, "serve.method: 'mine' is a control"),
+        (
+            {"mine": {"type": "ramer", "database": "shuffled"}},
+            {},
+            "serve.method: 'mine' is a control, its database is shuffled",
+        ),
+        ({"mine": {"type": "primd", "memory": "empty"}}, {}, "serve.method: 'mine' is a control, its memory is empty"),
         ({"mine": {"type": "oracle"}}, {"serve": {"method": "mine"}}, "serve.method: 'mine' cannot be deployed"),
         ({"mine": {"type": "ramer", "rebuild_every": 2}}, {}, "methods.mine: rebuild_every needs encoder: finetune"),
         (

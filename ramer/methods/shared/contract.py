@@ -21,7 +21,7 @@ from ramer import engine
 from ramer.config import Count, Searched, Section, Training
 from ramer.errors import RetrievalError
 from ramer.files import write_tensors
-from ramer.inputs import NEIGHBOURS, SHUFFLED
+from ramer.inputs import NEIGHBOURS, OWN_KEYS, SHUFFLED
 from ramer.methods.shared.stacked_method import StackedMethod
 from ramer.retrieval.structures import Database, Selected
 from ramer.training.batches import Batch
@@ -53,7 +53,12 @@ class MethodOptions(Section):
     @property
     def is_control(self) -> bool:
         """Whether these options spoil what the method remembers, to show what is owed to it."""
-        return SHUFFLED in self.extra_inputs
+        return bool(self.spoilt)
+
+    @property
+    def spoilt(self) -> str:
+        """What these options spoil, in words; empty where they spoil nothing."""
+        return "its database is shuffled" if SHUFFLED in self.extra_inputs else ""
 
     def check_k(self, name: str, width: int, findable_rows: int = sys.maxsize) -> None:
         """Options without a k ask nothing of lists; see ``RetrievalOptions.check_k``."""
@@ -231,6 +236,11 @@ class Method(ABC, Generic[OptionsT]):
             states: of all databases, [replicates, rows, hidden] per modality, may be memory-mapped.
         """
         return None
+
+    @property
+    def reads_database(self) -> bool:
+        """Whether a prediction of this fitted method may depend on the rows of its database."""
+        return bool(self.reads & {NEIGHBOURS, OWN_KEYS})
 
     def prepare(self, database: Database) -> None:
         """Do once what else the first batch with this database would wait for; nothing by default."""
