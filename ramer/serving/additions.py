@@ -43,7 +43,7 @@ def add_to_database(path: Path, ids: list[str], features: Features) -> Addition:
         ids: of the clips [n]. features: per modality raw vectors [n, dim] with NaN rows where missing, or None.
 
     Raises:
-        ModelError: no exported model, its method retrieves nothing (at all, or as it was fitted in every replicate), its
+        ModelError: no exported model, its method retrieves nothing (at all, or as every replicate was fitted), its
             indexes have their lists on disk, or another process is adding to it.
         RamerError: an id that is there already or given twice, a clip that holds nothing, vectors that do not fit.
     """

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from ramer.evaluation.pool import POOL, POOL_FILE, SHUFFLED_POOL
+from ramer.evaluation.pool import POOL, POOL_FILE, SHUFFLED_POOL, pool_curve
 from ramer.files import read_json, read_table
 from ramer.methods import build_method, load_method, method_options
 from ramer.methods.shared.fitting import fit_replicate
@@ -108,3 +109,25 @@ def test_the_report_draws_the_curve_with_intervals(project: Path) -> None:
     assert "A pool that grows after training" in page
     assert "trained without a pool" in page
     assert (results.plots / "pool.png").stat().st_size > 5000
+
+
+def test_pools_of_folds_that_lie_around_a_size_leave_it_out_and_keep_the_rest(
+    project: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    corpus = Workspace(Project(project)).corpus
+    first = read_table(Project(project).method_results("late") / POOL_FILE)
+    first = first[first["replicate"] == "fold0_seed0"]
+    whole = int(first[POOL].max())
+    second = first[first[POOL] != 20].assign(replicate="fold0_seed1", seed=1)
+    second[POOL] = second[POOL].where(second[POOL] == 0, 15)  # its pool is smaller than the second size
+    groups = dict(zip(corpus.ids, corpus.speakers, strict=True))
+    table = pd.concat([first, second], ignore_index=True)
+    points = pool_curve(table, groups, corpus.label_names, "speaker", draws=50)
+    assert [(point["pool"], point["rows"]) for point in points] == [(0, 0.0), ("all", (whole + 15) / 2)]
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert told.startswith(f"warning: pools of 15 to {whole} rows: size 20 of evaluate.pool_sizes")
+    same = pool_curve(first, groups, corpus.label_names, "speaker", draws=50)
+    assert [point["pool"] for point in same] == [0, 20, "all"]
+    second[POOL] = second[POOL].where(second[POOL] == 0, 20)  # a pool of exactly that size
+    points = pool_curve(pd.concat([first, second], ignore_index=True), groups, corpus.label_names, "speaker", draws=50)
+    assert [(point["pool"], point["rows"]) for point in points] == [(0, 0.0), (20, 20.0), ("all", (whole + 20) / 2)]

@@ -135,7 +135,7 @@ def pool_curves(curves: Mapping[str, Sequence[Mapping[str, Any]]], colors: Mappi
         figure = Figure(figsize=(WIDTH, 3.2 + 0.11 * len(curves)), layout="constrained")
         axis = figure.subplots()
         for name, points in curves.items():
-            sizes = [point["pool"] for point in points]
+            sizes = [point["rows"] for point in points]
             for key, style in (("avg6", "o-"), ("shuffled", "--")):
                 values = [100 * point[key]["mean"] for point in points]
                 label = short(name) if key == "avg6" else None
