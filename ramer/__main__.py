@@ -1,5 +1,15 @@
-"""``python -m ramer`` is the command ``ramer``."""
+"""``ramer`` and ``python -m ramer``. Nothing that takes time is imported before Ctrl+C has its answer."""
 
-from ramer.cli import app
+from ramer.starting import run_program, start
 
-app(prog_name="ramer")
+
+def main() -> None:
+    """The command ``ramer``."""
+    start()
+    from ramer.cli import app
+
+    run_program(lambda: app(prog_name="ramer"))
+
+
+if __name__ == "__main__":
+    main()

@@ -17,6 +17,7 @@ from ramer.commands.demo import demo
 from ramer.commands.evaluate import evaluate
 from ramer.commands.export import export
 from ramer.commands.extract import extract
+from ramer.commands.given import Command
 from ramer.commands.init import init
 from ramer.commands.labels import labels
 from ramer.commands.neighbours import neighbours
@@ -28,6 +29,7 @@ from ramer.commands.tune import tune
 from ramer.credentials import without_credentials
 from ramer.errors import RamerError, few, in_one_line, refusal_behind
 from ramer.instructions import hold_instructions
+from ramer.starting import INTERRUPTED, check_place, run_program, start
 
 app = typer.Typer(
     name="ramer",
@@ -63,6 +65,7 @@ def plain_errors(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         try:
+            check_place()
             hold_instructions(_portable(kwargs))
             return command(*args, **kwargs)
         except RamerError as error:
@@ -72,6 +75,9 @@ def plain_errors(command: Callable[..., Any]) -> Callable[..., Any]:
         except BrokenPipeError:  # whoever reads has enough; Python would complain again as it leaves
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            raise typer.Exit(INTERRUPTED) from None
         except Exception as error:
             told = _refusal(error)
             if told is None:
@@ -115,12 +121,13 @@ def _advised(error: RamerError) -> list[str]:
 
 
 for _command in (init, predict, evaluate, neighbours, report, export, promote, demo, serve, labels, extract, tune):
-    app.command()(plain_errors(_command))
+    app.command(cls=Command)(plain_errors(_command))
 
 _database = typer.Typer(help="The clips that a model retrieves from.", no_args_is_help=True)
-_database.command()(plain_errors(database.add))
+_database.command(cls=Command)(plain_errors(database.add))
 app.add_typer(_database, name="database")
 
 
 if __name__ == "__main__":
-    app()
+    start()
+    run_program(app)

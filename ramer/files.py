@@ -22,6 +22,8 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.format import open_memmap
 
+from ramer.targets import CUT, file_target, folder_target, hidden_name
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -35,15 +37,18 @@ def atomic_directory(path: str | Path) -> Iterator[Path]:
     """Yield a temporary sibling directory that replaces ``path`` only if the body succeeds.
 
     What was there is moved aside first and deleted last: at no moment is there neither the old nor the new on disk.
+    A link stays, and what it leads to is replaced.
+
+    Raises:
+        OSError: also where something else than a folder is there.
     """
-    target = Path(path).absolute()
+    target = folder_target(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as opened:  # to open files while cleaning up, should the body have used up what a process may have
         for _ in range(_FILES_TO_CLEAN_UP):
             opened.callback(os.close, os.open(os.devnull, os.O_RDONLY))
-        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.{_owner()}.", dir=target.parent))
+        temporary = _new_folder_beside(target)
         spare = opened.pop_all()
-    temporary.chmod(0o755)
     aside = temporary.with_name(f"{temporary.name}.old")
     try:
         yield temporary
@@ -66,6 +71,11 @@ def atomic_directory(path: str | Path) -> Iterator[Path]:
 def atomic_file(path: str | Path) -> Iterator[Path]:
     """Yield a temporary sibling path that replaces ``path`` only if the body succeeds.
 
+    A link stays, and what it leads to is replaced.
+
+    Raises:
+        OSError: also where something else than a regular file is there.
+
     Example:
         >>> folder = Path(tempfile.mkdtemp())
         >>> with atomic_file(folder / "note.txt") as temporary:
@@ -73,9 +83,9 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
         >>> [path.name for path in folder.iterdir()]
         ['note.txt']
     """
-    target = Path(path)
+    target = file_target(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{_owner()}.tmp")
+    temporary = target.with_name(hidden_name(target.name, _owner(), "tmp"))
     try:
         yield temporary
         temporary.replace(target)
@@ -106,11 +116,23 @@ def sweep(folder: Path) -> None:
             continue
         target = path.with_name(found["name"])
         if found["old"] and not target.exists():
-            path.rename(target)
+            if not target.name.endswith(CUT):  # else its whole name is not known
+                path.rename(target)
         elif path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
+
+
+def _new_folder_beside(target: Path) -> Path:
+    prefix = hidden_name(target.name, _owner(), "")
+    try:
+        made = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
+    except OSError as error:
+        error.filename = str(target)  # not a name that nobody has given
+        raise
+    made.chmod(0o755)
+    return made
 
 
 def _owner() -> str:

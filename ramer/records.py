@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, Literal, Self
 
-from pydantic import ValidationError
+from pydantic import ConfigDict, ValidationError
 
 from ramer.config import Section, fault_lines
 from ramer.errors import StaleError, raise_if_scarce
@@ -19,6 +19,9 @@ class Record(Section):
         format: of the file; files that were written before there were formats have none.
         later: keys that the first versions of the file lack.
     """
+
+    # What has no value (a score of no rows) is NaN until it is written, as null.
+    model_config = ConfigDict(allow_inf_nan=True)
 
     format: Literal[1] = 1
     later: ClassVar[frozenset[str]] = frozenset({"format"})

@@ -283,3 +283,80 @@ def test_a_reader_that_leaves_early_is_no_fault(served: Path, tmp_path: Path) ->
     ran = subprocess.run(["bash", "-c", command], env=environment, capture_output=True, text=True, timeout=300)
     assert ran.stdout.startswith("id,available,predicted,method,p/")
     assert ran.stderr == ""
+
+
+@pytest.mark.parametrize("output", ["", ".", "/"])
+def test_an_output_has_a_name(output: str, served: Path, clips: Path, tmp_path: Path) -> None:
+    said = refused("predict", clips, "--model", served, "-o", output)
+    assert said in ("--output: empty text, expected a value", f"{output}: no name of a file, expected one")
+    said = refused("report", "--project", tmp_path, "--html", output)
+    assert said in ("--html: empty text, expected a value", f"{output}: no name of a file, expected one")
+
+
+def test_predict_follows_a_link_and_writes_into_a_pipe(served: Path, clips: Path, tmp_path: Path) -> None:
+    expected = call("predict", clips, "--model", served)[1]
+    (tmp_path / "link.csv").symlink_to("real.csv")
+    assert call("predict", clips, "--model", served, "-o", tmp_path / "link.csv")[0] == 0
+    assert (tmp_path / "link.csv").is_symlink()
+    assert (tmp_path / "real.csv").read_text("utf-8") == expected
+    os.mkfifo(tmp_path / "pipe")
+    reader = subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.PIPE, text=True)
+    assert call("predict", clips, "--model", served, "-o", tmp_path / "pipe")[0] == 0
+    assert reader.communicate()[0] == expected
+    assert (tmp_path / "pipe").is_fifo()
+    assert call("predict", clips, "--model", served, "-o", "/dev/null")[0] == 0
+    assert Path("/dev/null").is_char_device()
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "socket"))
+    assert "is there, which is not replaced" in refused("predict", clips, "--model", served, "-o", tmp_path / "socket")
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        (("promote", ""), "version"),
+        (("promote", "--name", ""), "--name"),
+        (("predict", "x.npz", "--method", ""), "--method"),
+        (("predict", "x.npz", "--model", ""), "--model"),
+        (("report", "--metrics", ""), "--metrics"),
+        (("evaluate", "x.npz", "--split", ""), "--split"),
+        (("extract", "media", "out", "--shard", ""), "--shard"),
+        (("database", "add", "--model", "m", "--features", ""), "--features"),
+    ],
+)
+def test_empty_text_is_not_taken_for_an_option_that_is_not_there(command: tuple[str, ...], shown: str) -> None:
+    assert refused(*command) == f"{shown}: empty text, expected a value"
+
+
+@pytest.mark.parametrize("number", ["inf", "-inf", "nan"])
+def test_a_number_is_finite(number: str) -> None:
+    for command in (("extract", "media", "out", "--frame-rate"), ("predict", "x.npz", "--coverage")):
+        assert refused(*command, number) == f"{command[-1]}: no finite number, expected a value"
+
+
+def test_an_export_loses_no_file_of_somebody_else(served: Path, tmp_path: Path) -> None:
+    assert call("export", tmp_path / "model", "--model", served)[0] == 0
+    for name in ("mynotes.txt", "heads/mine.txt"):
+        (tmp_path / "model" / name).write_text("mine")
+        assert refused("export", tmp_path / "model", "--model", served) == (
+            f"{tmp_path / 'model'}: holds {name}, no part of the exported model, which alone would be replaced"
+        )
+        (tmp_path / "model" / name).unlink()
+    (tmp_path / "link").symlink_to("model")
+    assert call("export", tmp_path / "link", "--model", served)[0] == 0
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_a_name_that_is_no_text_is_refused(served: Path, clips: Path, tmp_path: Path) -> None:
+    rows = rows_of(served)
+    ids = np.array(["\ud800", *corpus_of(served).ids[rows][1:]])
+    odd = save_npz(tmp_path / "odd.npz", served, rows, ids=ids)
+    call("export", tmp_path / "model", "--model", served)
+    for command in (("predict", odd), ("neighbours", odd), ("database", "add", "--features", odd)):
+        said = refused(*command, "--model", tmp_path / "model")
+        assert said == f"{odd}: row 0: ids: not valid text: '\\ud800'"
+    (tmp_path / "features" / "au").mkdir(parents=True)
+    np.save(tmp_path / "features" / "au" / os.fsdecode(b"bad\xff.npy"), np.ones(10))
+    for output in ((), ("-o", tmp_path / "out.csv")):
+        said = refused("predict", tmp_path / "features", "--model", served, "--audio", "au", *output)
+        assert said.endswith("bad\\udcff.npy': not valid text, expected a name in UTF-8")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ramer.commands import options
+from ramer.starting import check_printing
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -32,6 +33,7 @@ def neighbours(
     from ramer.serving.explain import explain_clip, explain_features
     from ramer.serving.features import check_letters
 
+    check_printing()
     check_letters(available, "--available")
     if clip.endswith(".npz"):
         found = explain_features(model, Path(clip), available, method)

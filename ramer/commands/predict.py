@@ -10,6 +10,8 @@ import typer
 
 from ramer.commands import options
 from ramer.data.media_kinds import MEDIA_KINDS, MEDIA_SUFFIXES
+from ramer.starting import check_printing
+from ramer.targets import file_target, is_stream
 
 if TYPE_CHECKING:
     from ramer.serving.features import Features
@@ -51,6 +53,7 @@ def predict(
     from ramer.serving.predictor import Predictor
 
     check_letters(drop, "--drop")
+    _check_output(output)
     folders = {"audio": audio, "video": video, "text": text}
     many = _is_clip_folder(source, transcripts, folders)
     raw = _is_clip(source)
@@ -93,8 +96,18 @@ def _check_goes_together(
         wanted += ["--transcripts FILE in place of --transcript"] * (transcript is not None)
         if wanted:
             raise ConfigError(f"{source}: many clips: expected {', and '.join(wanted)}")
+        if output is not None and is_stream(output):
+            raise ConfigError(f"{output}: many clips: expected a file, beside which features are kept for another run")
     if source is not None and source.is_file() and any(folders.values()):
         raise ConfigError(f"{source}: --audio, --video and --text name folders of features, this is a file")
+
+
+def _check_output(output: Path | None) -> None:
+    """Refuse before the work what cannot be written to after it."""
+    if output is None:
+        check_printing()
+    elif not is_stream(output):
+        file_target(output)
 
 
 def _write(ids: list[str], said: Prediction, output: Path | None) -> None:
@@ -109,8 +122,12 @@ def _write(ids: list[str], said: Prediction, output: Path | None) -> None:
     if output is None:
         table.to_csv(sys.stdout, index=False)
         return
-    with atomic_file(output) as temporary:
-        table.to_csv(temporary, index=False)
+    if is_stream(output):
+        with output.open("w", encoding="utf-8", newline="") as stream:
+            table.to_csv(stream, index=False)
+    else:
+        with atomic_file(output) as temporary:
+            table.to_csv(temporary, index=False)
     typer.echo(f"{len(table)} clips -> {output}")
 
 

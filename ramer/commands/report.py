@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from ramer.commands import options
+from ramer.starting import check_printing
+from ramer.targets import file_target
 
 
 def report(
@@ -36,6 +38,9 @@ def report(
     from ramer.reporting.markdown import markdown_table
     from ramer.reporting.tables import TABLE_WIDTH, comparison_tables
 
+    check_printing()
+    if html is not None:
+        file_target(html)
     paths = Project(project)
     summary, page = paths.summary, paths.report
     for path in (summary, page):

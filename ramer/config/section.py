@@ -38,9 +38,9 @@ class Among:
 
 
 class Section(BaseModel):
-    """A frozen section that refuses unknown keys and lax types."""
+    """A frozen section that refuses unknown keys, lax types, and numbers that are not finite."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class PerModality(Section, Generic[ValueT]):

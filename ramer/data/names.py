@@ -23,6 +23,20 @@ def name_problem(name: str) -> str | None:
     return None
 
 
+def is_text(name: str) -> bool:
+    """Whether a file can hold a string: no half of a character that takes two, nor a byte that is not UTF-8.
+
+    Example:
+        >>> is_text("clip 1"), is_text("clip \\ud800")
+        (True, False)
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def is_of_the_system(name: str) -> bool:
     """Whether a file or folder is hidden, or was left by an operating system: passed over wherever clips are sought."""
     return name.startswith((".", "~$")) or name.casefold() in _OF_THE_SYSTEM

@@ -14,6 +14,7 @@ import re
 import sys
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ UNREADABLE: tuple[type[Exception], ...] = (
 MOST_BYTES = 1 << 29  # of an array that is read as a whole: one clip's frames, one column of a packed corpus
 _LONGEST_HEADER = 10_000  # as numpy has it
 _CHUNK = 1 << 20
+_SHOWN = 3
 _VERSIONS = ((1, 0), (2, 0), (3, 0))
 # The letter that Python 2 put behind long numbers.
 _PYTHON_2_LONG = re.compile(rb"(?<=[0-9])L(?=[,) ])")
@@ -241,7 +243,15 @@ def open_archive(path: Path) -> Iterator[Archive]:
             raise ValueError("not a zip archive of arrays")
         stream.seek(0)
         with zipfile.ZipFile(stream) as file:
+            _check_names(file.namelist())
             yield Archive(file)
+
+
+def _check_names(names: list[str]) -> None:
+    """Refuse a name that is held twice: of two arrays, which one is meant is not known."""
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
+    if twice:
+        raise ValueError(f"{', '.join(map(ascii, twice[:_SHOWN]))}: held twice, expected each name once")
 
 
 def damage(error: Exception) -> str:

@@ -46,12 +46,16 @@ def meant_for(key: str, held: Collection[str], taken: Collection[str]) -> list[s
     return [name for name in held if name not in taken and name.lower() in alias]
 
 
-def meant_notes(held: Collection[str], read: Collection[str]) -> list[str]:
-    """One line per key that is not read though it looks meant for one that the file lacks."""
+def meant_notes(held: Collection[str], read: Collection[str], *, beside: bool = False) -> list[str]:
+    """One line per key that is not read though it looks meant for one that the file lacks.
+
+    Args:
+        beside: also for a modality that the file has; in a corpus such keys hold what people read, as words.
+    """
     return [
         f"the key {name} is not read: {key} is the key of {_what(key)}"
         for key in (*COLUMNS, *MATRICES)
-        if key not in read
+        if key not in read or (beside and key in MATRICES)
         for name in meant_for(key, held, (*COLUMNS, *MATRICES))
     ]
 

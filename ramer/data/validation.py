@@ -10,6 +10,7 @@ import numpy as np
 from ramer.config import Retrieval
 from ramer.data.classes import class_faults
 from ramer.data.corpus import UNLABELLED, RawCorpus, cut_faults
+from ramer.data.names import is_text
 from ramer.data.prepared import SPLITS
 from ramer.errors import CorpusError
 from ramer.modalities import MODALITIES
@@ -69,24 +70,16 @@ def _text_faults(corpus: RawCorpus) -> list[str]:
     faults = [
         f"{corpus.source}: row {row}: {key}: not valid text: {ascii(value)[:60]}"
         for key, values in columns.items()
-        if values is not None and not _encodable("".join(str(v) for v in values))
+        if values is not None and not is_text("".join(str(v) for v in values))
         for row, value in enumerate(values)
-        if not _encodable(str(value))
+        if not is_text(str(value))
     ]
     faults += [
         f"{corpus.source}: label_names: not valid text: {ascii(name)[:60]}"
         for name in corpus.label_names
-        if not _encodable(name)
+        if not is_text(name)
     ]
     return faults
-
-
-def _encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _id_faults(corpus: RawCorpus) -> list[str]:

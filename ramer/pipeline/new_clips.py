@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -28,6 +29,7 @@ from ramer.serving.description import ModelDescription
 from ramer.serving.labelled_clips import LabelledClips
 from ramer.serving.model import ModelFiles
 from ramer.serving.predictor import Predictor
+from ramer.targets import folder_target, refuse_others
 from ramer.training.method_record import METHOD_FILE, ScoredMethod, TrainedMethod
 
 EVALUATION_FILE = "evaluation.json"
@@ -44,6 +46,7 @@ class Evaluation(Record):
         mapping: of their labels to the model's. notes: what was left out.
         unit: what was resampled for the intervals.
         scores: by condition.
+        files: all others of the evaluation, by their paths in its folder; None where an earlier version wrote it.
     """
 
     model: str
@@ -56,6 +59,8 @@ class Evaluation(Record):
     notes: tuple[str, ...]
     unit: str
     scores: tuple[Score, ...]
+    files: tuple[str, ...] | None = None
+    later: ClassVar[frozenset[str]] = frozenset({"format", "files"})
 
 
 @dataclass(frozen=True)
@@ -78,8 +83,7 @@ def evaluate_clips(files: ModelFiles, clips: LabelledClips, asked: Asked, out: P
     Raises:
         RamerError: the clips do not fit the model, or ``out`` holds something that is no evaluation.
     """
-    if out.exists() and not (out / EVALUATION_FILE).is_file() and (not out.is_dir() or any(out.iterdir())):
-        raise RamerError(f"{out}: holds something else than an evaluation, which alone would be replaced")
+    _check_replaced(out)
     predictor, about = Predictor(files), TrainedMethod.read(files.heads / METHOD_FILE).scored
     tables, methods = {about.name: _predict(predictor, clips)}, {about.name: about}
     if about.name != PRIOR:
@@ -95,7 +99,8 @@ def evaluate_clips(files: ModelFiles, clips: LabelledClips, asked: Asked, out: P
             held.write(project.method_results(about.name) / CONFORMAL_FILE)
         compare_methods(project, list(tables), _settings(files, about.name, asked, options))
         evaluation = _evaluation(files.description, clips, asked, tables[about.name], options)
-        evaluation.write(folder / EVALUATION_FILE)
+        written = tuple(sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()))
+        evaluation.model_copy(update={"files": written}).write(folder / EVALUATION_FILE)
     return evaluation
 
 
@@ -105,6 +110,23 @@ def _settings(files: ModelFiles, method: str, asked: Asked, options: Report) -> 
         method, asked.model, trained.name, len(TrainedMethod.read(files.heads / METHOD_FILE).replicates)
     )
     return ReportSettings(Evaluate(), options, Retrieval(), method, model)
+
+
+def _check_replaced(out: Path) -> None:
+    """Refuse a place that holds anything but an earlier evaluation, which would be lost.
+
+    Raises:
+        RamerError: one line, which names what is there.
+    """
+    if not folder_target(out).exists() or not any(out.iterdir()):
+        return
+    if not (out / EVALUATION_FILE).is_file():
+        raise RamerError(f"{out}: holds something else than an evaluation, which alone would be replaced")
+    files = Evaluation.read(out / EVALUATION_FILE).files
+    if files is None:  # it does not say which are its own; all below its folders count as such
+        folders = (Project(out).prepared, Project(out).results)
+        files = tuple(path.relative_to(out).as_posix() for folder in folders for path in folder.rglob("*"))
+    refuse_others(out, {EVALUATION_FILE, *files}, "the evaluation")
 
 
 def _evaluation(

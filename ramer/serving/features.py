@@ -14,6 +14,7 @@ from ramer.data.corpus import strings
 from ramer.data.folders import FolderWalk
 from ramer.data.media_kinds import MEDIA_KINDS, MEDIA_SUFFIXES
 from ramer.data.merbench_features import clip_paths, frame_folders
+from ramer.data.names import is_text
 from ramer.data.npy import UNREADABLE, damage, open_archive
 from ramer.data.packed_keys import COLUMNS, MATRICES, meant_notes, read_column
 from ramer.errors import RamerError
@@ -108,7 +109,7 @@ def _read_packed(source: Path) -> tuple[list[str], Features]:
                 raise RamerError(f"{source}: ids: expected a vector of names, got shape {shape}")
             names = strings(read_column(archive, "ids"))
             ids = [str(name) for name in names]
-            notes = meant_notes(archive.keys, (*COLUMNS, *held))
+            notes = meant_notes(archive.keys, (*COLUMNS, *held), beside=True)
     except UNREADABLE as error:
         raise RamerError(f"{source}: not a readable npz: {where}{damage(error)}") from None
     faults = [
@@ -117,6 +118,11 @@ def _read_packed(source: Path) -> tuple[list[str], Features]:
         if matrix.ndim != 2 or len(matrix) != len(ids) or matrix.dtype.kind not in "fiu"
     ]
     faults += [f"{source}: ids: row {row}: empty, expected a name" for row, name in enumerate(names) if name is None]
+    faults += [
+        f"{source}: row {row}: ids: not valid text: {ascii(name)[:60]}"
+        for row, name in enumerate(ids)
+        if not is_text(name)
+    ]
     if faults:
         raise RamerError(faults[:MOST_NAMED])
     for note in notes:
@@ -137,6 +143,14 @@ def _read_folders(source: Path, folders: Mapping[str, str | None], frames: bool)
     if faults:
         raise RamerError(faults)
     ids = sorted(set().union(*files.values()))
+    faults = [
+        f"{str(path)!a}: not valid text, expected a name in UTF-8"
+        for found in files.values()
+        for clip, path in found.items()
+        if not is_text(clip)
+    ]
+    if faults:
+        raise RamerError(faults[:MOST_NAMED])
     features: Features = dict.fromkeys(MODALITIES)
     features |= {m: _stack(ids, found, faults) for m, found in files.items()}
     if faults:

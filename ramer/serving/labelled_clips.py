@@ -64,8 +64,11 @@ def read_labelled_npz(source: Path, split: str | None = None) -> LabelledClips:
         RamerError: the file cannot be read, or holds no such row.
     """
     corpus = read_npz(source)
+    classes = [name.strip() for name in corpus.label_names]
+    if len(set(classes)) != len(classes) or not all(classes):
+        raise RamerError(f"{source}: label_names: expected distinct, non-empty names, got {list(corpus.label_names)}")
     ids, features = read_features(source, {})
-    names = [corpus.label_names[c] if 0 <= c < len(corpus.label_names) else "" for c in corpus.labels]
+    names = [classes[c] if 0 <= c < len(classes) else "" for c in corpus.labels]
     speakers = [None if s is None else str(s) for s in corpus.speakers]
     clips = LabelledClips(source, ids, speakers, names, features)
     if split is not None and (corpus.splits is None or split not in corpus.splits):
@@ -97,7 +100,12 @@ def join_labels(source: Path, labels: Path, read: Reading) -> LabelledClips:
     held = [rows.get(clip, {}) for clip in ids]
     notes = tuple(f"{labels}: {pairing.said('rows', 'clips')}" for _ in [0] if pairing.unmatched)
     clips = LabelledClips(
-        source, ids, [r.get("speaker") or None for r in held], [r.get("label", "") for r in held], features, notes
+        source,
+        ids,
+        [r.get("speaker") or None for r in held],
+        [r.get("label", "").strip() for r in held],
+        features,
+        notes,
     )
     return clips.take(known, f"{len(ids) - len(known)} clips without a label are left out")
 
@@ -125,14 +133,15 @@ def in_words_of(clips: LabelledClips, known: tuple[str, ...], mapping: Mapping[s
     Raises:
         RamerError: a label is none of the model's and is not mapped, or the mapping names what is not there.
     """
+    ours = {name.strip(): name for name in known}  # all else is without spaces around it, too
     found = sorted(set(clips.labels))
-    faults = [f"--map {a}={b}: {b!r} is none of {', '.join(known)}" for a, b in mapping.items() if b and b not in known]
+    faults = [f"--map {a}={b}: {b!r} is none of {', '.join(known)}" for a, b in mapping.items() if b and b not in ours]
     faults += [
         f"--map {a}={b}: no clip is labelled {a!r}, got {', '.join(found)}"
         for a, b in mapping.items()
         if a not in found
     ]
-    strange = [name for name in found if name not in known and name not in mapping]
+    strange = [name for name in found if name not in ours and name not in mapping]
     if strange:
         first = strange[0]
         faults.append(
@@ -141,7 +150,7 @@ def in_words_of(clips: LabelledClips, known: tuple[str, ...], mapping: Mapping[s
         )
     if faults:
         raise RamerError(faults)
-    labels = [mapping.get(name, name) for name in clips.labels]
+    labels = [ours.get(mapping.get(name, name), "") for name in clips.labels]
     rows = [row for row, name in enumerate(labels) if name]
     mapped = replace(clips, labels=labels)
     return _some(mapped.take(rows, f"{len(labels) - len(rows)} clips whose label is mapped to nothing are left out"))
@@ -157,13 +166,13 @@ def parse_mapping(given: list[str]) -> dict[str, str]:
         >>> parse_mapping(["anger=angry", "fear="])
         {'anger': 'angry', 'fear': ''}
     """
-    pairs = [one.partition("=") for one in given]
+    pairs = [tuple(part.strip() for part in one.partition("=")) for one in given]
     faults = [f"--map {a}: expected OTHER=OURS" for a, sign, _ in pairs if not sign or not a]
     names = [a for a, _, _ in pairs]
     faults += [f"--map {a}: given more than once" for a in sorted({a for a in names if names.count(a) > 1})]
     if faults:
         raise RamerError(faults)
-    return {a.strip(): b.strip() for a, _, b in pairs}
+    return {a: b for a, _, b in pairs}
 
 
 def _some(clips: LabelledClips) -> LabelledClips:

@@ -15,11 +15,12 @@ from ramer.evaluation.conformal_record import CONFORMAL_FILE
 from ramer.files import atomic_directory
 from ramer.mlflow_address import names_version
 from ramer.serving.database import write_database
-from ramer.serving.description import FORMAT, MODEL_FILE, Folders
+from ramer.serving.description import FORMAT, MODEL_FILE, Folders, ModelDescription
 from ramer.serving.exported_model import ExportedModel, database_in, encoders_in, heads_in, index_in
 from ramer.serving.model import ModelFiles
 from ramer.serving.project_model import ProjectModel
 from ramer.serving.registered import fetch_model
+from ramer.targets import folder_target, refuse_others
 
 _PIECE = 1 << 20  # bytes copied at a time
 
@@ -83,15 +84,14 @@ def export_model(model: str | Path, out: Path, method: str | None = None) -> Non
         model: a project, an exported model or a registered one.
 
     Raises:
-        ModelError: there is no such model, or ``out`` holds something that is none.
+        RamerError: there is no such model, or ``out`` holds something that is of none.
     """
     with open_model(model, method) as files:
         _export(files, out)
 
 
 def _export(files: ModelFiles, out: Path) -> None:
-    if out.exists() and not (out / MODEL_FILE).is_file() and (not out.is_dir() or any(out.iterdir())):
-        raise ModelError(f"{out}: holds something else than an exported model, which alone would be replaced")
+    _check_replaced(out)
     with atomic_directory(out) as folder:
         _copy(files.encoders, encoders_in(folder))
         _copy(files.heads, heads_in(folder))
@@ -104,6 +104,25 @@ def _export(files: ModelFiles, out: Path) -> None:
             write_database(database_in(folder, Folders()), table, np.flatnonzero(table.available.any(axis=1)))
         held = {"format": FORMAT, "folders": Folders(), "files": digest_files(folder, [folder])}
         files.description.model_copy(update=held).write(folder)
+
+
+def _check_replaced(out: Path) -> None:
+    """Refuse a place that holds anything but an earlier export, which would be lost.
+
+    Raises:
+        ModelError: one line, which names what is there.
+    """
+    if not folder_target(out).exists() or not any(out.iterdir()):
+        return
+    if not (out / MODEL_FILE).is_file():
+        raise ModelError(f"{out}: holds something else than an exported model, which alone would be replaced")
+    described = ModelDescription.read(out, verify=False)
+    if described.files is None:  # an earlier version wrote it, and does not say which are its own
+        return
+    parts = [path for part, _ in described.folders for path in (out / part, *out.glob(f"{part}.*"))]
+    before = [path for path in parts if path.name not in dict(described.folders).values()]  # the last addition
+    unused = {file.relative_to(out).as_posix() for path in before for file in path.rglob("*")}
+    refuse_others(out, {MODEL_FILE, *described.files, *unused}, "the exported model")
 
 
 def _copy(source: Path, out: Path) -> None:
