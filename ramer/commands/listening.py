@@ -22,7 +22,7 @@ def listen(host: str, port: int, served: str) -> Iterator[tuple[socket.socket, s
     Raises:
         RamerError: no host, or the address is in use, or none of this machine.
     """
-    from ramer.config.faults import one_line
+    from ramer.config import one_line
     from ramer.serving.demo.app import LOOPBACK
 
     if not host:  # to a socket it means every address

@@ -10,7 +10,7 @@ from __future__ import annotations
 from ramer.config.corpus import Corpus, Merbench, Prepare, Synthetic
 from ramer.config.encoder_settings import Dump, Encoder, Pretrain
 from ramer.config.evaluation import Evaluate, Report
-from ramer.config.faults import fault_lines, repeated, shortened
+from ramer.config.faults import fault_lines, one_line, repeated, shortened
 from ramer.config.params import Config, load_config, parse_config
 from ramer.config.searching import Index, Retrieval
 from ramer.config.section import (
@@ -76,6 +76,7 @@ __all__ = [
     "Whole",
     "fault_lines",
     "load_config",
+    "one_line",
     "parse_config",
     "repeated",
     "shortened",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ramer.config.faults import one_line
+from ramer.config import one_line
 from ramer.errors import RamerError
 from ramer.modalities import LETTERS, MODALITIES
 

@@ -14,8 +14,7 @@ from pydantic import Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from ramer.config import Section
-from ramer.config.faults import one_line
+from ramer.config import Section, one_line
 from ramer.errors import RamerError, few, in_one_line
 from ramer.serving.demo.bounds import CLIP_PATH, BoundedRequests, Bounds, Work, check_media
 from ramer.serving.demo.fields import MOST_NAMED, check_query, refuse_repeated

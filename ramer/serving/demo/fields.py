@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import Request
 from starlette.exceptions import HTTPException
 
-from ramer.config.faults import one_line
+from ramer.config import one_line
 from ramer.errors import RamerError
 
 MOST_NAMED = 5  # faulty fields of one request that are told

@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from ramer.config import Section, fault_lines
-from ramer.config.faults import one_line
+from ramer.config import Section, fault_lines, one_line
 from ramer.errors import RamerError
 from ramer.modalities import MODALITIES
 from ramer.serving.demo.fields import MOST_NAMED, named_once

@@ -119,19 +119,22 @@ def test_a_request_that_breaks_off_leaves_no_traceback(
 
 # In a child: what a request may take beyond what Python, the packages and the model took before.
 _CHILD = """
-    import resource, sys
+    import json, resource, sys
     from pathlib import Path
     from ramer.errors import RamerError
+    from ramer.serving.json_records import read_records
     from ramer.serving.predictor import Predictor
     from ramer.serving.service.responses import answer_question, read_question
     predictor = Predictor.load(Path(sys.argv[1]))
     body = Path(sys.argv[2]).read_bytes()
-    answer_question(predictor, read_question(b'{"records": [{}]}', predictor.dims))
+    def request(body): answer_question(predictor, read_question(body, predictor.dims))
+    def table(body): read_records(json.loads(body)["records"])
+    request(b'{"records": [{}]}')
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + int(sys.argv[3])
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     try:
-        answer_question(predictor, read_question(body, predictor.dims))
+        globals()[sys.argv[4]](body)
     except RamerError as error:
         print(error)
         sys.exit(2)
@@ -145,7 +148,7 @@ def _own_names(records: int, each: int) -> bytes:
 
 
 LARGE = {
-    "names of its own in every record": lambda: _own_names(1000, 8),
+    "names of its own in every record": lambda: _own_names(1000, 7),
     "names in one record": lambda: _own_names(1, 1_000_000),
     "numbers": lambda: b'{"records":[{"audio":[' + b"0.1," * 3_900_000 + b"1]}]}",
     "records of another kind": lambda: b'{"records":[' + b"1," * 30_000 + b"1]}",
@@ -159,9 +162,21 @@ LARGE = {
 @pytest.mark.parametrize("case", LARGE)
 def test_a_request_costs_what_its_vectors_cost(served: Path, tmp_path: Path, case: str) -> None:
     (tmp_path / "body").write_bytes(LARGE[case]())
+    refused_within("request", served, tmp_path / "body")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="a bound on a process' memory is Linux's")
+def test_a_table_is_made_of_known_fields_alone(served: Path, tmp_path: Path) -> None:
+    (tmp_path / "body").write_bytes(_own_names(1000, 60))
+    refused_within("table", served, tmp_path / "body")
+
+
+def refused_within(reader: str, served: Path, body: Path, most: int = 100 * _MIB) -> None:
+    """A body is refused in a child that may take so many bytes more."""
     started = time.monotonic()
     ran = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(_CHILD), str(served), str(tmp_path / "body"), str(100 * _MIB)],
+        [sys.executable, "-c", textwrap.dedent(_CHILD), str(served), str(body), str(most), reader],
         cwd=ROOT,
         capture_output=True,
         text=True,

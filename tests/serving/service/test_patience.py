@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import select
 import socket
 import time
 from collections.abc import Iterator
@@ -83,6 +84,19 @@ def test_bodies_of_answered_requests_do_not_keep_all_places(port: int) -> None:
         with contextlib.closing(connection):
             connection.request("GET", "/health")
             assert connection.getresponse().status == 200
+
+
+def test_answers_that_nobody_takes_end_in_time(port: int) -> None:
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", port))
+        client.settimeout(0.5)
+        ended = select.poll()
+        ended.register(client, 0)  # tells without taking anything
+        with contextlib.suppress(OSError):
+            while True:  # until neither side takes more
+                client.sendall(100 * (b"GET /health" + HOST + b"\r\n"))
+        assert ended.poll(40_000)
 
 
 def test_a_connection_that_is_used_is_kept(port: int) -> None:
