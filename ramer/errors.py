@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -94,6 +95,15 @@ class ModelError(RamerError):
 
 class DivergedError(RamerError):
     """A training came to NaN or infinite numbers, of which no model is made."""
+
+
+@contextmanager
+def naming(trained: str) -> Iterator[None]:
+    """Say before the lines of a training that diverges in the body what was trained."""
+    try:
+        yield
+    except DivergedError as error:
+        raise error.reworded(lambda line: f"{trained}: {line}") from None
 
 
 def in_one_line(error: OSError) -> str:

@@ -20,12 +20,11 @@ from jaxtyping import Float, Int
 
 from ramer.config import Encoder
 from ramer.data.prepared import PreparedCorpus, Replicate
-from ramer.errors import CorpusError
+from ramer.errors import CorpusError, naming
 from ramer.modalities import MODALITIES
 from ramer.nn.encoder import UnimodalEncoder
 from ramer.seeding import generator, seed_torch
 from ramer.training.encoder_training import regress, train_encoder
-from ramer.training.epochs import naming
 from ramer.training.frozen_part import as_map
 from ramer.training.savepoints import NOTHING_KEPT, Savepoints
 from ramer.training.split_rows import SplitRows

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -181,15 +180,6 @@ class EpochLoop:
     @property
     def _device(self) -> torch.device:
         return next(iter(self._best.values())).device
-
-
-@contextmanager
-def naming(trained: str) -> Iterator[None]:
-    """Say before the lines of a training that diverges in the body what was trained."""
-    try:
-        yield
-    except DivergedError as error:
-        raise error.reworded(lambda line: f"{trained}: {line}") from None
 
 
 def _named(part: str, tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:

@@ -11,7 +11,7 @@ from ramer import engine
 from ramer.config import Encoder
 from ramer.data.prepared import PreparedCorpus, Replicate
 from ramer.digests import sealed_directory
-from ramer.errors import ConfigError
+from ramer.errors import ConfigError, naming
 from ramer.files import digest_file, write_lines
 from ramer.nn.encoder import UnimodalEncoder
 from ramer.seeding import generator, seed_torch
@@ -24,7 +24,6 @@ from ramer.training.encoder_record import (
     RegressionScores,
 )
 from ramer.training.encoder_training import regress, score_regression, train_encoder
-from ramer.training.epochs import naming
 from ramer.training.frozen_part import frozen_part
 from ramer.training.savepoints import NOTHING_KEPT, Savepoints
 from ramer.training.split_rows import SplitRows

@@ -13,7 +13,7 @@ from ramer import engine
 from ramer.config import Runtime, Training
 from ramer.data.prepared import Replicate
 from ramer.digests import sealed_directory
-from ramer.errors import DivergedError
+from ramer.errors import DivergedError, naming
 from ramer.files import digest_file, write_lines
 from ramer.inputs import NEIGHBOURS
 from ramer.methods import (
@@ -24,7 +24,6 @@ from ramer.methods import (
 )
 from ramer.modalities import MODALITIES
 from ramer.seeding import generator
-from ramer.training.epochs import naming
 from ramer.training.fitted import Fitted, History
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
 from ramer.training.method_record import METHOD_FILE, Checkpoint, TrainedMethod
