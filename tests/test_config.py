@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from ramer.config import load_config
 from ramer.errors import ConfigError
+from ramer.extraction.settings import AudioSettings, VideoSettings
 
 WHOLE = "methods:\n  prior: {type: prior}\nserve: {method: prior}\n"
 
@@ -77,3 +80,17 @@ def test_only_a_regular_file_is_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")  # nobody writes into it: opened the usual way it never returns
     assert "expected a regular file" in _refused(tmp_path / "pipe")
     assert "no such file, expected the project's parameters" in _refused(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize("number", [".inf", "-.inf", ".nan"])
+def test_a_number_is_finite(number: str, tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text(WHOLE + f"pretrain: {{audio: {{lr: {number}}}}}\n")
+    assert "pretrain.audio.lr: input should be a finite number" in _refused(tmp_path / "params.yaml")
+
+
+def test_settings_of_an_extraction_are_finite() -> None:
+    for key in ("frames_per_second", "detections_per_second", "margin"):
+        with pytest.raises(ValidationError, match="finite number"):
+            VideoSettings.model_validate({key: math.inf})
+    with pytest.raises(ValidationError, match="finite number"):
+        AudioSettings.model_validate({"silence_dbfs": -math.inf})

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ramer.data.corpus import FAULT_LIMIT
 from ramer.data.packed_keys import meant_for
 from ramer.errors import CorpusError, raise_if_scarce
 from ramer.opening import read_regular
 
 _MOST_BYTES = 1 << 28
+_MOST_ROWS = 1_000_000  # the field's largest corpora have some 200,000 clips
+_PIECE = 1 << 20
+_OF_FEW_VALUES = ("label", "speaker", "split")
+_LONGEST_NAME = 100
 _DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 _KEYS = {"clip": "ids", "speaker": "speaker", "split": "split", "label": "label"}  # as packed_keys calls the columns
 _SENTENCES = frozenset(
@@ -26,8 +33,8 @@ class ClipTable:
 
     Attributes:
         path: of the file.
-        columns: their names, as the caller knows them.
-        rows: number (the header is row 1) and cells by column; ``clip`` is never empty.
+        columns: their names, as the caller knows them; all that the file has.
+        rows: number (the header is row 1) and cells of the columns that were asked for; ``clip`` is never empty.
         notes: what a reader should know: columns that look meant and are not read.
     """
 
@@ -42,9 +49,11 @@ def read_clip_table(path: Path, required: tuple[str, ...], optional: tuple[str, 
 
     Raises:
         CorpusError: not there, not UTF-8, not these columns, damaged quoting, or a row that is too long, too short or
-            without a clip; one line per fault.
+            without a clip; one line per fault, of the first ones. Or there are more than a million rows.
     """
-    return _table(path, _decoded(path, _content(path, required)), required, optional)
+    content = _content(path, required)
+    _check_text(path, content)
+    return _table(path, content, "utf-8-sig", required, optional)
 
 
 def read_official_table(path: Path, required: tuple[str, ...]) -> tuple[tuple[int, dict[str, str]], ...]:
@@ -54,11 +63,7 @@ def read_official_table(path: Path, required: tuple[str, ...]) -> tuple[tuple[in
         CorpusError: as ``read_clip_table``.
     """
     content = _content(path, required)
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("cp1252", "replace")
-    return _table(path, text, required, ()).rows
+    return _table(path, content, "utf-8-sig" if _no_utf8(content) is None else "cp1252", required, ()).rows
 
 
 def _content(path: Path, required: tuple[str, ...]) -> bytes:
@@ -71,44 +76,77 @@ def _content(path: Path, required: tuple[str, ...]) -> bytes:
         raise CorpusError(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def _table(path: Path, text: str, required: tuple[str, ...], optional: tuple[str, ...]) -> ClipTable:
-    records = _records(path, text)
-    header = records[0][1] if records else []
-    columns = _columns(path, header, (*required, *optional), required)
+def _table(
+    path: Path, content: bytes, encoding: str, required: tuple[str, ...], optional: tuple[str, ...]
+) -> ClipTable:
+    known = (*required, *optional)
+    records = _records(path, content, encoding)
+    columns = _columns(path, next(records, (1, []))[1], known, required)
+    kept = [(place, name) for place, name in enumerate(columns) if name in known]
+    # Of a column few cells differ, but for the clips' names and what they say: each is kept once.
+    once: dict[str, dict[str, str]] = {name: {} for name in known if name in _OF_FEW_VALUES}
     faults: list[str] = []
+    faulty = 0
     rows: list[tuple[int, dict[str, str]]] = []
-    for number, cells in records[1:]:
-        if len(cells) != len(columns):
-            faults.append(f"{path}: row {number}: {_length_fault(len(cells), len(columns))}")
-            continue
-        row = dict(zip(columns, cells, strict=True))
-        if "clip" in row:
-            row["clip"] = row["clip"].strip()
-            if not row["clip"]:
-                faults.append(f"{path}: row {number}: clip: empty, expected a name")
-        rows.append((number, row))
+    for number, cells in records:
+        fault = _row_fault(cells, columns)
+        if fault:
+            faulty += 1
+            if len(faults) < FAULT_LIMIT:
+                faults.append(f"{path}: row {number}: {fault}")
+        elif len(rows) == _MOST_ROWS:
+            raise CorpusError(f"{path}: row {number}: more than {_MOST_ROWS:,} rows")
+        elif not faults:
+            row = {name: cells[place] for place, name in kept}
+            rows.append((number, {name: _once(cell, once.get(name)) for name, cell in row.items()}))
+    if faulty > len(faults):
+        faults.append(f"... and {faulty - len(faults)} faults more")
     if faults:
         raise CorpusError(faults)
     notes = [
         f"{path}: the column {name!r} is not read: {wanted} is the name of that column"
         for wanted in optional
         if wanted not in columns
-        for name in _meant(wanted, columns, (*required, *optional))
+        for name in _meant(wanted, columns, known)
     ]
     return ClipTable(path, tuple(columns), tuple(rows), tuple(notes))
 
 
-def _decoded(path: Path, content: bytes) -> str:
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        row = content[: error.start].count(b"\n") + 1
-        raise CorpusError(
-            f"{path}: not UTF-8 (row {row}, byte {error.start}): {_encoding(content)}; save it as UTF-8"
-        ) from None
-    if "\0" in text:
+def _row_fault(cells: list[str], columns: list[str]) -> str | None:
+    """What is wrong with a row; a clip's name loses the spaces around it."""
+    if len(cells) != len(columns):
+        return _length_fault(len(cells), len(columns))
+    if "clip" in columns:
+        place = columns.index("clip")
+        cells[place] = cells[place].strip()
+        if not cells[place]:
+            return "clip: empty, expected a name"
+    return None
+
+
+def _once(cell: str, held: dict[str, str] | None) -> str:
+    return cell if held is None or len(cell) > _LONGEST_NAME else held.setdefault(cell, cell)
+
+
+def _check_text(path: Path, content: bytes) -> None:
+    place = _no_utf8(content)
+    if place is not None:
+        row = content[:place].count(b"\n") + 1
+        raise CorpusError(f"{path}: not UTF-8 (row {row}, byte {place}): {_encoding(content)}; save it as UTF-8")
+    if b"\0" in content:
         raise CorpusError(f"{path}: not UTF-8 text: it holds NUL characters{_utf16_without_mark(content)}")
-    return text
+
+
+def _no_utf8(content: bytes) -> int | None:
+    """Where the first byte stands that is not UTF-8; a piece at a time, for a text may be larger than its bytes."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    for start in range(0, len(content), _PIECE):
+        begun = len(decoder.getstate()[0])  # bytes of a character that the piece before ends in
+        try:
+            decoder.decode(content[start : start + _PIECE], final=start + _PIECE >= len(content))
+        except UnicodeDecodeError as error:
+            return start - begun + error.start
+    return None
 
 
 def _encoding(content: bytes) -> str:
@@ -117,7 +155,7 @@ def _encoding(content: bytes) -> str:
         return "it looks like UTF-16 (Excel's 'Unicode text')"
     for name, encoding in (("GB 18030 (Chinese)", "gb18030"), ("Shift JIS (Japanese)", "shift_jis")):
         try:
-            text = content.decode(encoding)
+            text = codecs.getincrementaldecoder(encoding)().decode(content[:_PIECE])
         except UnicodeDecodeError:
             continue
         beyond = [c for c in text if ord(c) > 127]
@@ -130,19 +168,18 @@ def _utf16_without_mark(content: bytes) -> str:
     return ", it looks like UTF-16; save it as UTF-8" if content.count(0) > len(content) // 4 else ""
 
 
-def _records(path: Path, text: str) -> list[tuple[int, list[str]]]:
-    """Rows with their numbers; those in which nothing stands are passed over."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    records: list[tuple[int, list[str]]] = []
+def _records(path: Path, content: bytes, encoding: str) -> Iterator[tuple[int, list[str]]]:
+    """Rows with their numbers, one at a time; those in which nothing stands are passed over."""
+    text = io.TextIOWrapper(io.BytesIO(content), encoding, "replace", newline="")
+    reader = csv.reader(text, strict=True)
     number, line = 1, 1
     try:
         for cells in reader:
             if any(cell.strip() for cell in cells):
-                records.append((number, cells))
+                yield number, cells
             number, line = number + 1, reader.line_num + 1
     except csv.Error as error:
         raise CorpusError(f"{path}: row {number} (from line {line}): {_quoting_fault(str(error))}") from None
-    return records
 
 
 def _quoting_fault(said: str) -> str:

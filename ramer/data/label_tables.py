@@ -29,7 +29,9 @@ def read_label_table(path: Path) -> ClipTable:
     read = read_clip_table(path, required=COLUMNS[:2], optional=COLUMNS[2:])
     if not read.rows:
         raise CorpusError(f"{path}: no row, expected one per clip")
-    rows = tuple((number, {column: cell.strip() for column, cell in row.items()}) for number, row in read.rows)
+    rows = read.rows
+    for _, row in rows:  # in place: a table may be most of what memory holds
+        row.update({column: cell.strip() for column, cell in row.items()})
     labelled = Counter(row["label"] for _, row in rows if row["label"])
     faults = [f"{path}: label: {fault}" for fault in class_faults(sorted(labelled), labelled)]
     if not faults and len(labelled) < 2:

@@ -94,3 +94,22 @@ def test_a_column_that_looks_meant_is_named(tmp_path: Path) -> None:
         "the column 'Actor' is not read: speaker is the name of that column",
         "the column 'fold' is not read: split is the name of that column",
     ]
+
+
+def test_a_character_across_two_pieces_is_one(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    start = b"clip,sentence\na,"
+    filler = b"x" * 100_000 + b"\nb,"
+    body = start + filler * 10
+    body += b"y" * ((1 << 20) - 1 - len(body)) + "字".encode()
+    path.write_bytes(body)
+    assert read_clip_table(path, ("clip", "sentence")).rows[-1][1]["sentence"].endswith("y字")
+    path.write_bytes(body[:-1])
+    with pytest.raises(CorpusError, match=rf"not UTF-8 \(row 12, byte {(1 << 20) - 1}\)"):
+        read_clip_table(path, ("clip", "sentence"))
+
+
+def test_columns_that_nobody_asked_for_are_not_kept(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("Clip,other,sentence\na,b,c\n", "utf-8")
+    assert read_clip_table(path, ("clip", "sentence")).rows == ((2, {"clip": "a", "sentence": "c"}),)

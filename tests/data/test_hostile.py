@@ -35,6 +35,7 @@ _CHILD = """
     from ramer.data.merbench_labels import read_labels
     from ramer.data.npz import read_npz
     from ramer.errors import RamerError
+    from ramer.data.label_tables import read_label_table
     def labels(path): read_labels(path, Merbench())
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + int(sys.argv[3])
@@ -47,7 +48,7 @@ _CHILD = """
 """
 
 
-def _bounded(reader: str, path: Path, bytes_more: int) -> str:
+def _bounded(reader: str, path: Path, bytes_more: int, most_lines: int = 4) -> str:
     """What the reader says in a child that may take so many bytes more; it has to end with a fault."""
     ran = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(_CHILD), reader, str(path), str(bytes_more)],
@@ -58,7 +59,7 @@ def _bounded(reader: str, path: Path, bytes_more: int) -> str:
     )
     assert ran.returncode == 2, ran.stderr[-2000:]
     assert "MemoryError" not in ran.stdout
-    assert len(ran.stdout.splitlines()) <= 4
+    assert len(ran.stdout.splitlines()) <= most_lines
     return ran.stdout
 
 
@@ -271,3 +272,18 @@ def test_a_type_that_is_none_is_named(tmp_path: Path, kind: bytes) -> None:
     path.write_bytes(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + bytes(24))
     with pytest.raises(ValueError, match="a type that is none"):
         read_array(path)
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("a,b\n" * 2_000_000, "row 1000002: more than 1,000,000 rows"),
+        ("a\n" * 2_000_000, "... and 1999980 faults more"),
+        (",b\n" * 2_000_000, "... and 1999980 faults more"),
+        ("\n" * 4_000_000, "no row, expected one per clip"),
+    ],
+)
+def test_a_table_of_very_many_short_lines_takes_bounded_memory(lines: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("clip,label\n" + lines, "utf-8")
+    assert said in _bounded("read_label_table", path, 600 * _MIB, most_lines=21)

@@ -206,3 +206,32 @@ def test_feature_folders_with_a_table_of_labels_give_what_the_packed_file_gives(
     held = tables[1].index  # a clip that holds nothing has no file
     columns = [c for c in tables[0] if str(c).startswith("p/")]
     np.testing.assert_allclose(tables[0].loc[held, columns], tables[1][columns], atol=1e-6)
+
+
+def test_an_evaluation_loses_no_file_of_somebody_else(evaluated: Path, project: Path, model: Path) -> None:
+    again = (clips(evaluated.parent / "new.npz", project), "--model", model, "--out", evaluated)
+    for name in ("mynotes.txt", "results/mine.txt"):
+        (evaluated / name).write_text("mine")
+        ran = run(*again)
+        assert ran.exit_code == 2
+        assert ran.stderr == (
+            f"error: {evaluated}: holds {name}, no part of the evaluation, which alone would be replaced\n"
+        )
+        (evaluated / name).unlink()
+    assert run(*again).exit_code == 0
+
+
+def test_two_classes_of_one_name_are_refused(project: Path, model: Path, tmp_path: Path) -> None:
+    names = list(corpus_of(project).label_names)
+    for other in (names[0], f"{names[0]} "):
+        twice = clips(tmp_path / "new.npz", project, label_names=np.array([names[0], other, *names[2:]]))
+        ran = run(twice, "--model", model, "--out", tmp_path / "out")
+        assert ran.exit_code == 2
+        assert "label_names: expected distinct, non-empty names" in ran.stderr
+
+
+def test_spaces_around_a_label_do_not_matter(project: Path, model: Path, tmp_path: Path) -> None:
+    names = list(corpus_of(project).label_names)
+    spaced = clips(tmp_path / "new.npz", project, label_names=np.array([f"{names[0]} ", "  bored ", *names[2:]]))
+    ran = run(spaced, "--model", model, "--out", tmp_path / "out", "--map", f"bored = {names[1]}")
+    assert ran.exit_code == 0, ran.output

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -182,3 +184,39 @@ def test_a_file_of_an_unknown_kind_is_told_what_is_read(tmp_path: Path) -> None:
     (tmp_path / "clip.xyz").write_bytes(b"x")
     with pytest.raises(RamerError, match=r"clip.xyz: unknown kind of file, expected a clip \(mp4, .*\) or an npz"):
         read_features(tmp_path / "clip.xyz", {})
+
+
+@pytest.mark.parametrize(
+    ("held", "told"),
+    [
+        ({"a": AUDIO, "L": AUDIO}, ["the key a is not read: A is the key of the audio's matrix"]),
+        (
+            {"A": AUDIO, "T": AUDIO, "audio": AUDIO, "Text": AUDIO},
+            [
+                "the key audio is not read: A is the key of the audio's matrix",
+                "the key T is not read: L is the key of the text's matrix",
+                "the key Text is not read: L is the key of the text's matrix",
+            ],
+        ),
+    ],
+)
+def test_every_key_that_looks_like_a_modality_and_is_not_read_is_told(
+    held: dict[str, Any], told: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = packed(tmp_path / "x.npz", ids=["x", "y"], **held)
+    read_features(path, {})
+    assert caplog.messages == [f"{path}: {line}" for line in told]
+
+
+def test_a_key_that_is_held_twice_is_refused(tmp_path: Path) -> None:
+    path = packed(tmp_path / "x.npz", ids=["x", "y"], A=AUDIO)
+    buffer = io.BytesIO()
+    np.save(buffer, AUDIO + 1)
+    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("A.npy", buffer.getvalue())
+    assert faults_of(path) == ["SOURCE: not a readable npz: 'A.npy': held twice, expected each name once"]
+
+
+def test_an_id_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    path = packed(tmp_path / "x.npz", ids=np.array(["x", "\ud800"]), A=AUDIO)
+    assert faults_of(path) == ["SOURCE: row 1: ids: not valid text: '\\ud800'"]
