@@ -210,14 +210,14 @@ def test_feature_folders_with_a_table_of_labels_give_what_the_packed_file_gives(
 
 def test_an_evaluation_loses_no_file_of_somebody_else(evaluated: Path, project: Path, model: Path) -> None:
     again = (clips(evaluated.parent / "new.npz", project), "--model", model, "--out", evaluated)
-    for name in ("mynotes.txt", "results/mine.txt"):
-        (evaluated / name).write_text("mine")
+    for path in (evaluated / "mynotes.txt", Project(evaluated).results / "mine.txt"):
+        path.write_text("mine")
         ran = run(*again)
         assert ran.exit_code == 2
-        assert ran.stderr == (
-            f"error: {evaluated}: holds {name}, no part of the evaluation, which alone would be replaced\n"
-        )
-        (evaluated / name).unlink()
+        lost = path.relative_to(evaluated)
+        told = f"{evaluated}: holds {lost}, no part of the evaluation, which alone would be replaced"
+        assert ran.stderr == f"error: {told}\n"
+        path.unlink()
     assert run(*again).exit_code == 0
 
 
