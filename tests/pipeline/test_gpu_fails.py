@@ -23,11 +23,11 @@ from tests.support.contents import contents
 from tests.support.tiny_workspace import tiny_config
 
 NO_MEMORY = "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.10 GiB"
-STAGES: list[tuple[Callable[[Config, Project, str], None], str, str]] = [
-    (pretrain, "audio", "models/encoders"),
-    (dump, "audio", "data/states"),
-    (train, "zero_fill", "models/methods"),
-    (evaluate, "zero_fill", "results/methods"),
+STAGES: list[tuple[Callable[[Config, Project, str], None], str, Callable[[Project, str], Path]]] = [
+    (pretrain, "audio", Project.encoders),
+    (dump, "audio", Project.states),
+    (train, "zero_fill", Project.method),
+    (evaluate, "zero_fill", Project.method_results),
 ]
 
 
@@ -73,7 +73,7 @@ def on_cpu(workspace_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def test_auto_gives_the_bytes_of_the_processor_after_one_warning(
     stage: Callable[[Config, Project, str], None],
     item: str,
-    written: str,
+    written: Callable[[Project, str], Path],
     on_cpu: Path,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
@@ -82,14 +82,18 @@ def test_auto_gives_the_bytes_of_the_processor_after_one_warning(
     stage(_config("auto"), Project(root), item)
     (said,) = (record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING)
     assert said == f"a GPU is there and cannot be used ({NO_MEMORY}): the processor does the work"
-    assert contents(root, written)
-    assert contents(root, written) == contents(on_cpu, written)
+    assert contents(written(Project(root), item), ".")
+    assert contents(written(Project(root), item), ".") == contents(written(Project(on_cpu), item), ".")
 
 
 @pytest.mark.usefixtures("full_gpu")
 @pytest.mark.parametrize(("stage", "item", "written"), STAGES, ids=[stage.__name__ for stage, _, _ in STAGES])
 def test_a_gpu_that_was_named_is_one_line_and_what_to_set(
-    stage: Callable[[Config, Project, str], None], item: str, written: str, on_cpu: Path, tmp_path: Path
+    stage: Callable[[Config, Project, str], None],
+    item: str,
+    written: Callable[[Project, str], Path],
+    on_cpu: Path,
+    tmp_path: Path,
 ) -> None:
     root = shutil.copytree(on_cpu, tmp_path / "project")
     with pytest.raises(ConfigError) as refused:
@@ -99,7 +103,7 @@ def test_a_gpu_that_was_named_is_one_line_and_what_to_set(
         f"params.yaml: runtime.device: cuda cannot be used ({NO_MEMORY}); cpu or auto does without, and a smaller "
         "batch size needs less memory"
     )
-    assert contents(root, written) == contents(on_cpu, written)
+    assert contents(written(Project(root), item), ".") == contents(written(Project(on_cpu), item), ".")
 
 
 @pytest.mark.parametrize("raised", [torch.OutOfMemoryError(NO_MEMORY), RuntimeError("CUDA error: an illegal access")])
