@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ramer.array_files import write_array
 from ramer.config import Index
-from ramer.files import write_array
 from ramer.retrieval.disk_lists import States, fill_on_disk, lists_of
 from ramer.retrieval.index_sidecars import IndexKind
 from ramer.retrieval.indexed_rows import IndexedRows

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import errno
 import hashlib
 import json
 import math
@@ -19,8 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
-from numpy.lib.format import open_memmap
 
 from ramer.targets import CUT, file_target, folder_target, hidden_name
 
@@ -29,7 +26,6 @@ if TYPE_CHECKING:
 
 _LEFT = re.compile(r"\.(?P<name>.+)\.(?P<process>\d+)@(?P<host>[A-Za-z0-9-]*)\.([a-z0-9_]+)(?P<old>\.old)?")
 _FILES_TO_CLEAN_UP = 6  # two for each level of folders
-_METADATA_KEY = "ramer"  # safetensors keeps bytes stable only with a single metadata key
 
 
 @contextmanager
@@ -101,7 +97,7 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
 
 def json_text(value: object) -> str:
     """Sorted, indented JSON; non-finite numbers become null (JSON has none)."""
-    return json.dumps(_plain(value), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    return json.dumps(plain(value), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def sweep(folder: Path) -> None:
@@ -194,64 +190,6 @@ def write_lines(
         csv.writer(file, lineterminator="\n").writerows([columns, *rows])
 
 
-def write_array(path: str | Path, shape: tuple[int, ...], blocks: Iterable[np.ndarray]) -> None:
-    """Write float32 blocks one after another as one ``.npy`` of a known shape, never all of it in memory.
-
-    Nothing is mapped: a full disk is then an error and not the end of the process.
-
-    Raises:
-        ValueError: the blocks hold more or fewer numbers than the shape says.
-    """
-    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
-    written = 0
-    with atomic_file(path) as temporary:
-        with temporary.open("wb") as file:
-            np.lib.format.write_array_header_1_0(file, header)
-            for block in blocks:
-                file.write(np.ascontiguousarray(block, dtype="<f4").tobytes())
-                written += block.size
-        if written != math.prod(shape):
-            raise ValueError(f"{path}: expected {math.prod(shape)} numbers, got {written}")
-
-
-def write_tensors(path: str | Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> None:
-    """Write arrays as safetensors with one metadata key of sorted JSON."""
-    from safetensors.numpy import save
-
-    arrays = {name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)}
-    text = json.dumps(_plain(metadata), sort_keys=True)
-    with atomic_file(path) as temporary:
-        # Not by its own hand: it would hide the file from everybody else, and a full disk in an error of its own.
-        temporary.write_bytes(save(arrays, metadata={_METADATA_KEY: text}))
-
-
-def read_tensors(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Read what ``write_tensors`` wrote: arrays and metadata."""
-    from safetensors import safe_open
-
-    with open(path, "rb"):  # whatever it is that keeps a file from being opened, safetensors says that there is none
-        pass
-    with safe_open(path, framework="numpy") as file:
-        metadata = json.loads((file.metadata() or {}).get(_METADATA_KEY, "{}"))
-        return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118
-
-
-def map_new_array(path: str | Path, dtype: npt.DTypeLike, shape: tuple[int, ...]) -> np.memmap:
-    """A new ``.npy`` of zeros, memory-mapped.
-
-    Raises:
-        OSError: the disk has no room for all of it; found out later, in the middle of writing, it ends the process.
-    """
-    array = open_memmap(path, mode="w+", dtype=dtype, shape=shape)
-    with open(path, "r+b") as file:
-        try:
-            os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
-        except OSError as error:
-            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):  # this file system cannot tell
-                raise OSError(error.errno, error.strerror, str(path)) from None
-    return array
-
-
 def digest_file(path: str | Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     with open(path, "rb") as file:
@@ -273,31 +211,31 @@ def digest_strings(strings: Iterator[str] | list[str] | np.ndarray) -> str:
 
 
 @singledispatch
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
     """A value as JSON has it."""
     return value
 
 
-@_plain.register(Mapping)
+@plain.register(Mapping)
 def _of_mapping(value: Mapping[object, object]) -> object:
-    return {str(k): _plain(v) for k, v in value.items()}
+    return {str(k): plain(v) for k, v in value.items()}
 
 
-@_plain.register(list)
-@_plain.register(tuple)
+@plain.register(list)
+@plain.register(tuple)
 def _of_sequence(value: Sequence[object]) -> object:
-    return [_plain(v) for v in value]
+    return [plain(v) for v in value]
 
 
-@_plain.register(np.ndarray)
-@_plain.register(np.generic)
+@plain.register(np.ndarray)
+@plain.register(np.generic)
 def _of_numpy(value: np.ndarray | np.generic) -> object:
-    return _plain(value.tolist())
+    return plain(value.tolist())
 
 
-@_plain.register
+@plain.register
 def _of_float(value: float) -> object:
     return value if math.isfinite(value) else None
 
 
-_plain.register(Path, str)
+plain.register(Path, str)

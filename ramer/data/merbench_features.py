@@ -17,13 +17,13 @@ from pathlib import Path
 
 import numpy as np
 
+from ramer.array_files import map_new_array
 from ramer.data.clip_vectors import frame_files, load_vector
 from ramer.data.corpus import BLOCK_ROWS
 from ramer.data.folders import FolderWalk
 from ramer.data.npy import UNREADABLE
 from ramer.data.pairing import Pairing, pair_names
 from ramer.errors import CorpusError, raise_if_scarce
-from ramer.files import map_new_array
 from ramer.opening import told_links
 
 _READERS = 8  # threads; the work is waiting for the disk

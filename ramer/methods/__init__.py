@@ -15,10 +15,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from ramer.array_files import read_tensors
 from ramer.config import Training, fault_lines
 from ramer.devices import fails_at_gpu
 from ramer.errors import ConfigError, ModelError, raise_if_scarce
-from ramer.files import read_tensors
 from ramer.loading import loading
 from ramer.methods.shared.contract import Method, MethodOptions, RetrievalOptions
 from ramer.training.workspace import ModelShape

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ramer.array_files import read_tensors
 from ramer.data.prepared import PreparedCorpus, Replicate, Scaler
 from ramer.evaluation.metrics import weighted_f1
-from ramer.files import read_tensors
 from ramer.modalities import MODALITIES
 from ramer.project import Project
 from ramer.retrieval.states import STATES_FILE, StatesTable

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ramer.array_files import map_new_array
 from ramer.config import Retrieval
 from ramer.data.prepared import PreparedCorpus, Replicate
 from ramer.errors import StaleError
-from ramer.files import atomic_directory, map_new_array, write_json
+from ramer.files import atomic_directory, write_json
 from ramer.modalities import MODALITIES
 from ramer.progress import track
 from ramer.retrieval.diagnostics import average, diagnose, short_lists

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ramer.array_files import write_array
 from ramer.errors import ModelError
-from ramer.files import read_table, write_array, write_table
+from ramer.files import read_table, write_table
 from ramer.modalities import MODALITIES
 from ramer.serving.torn import refuse_torn
 

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch.overrides import TorchFunctionMode
 
+from ramer.array_files import read_tensors, write_tensors
 from ramer.data.prepared import Scaler
 from ramer.errors import StaleError, raise_if_scarce
-from ramer.files import read_tensors, write_tensors
 from ramer.nn.encoder import UnimodalEncoder
 from ramer.nn.residual import ResidualEncoder
 from ramer.training.encoder_record import EncoderDescription

@@ -11,10 +11,11 @@ from typing import NamedTuple
 import numpy as np
 
 from ramer import engine
+from ramer.array_files import map_new_array
 from ramer.config import Dump, Encoder
 from ramer.data.prepared import PreparedCorpus, Replicate, Scaler
 from ramer.digests import sealed_directory
-from ramer.files import digest_file, map_new_array
+from ramer.files import digest_file
 from ramer.nn.encoder import UnimodalEncoder
 from ramer.progress import track
 from ramer.retrieval.states import STATES_FILE, StatesRecord

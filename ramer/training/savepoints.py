@@ -23,8 +23,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ramer.array_files import read_tensors, write_tensors
 from ramer.errors import ConfigError, in_one_line, raise_if_scarce
-from ramer.files import read_json, read_tensors, sweep, write_json, write_tensors
+from ramer.files import read_json, sweep, write_json
 
 logger = logging.getLogger(__name__)
 

@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ramer.array_files import map_new_array, write_tensors
 from ramer.errors import in_one_line
-from ramer.files import atomic_file, digest_file, map_new_array, write_json, write_table, write_tensors
+from ramer.files import atomic_file, digest_file, write_json, write_table
 from tests.support.disks import fill, small_disk
 from tests.support.stages import STAGES, start_stage
 

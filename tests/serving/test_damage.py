@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from ramer import Predictor
+from ramer.array_files import read_tensors, write_tensors
 from ramer.errors import ModelError, RamerError
-from ramer.files import digest_file, read_json, read_tensors, write_json, write_tensors
+from ramer.files import digest_file, read_json, write_json
 from ramer.project import Project
 from ramer.serving.additions import add_to_database
 from ramer.serving.description import MODEL_FILE

@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from ramer.array_files import write_tensors
 from ramer.config import Config, load_config
 from ramer.evaluation.model_cards import Gap, ModelCard, ModelCards, Score
-from ramer.files import digest_file, write_json, write_table, write_tensors
+from ramer.files import digest_file, write_json, write_table
 from ramer.modalities import AVERAGE, CONDITIONS, MODALITIES
 from ramer.project import Project
 from ramer.seeding import generator

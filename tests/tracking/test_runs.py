@@ -13,7 +13,8 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import FileInfo, Run
 
-from ramer.files import read_json, read_tensors, write_json
+from ramer.array_files import read_tensors
+from ramer.files import read_json, write_json
 from ramer.modalities import AVERAGE, CONDITIONS, MODALITIES
 from ramer.pipeline.durations import keep_seconds
 from ramer.project import Project

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from ramer.array_files import read_tensors, write_tensors
 from ramer.config import Config
 from ramer.data.prepared import PreparedCorpus
 from ramer.errors import ConfigError, CorpusError, StaleError
 from ramer.evaluation.metrics import weighted_f1
-from ramer.files import digest_file, read_json, read_tensors, write_tensors
+from ramer.files import digest_file, read_json
 from ramer.nn import linear
 from ramer.training import split_rows as rows_module
 from ramer.training.checkpoints import load_encoder

@@ -11,10 +11,11 @@ import torch
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 
+from ramer.array_files import read_tensors, write_tensors
 from ramer.config import Config
 from ramer.data.prepared import PreparedCorpus
 from ramer.errors import ConfigError
-from ramer.files import read_json, read_table, read_tensors, write_json, write_table, write_tensors
+from ramer.files import read_json, read_table, write_json, write_table
 from ramer.nn.residual import ResidualEncoder
 from ramer.training.checkpoints import load_described_encoder, load_encoder
 from ramer.training.encoder_record import EncoderRecord

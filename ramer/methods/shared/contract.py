@@ -18,9 +18,9 @@ import numpy as np
 from typing_extensions import TypeVar
 
 from ramer import engine
+from ramer.array_files import write_tensors
 from ramer.config import Count, Searched, Section, Training
 from ramer.errors import RetrievalError
-from ramer.files import write_tensors
 from ramer.inputs import NEIGHBOURS, OWN_KEYS, SHUFFLED
 from ramer.methods.shared.stacked_method import StackedMethod
 from ramer.retrieval.structures import Database, Selected
