@@ -102,6 +102,13 @@ SENTENCES: list[tuple[str, str, Sequence[object]]] = [
         "with 200 labels {0[0]} above `blend` [{0[1]}, {0[2]}]",
         [unsigned(planned(f"{SIX}_200_labels", PLUS, "blend"))],
     ),
+    (RESULTS, "with 400 labels {0[0]} [{0[1]}, {0[2]}]; on", [unsigned(planned(f"{SIX}_400_labels", PLUS, "blend"))]),
+    (RESULTS, "400 labels {0[0]} from `blend` [{0[1]}, {0[2]}]", [planned("synthetic_400_labels", PLUS, "blend")]),
+    (
+        RESULTS,
+        "{0[0]} with 400 [{0[1]}, {0[2]}], 0.7",
+        [planned(f"{SIX}_400_labels", PLUS, f"{PLUS}_shuffled")],
+    ),
     (RESULTS, "level with both, {0[0]} [{0[1]}, {0[2]}]", [planned(MOSI_FEW, PLUS, "blend")]),
     (RESULTS, "below `distil`, {0[0]} [{0[1]}, {0[2]};", [planned("mosi_400_labels", PLUS, "distil")]),
     (RESULTS, "alone is {:.1f} above `blend` there", [gain(MOSI_FEW, "retrieval_distil", "blend")]),
@@ -112,7 +119,7 @@ SENTENCES: list[tuple[str, str, Sequence[object]]] = [
     ),
     (
         RESULTS,
-        "{0[0]} with 200 [{0[1]}, {0[2]}], 0.7",
+        "{0[0]} with 200 [{0[1]}, {0[2]}], 0.0",
         [unsigned(planned(f"{SIX}_200_labels", PLUS, f"{PLUS}_shuffled"))],
     ),
     (RESULTS, "and with 400 [{0[1]}, {0[2]}]", [planned("mosi_400_labels", PLUS, f"{PLUS}_shuffled")]),
