@@ -212,8 +212,12 @@ def test_what_is_given_is_checked_before_any_work(
 @pytest.mark.parametrize("name", ["", "Local", "spark"])
 def test_an_engine_that_is_none_is_one_line(name: str, media: Path, tmp_path: Path) -> None:
     code, _, err = call("extract", media, tmp_path / "out", *SOUND, f"--engine={name}")
-    told = f"error: engine: expected one of serial, local, ray, got {name!r}"
-    assert (code, err.splitlines()) == (2, [told])
+    told = (
+        f"engine: expected one of serial, local, ray, got {name!r}"
+        if name
+        else "--engine: empty text, expected a value"
+    )
+    assert (code, err.splitlines()) == (2, [f"error: {told}"])
     assert not (tmp_path / "out").exists()
 
 
