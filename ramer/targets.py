@@ -40,6 +40,23 @@ def folder_target(path: str | Path) -> Path:
     return _target(given, stat.S_ISDIR, "expected a folder")
 
 
+def holds_earlier(folder: Path, marker: str, what: str) -> bool:
+    """Whether a folder holds what was written there before, and may be replaced; False if nothing is there.
+
+    Args:
+        marker: name of the file that tells it. what: it is, in words that go with *an*.
+
+    Raises:
+        RamerError: it holds something else.
+        OSError: it is no folder.
+    """
+    if not folder_target(folder).exists() or not any(folder.iterdir()):
+        return False
+    if not (folder / marker).is_file():
+        raise RamerError(f"{folder}: holds something else than an {what}, which alone would be replaced")
+    return True
+
+
 def refuse_others(folder: Path, ours: Collection[str], what: str) -> None:
     """Refuse to replace a folder in which lies what whoever wrote it did not write.
 

@@ -13,7 +13,6 @@ import pandas as pd
 
 from ramer.config import Evaluate, Report, Retrieval
 from ramer.data.corpus_record import CorpusRecord, FoldAndSeed
-from ramer.errors import RamerError
 from ramer.evaluation.bootstrap import Bootstrap
 from ramer.evaluation.conformal_record import CONFORMAL_FILE, ConformalScores
 from ramer.evaluation.model_cards import Score
@@ -29,7 +28,7 @@ from ramer.serving.description import ModelDescription
 from ramer.serving.labelled_clips import LabelledClips
 from ramer.serving.model import ModelFiles
 from ramer.serving.predictor import Predictor
-from ramer.targets import folder_target, refuse_others
+from ramer.targets import holds_earlier, refuse_others
 from ramer.training.method_record import METHOD_FILE, ScoredMethod, TrainedMethod
 
 EVALUATION_FILE = "evaluation.json"
@@ -118,10 +117,8 @@ def _check_replaced(out: Path) -> None:
     Raises:
         RamerError: one line, which names what is there.
     """
-    if not folder_target(out).exists() or not any(out.iterdir()):
+    if not holds_earlier(out, EVALUATION_FILE, "evaluation"):
         return
-    if not (out / EVALUATION_FILE).is_file():
-        raise RamerError(f"{out}: holds something else than an evaluation, which alone would be replaced")
     files = Evaluation.read(out / EVALUATION_FILE).files
     if files is None:  # it does not say which are its own; all below its folders count as such
         folders = (Project(out).prepared, Project(out).results)

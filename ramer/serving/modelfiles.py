@@ -20,7 +20,7 @@ from ramer.serving.exported_model import ExportedModel, database_in, encoders_in
 from ramer.serving.model import ModelFiles
 from ramer.serving.project_model import ProjectModel
 from ramer.serving.registered import fetch_model
-from ramer.targets import folder_target, refuse_others
+from ramer.targets import holds_earlier, refuse_others
 
 _PIECE = 1 << 20  # bytes copied at a time
 
@@ -110,12 +110,10 @@ def _check_replaced(out: Path) -> None:
     """Refuse a place that holds anything but an earlier export, which would be lost.
 
     Raises:
-        ModelError: one line, which names what is there.
+        RamerError: one line, which names what is there.
     """
-    if not folder_target(out).exists() or not any(out.iterdir()):
+    if not holds_earlier(out, MODEL_FILE, "exported model"):
         return
-    if not (out / MODEL_FILE).is_file():
-        raise ModelError(f"{out}: holds something else than an exported model, which alone would be replaced")
     described = ModelDescription.read(out, verify=False)
     if described.files is None:  # an earlier version wrote it, and does not say which are its own
         return

@@ -23,12 +23,15 @@ from tests.support.contents import contents
 from tests.support.tiny_workspace import tiny_config
 
 NO_MEMORY = "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.10 GiB"
-STAGES: list[tuple[Callable[[Config, Project, str], None], str, Callable[[Project, str], Path]]] = [
+OneStage = tuple[Callable[[Config, Project, str], None], str, Callable[[Project, str], Path]]
+STAGES: list[OneStage] = [
     (pretrain, "audio", Project.encoders),
     (dump, "audio", Project.states),
     (train, "zero_fill", Project.method),
     (evaluate, "zero_fill", Project.method_results),
 ]
+
+each_stage = pytest.mark.parametrize("stage", STAGES, ids=[stage.__name__ for stage, _, _ in STAGES])
 
 
 class _Answers:
@@ -68,36 +71,27 @@ def on_cpu(workspace_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return root
 
 
+@each_stage
 @pytest.mark.usefixtures("full_gpu")
-@pytest.mark.parametrize(("stage", "item", "written"), STAGES, ids=[stage.__name__ for stage, _, _ in STAGES])
 def test_auto_gives_the_bytes_of_the_processor_after_one_warning(
-    stage: Callable[[Config, Project, str], None],
-    item: str,
-    written: Callable[[Project, str], Path],
-    on_cpu: Path,
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
+    stage: OneStage, on_cpu: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    run, item, written = stage
     root = shutil.copytree(on_cpu, tmp_path / "project")
-    stage(_config("auto"), Project(root), item)
+    run(_config("auto"), Project(root), item)
     (said,) = (record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING)
     assert said == f"a GPU is there and cannot be used ({NO_MEMORY}): the processor does the work"
     assert contents(written(Project(root), item), ".")
     assert contents(written(Project(root), item), ".") == contents(written(Project(on_cpu), item), ".")
 
 
+@each_stage
 @pytest.mark.usefixtures("full_gpu")
-@pytest.mark.parametrize(("stage", "item", "written"), STAGES, ids=[stage.__name__ for stage, _, _ in STAGES])
-def test_a_gpu_that_was_named_is_one_line_and_what_to_set(
-    stage: Callable[[Config, Project, str], None],
-    item: str,
-    written: Callable[[Project, str], Path],
-    on_cpu: Path,
-    tmp_path: Path,
-) -> None:
+def test_a_gpu_that_was_named_is_one_line_and_what_to_set(stage: OneStage, on_cpu: Path, tmp_path: Path) -> None:
+    run, item, written = stage
     root = shutil.copytree(on_cpu, tmp_path / "project")
     with pytest.raises(ConfigError) as refused:
-        stage(_config("cuda"), Project(root), item)
+        run(_config("cuda"), Project(root), item)
     (line,) = refused.value.faults
     assert line == (
         f"params.yaml: runtime.device: cuda cannot be used ({NO_MEMORY}); cpu or auto does without, and a smaller "
