@@ -25,6 +25,7 @@ SETTING = "params.yaml: runtime.device"
 _FAULTS = (RuntimeError, AssertionError, MemoryError)  # what torch and FAISS raise
 # What they say where a GPU is the cause, and not code that works on one.
 _GPU = re.compile(r"CUDA (driver )?error|CUDA out of memory|cuDNN error|CUBLAS_STATUS_|No CUDA GPUs|NVIDIA driver")
+_CODE = re.compile(r"device-side assert|_INVALID_VALUE|_BAD_PARAM")  # what a GPU says of wrong numbers or sizes
 _MEMORY = re.compile(r"out of memory|_ALLOC_FAILED")
 
 
@@ -152,7 +153,8 @@ def _less(error: BaseException) -> str:
 
 def fails_at_gpu(error: BaseException) -> bool:
     """Whether a library raised this because a GPU failed it: its memory, its driver, code for another card."""
-    return isinstance(error, RuntimeError) and _GPU.search(str(error)) is not None
+    said = _reason(error)  # further on, somebody else's traceback may stand
+    return isinstance(error, RuntimeError) and _GPU.search(said) is not None and _CODE.search(said) is None
 
 
 def refusal_of_gpu(error: BaseException, setting: str = SETTING) -> str | None:

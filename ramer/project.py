@@ -200,10 +200,9 @@ class Project:
         """The report with what is known of its run, made when it is opened."""
         return self.tracking / "report" / "report.html"
 
-    @property
-    def origin(self) -> Path:
-        """Which code, parameters and packages made the results that lie here; nothing depends on it."""
-        return self.tracking / "origin.json"
+    def origin(self, summary_digest: str) -> Path:
+        """Which code, parameters and packages made a summary with this digest; nothing depends on it."""
+        return self.tracking / "origins" / f"{summary_digest[:16]}.json"
 
     def costs(self, name: str) -> Path:
         """What a method was measured to cost on this machine; nothing depends on it."""

@@ -26,6 +26,8 @@ def start() -> None:
             os.fstat(descriptor)
         except OSError:  # closed: the next file that is opened would get what is meant for the terminal
             os.open(os.devnull, os.O_RDWR)
+    if sys.stderr is None:  # print would take standard output
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (as long as the process)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
 
@@ -75,6 +77,5 @@ def _say_interrupted(kind: type[BaseException], error: BaseException, trace: Tra
         sys.__excepthook__(kind, error, trace)
         return
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # again Ctrl+C ends what is done on leaving, without a word
-    if sys.stderr is not None:
-        sys.stderr.write("interrupted\n")
+    sys.stderr.write("interrupted\n")
     sys.exit(INTERRUPTED)

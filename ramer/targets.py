@@ -1,11 +1,12 @@
-"""Where something is written: links are followed, and what is neither a file nor absent is never replaced."""
+"""Where something is written: at the end of links, and what is neither a file nor absent is never replaced."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from ramer.errors import RamerError
@@ -13,6 +14,7 @@ from ramer.errors import RamerError
 _LONGEST_NAME = 255 - len("12345678.old")  # bytes, as most file systems have it, less what a folder's name gets
 _KEPT_OF_NAME = 140  # of a name that is too long once it says who is writing
 _SHOWN = 3
+_WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 CUT = "~cut"  # behind what is kept of it
 
 
@@ -57,6 +59,16 @@ def holds_earlier(folder: Path, marker: str, what: str) -> bool:
     return True
 
 
+@contextlib.contextmanager
+def replacing(folder: Path) -> Iterator[None]:
+    """While it is read what a folder says of itself, which is to be replaced: a fault says what to do about that."""
+    try:
+        yield
+    except RamerError as error:
+        way = f"remove {folder}, or choose another folder"
+        raise error.reworded(lambda fault: f"{fault.removesuffix('; make it again')}; {way}") from None
+
+
 def refuse_others(folder: Path, ours: Collection[str], what: str) -> None:
     """Refuse to replace a folder in which lies what whoever wrote it did not write.
 
@@ -79,7 +91,7 @@ def refuse_others(folder: Path, ours: Collection[str], what: str) -> None:
 
 
 def is_stream(path: Path) -> bool:
-    """Whether a path is that of a pipe or a terminal, null or standard output, which are written into."""
+    """Whether a path is that of a pipe, a terminal or the null device, which are written into."""
     mode = _mode(path)
     return mode is not None and (stat.S_ISFIFO(mode) or stat.S_ISCHR(mode))
 
@@ -101,7 +113,18 @@ def _target(given: Path, wanted: Callable[[int], bool], expected: str) -> Path:
     mode = _mode(given)
     if mode is not None and not wanted(mode):
         raise OSError(errno.EINVAL, f"{_kind(mode)} is there, which is not replaced; {expected}", str(given))
-    return Path(os.path.realpath(given)) if given.is_symlink() else given
+    if mode is not None and stat.S_ISREG(mode) and any(_is_open_as(given, descriptor) for descriptor in (1, 2)):
+        raise OSError(errno.EINVAL, "what is printed goes there already; expected another file", str(given))
+    # What nobody may write, as an object of DVC's cache, is not written through a link: the link gives way.
+    followed = given.is_symlink() and (mode is None or mode & _WRITABLE)
+    return Path(os.path.realpath(given)) if followed else given
+
+
+def _is_open_as(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except OSError:
+        return False
 
 
 def _mode(path: Path) -> int | None:

@@ -16,6 +16,7 @@ import pytest
 
 from ramer import __version__
 from ramer.cli import app
+from ramer.files import _host
 from ramer.modalities import MODALITIES
 from ramer.project import Project
 from ramer.serving.predictor import Predictor
@@ -343,7 +344,17 @@ def test_an_export_loses_no_file_of_somebody_else(served: Path, tmp_path: Path) 
             f"{tmp_path / 'model'}: holds {name}, no part of the exported model, which alone would be replaced"
         )
         (tmp_path / "model" / name).unlink()
+    left = tmp_path / "model" / f".model.json.999999@{_host()}.tmp"  # of a process that was killed
+    left.write_text("{")
     (tmp_path / "link").symlink_to("model")
+    assert call("export", tmp_path / "link", "--model", served)[0] == 0
+    assert not left.exists()
+    (tmp_path / "model" / "model.json").write_text("{")
+    said = refused("export", tmp_path / "model", "--model", served)
+    assert said.startswith(f"{tmp_path / 'model' / 'model.json'}: torn, or no part of a model")
+    assert said.endswith(f"; remove {tmp_path / 'model'}, or choose another folder")
+    (tmp_path / "model" / "model.json").unlink()
+    (tmp_path / "model").rename(tmp_path / "other")
     assert call("export", tmp_path / "link", "--model", served)[0] == 0
     assert (tmp_path / "link").is_symlink()
 

@@ -66,6 +66,11 @@ def test_a_result_that_cannot_be_printed_is_refused(command: str) -> None:
     assert ended.stderr == "error: standard output is closed, expected it open: the result is printed there\n"
 
 
+def test_a_fault_is_no_result_where_standard_error_is_closed(tmp_path: Path) -> None:
+    ended = run(f"$ramer predict /absent.npz --model {tmp_path} 2>&-")
+    assert (ended.returncode, ended.stdout) == (2, "")
+
+
 def test_a_full_disk_under_the_help_is_one_line() -> None:
     ended = run("$ramer --help >/dev/full")
     assert ended.returncode == 2

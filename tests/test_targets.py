@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,27 @@ def test_a_link_stays_and_its_target_is_written(tmp_path: Path) -> None:
         write(tmp_path / name)
         assert (tmp_path / name).is_symlink()
         assert (tmp_path / target).read_text() == "new"
+
+
+def test_what_nobody_may_write_is_not_written_through_a_link(tmp_path: Path) -> None:
+    """As an object of DVC's cache is, where ``cache.type`` is symlink."""
+    (tmp_path / "cached").write_text("old")
+    (tmp_path / "cached").chmod(0o444)
+    (tmp_path / "out.csv").symlink_to("cached")
+    write(tmp_path / "out.csv")
+    assert (tmp_path / "cached").read_text() == "old"
+    assert not (tmp_path / "out.csv").is_symlink()
+    assert (tmp_path / "out.csv").read_text() == "new"
+
+
+def test_where_is_printed_to_is_not_replaced(tmp_path: Path) -> None:
+    for given in ("all.csv", "/dev/stdout"):
+        (tmp_path / "all.csv").write_text("kept\n")
+        told = f"from ramer.files import atomic_file\nwith atomic_file({given!r}) as temporary: pass"
+        with (tmp_path / "all.csv").open("a") as printed:
+            ended = subprocess.run([sys.executable, "-c", told], cwd=tmp_path, stdout=printed, stderr=subprocess.PIPE)
+        assert b"what is printed goes there already" in ended.stderr
+        assert (tmp_path / "all.csv").read_text() == "kept\n"
 
 
 def test_a_link_to_a_folder_stays_and_the_folder_is_written(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ramer.data.corpus import FAULT_LIMIT
+from ramer.data.corpus import FAULT_LIMIT, cut_faults
 from ramer.data.packed_keys import meant_for
 from ramer.errors import CorpusError, raise_if_scarce
 from ramer.opening import read_regular
@@ -97,12 +97,10 @@ def _table(
         elif len(rows) == _MOST_ROWS:
             raise CorpusError(f"{path}: row {number}: more than {_MOST_ROWS:,} rows")
         elif not faults:
-            row = {name: cells[place] for place, name in kept}
+            row = {name: cells[place].strip() if name == "clip" else cells[place] for place, name in kept}
             rows.append((number, {name: _once(cell, once.get(name)) for name, cell in row.items()}))
-    if faulty > len(faults):
-        faults.append(f"... and {faulty - len(faults)} faults more")
     if faults:
-        raise CorpusError(faults)
+        raise CorpusError(cut_faults(faults, faulty))
     notes = [
         f"{path}: the column {name!r} is not read: {wanted} is the name of that column"
         for wanted in optional
@@ -113,14 +111,10 @@ def _table(
 
 
 def _row_fault(cells: list[str], columns: list[str]) -> str | None:
-    """What is wrong with a row; a clip's name loses the spaces around it."""
     if len(cells) != len(columns):
         return _length_fault(len(cells), len(columns))
-    if "clip" in columns:
-        place = columns.index("clip")
-        cells[place] = cells[place].strip()
-        if not cells[place]:
-            return "clip: empty, expected a name"
+    if "clip" in columns and not cells[columns.index("clip")].strip():
+        return "clip: empty, expected a name"
     return None
 
 

@@ -82,7 +82,11 @@ def strings(values: Iterable[Any]) -> np.ndarray:
     return out
 
 
-def cut_faults(faults: list[str]) -> list[str]:
-    """At most ``FAULT_LIMIT`` faults and a count of the rest."""
-    rest = len(faults) - FAULT_LIMIT
+def cut_faults(faults: list[str], many: int | None = None) -> list[str]:
+    """At most ``FAULT_LIMIT`` faults and a count of the rest.
+
+    Args:
+        many: there are, where only the first of them were kept.
+    """
+    rest = (len(faults) if many is None else many) - FAULT_LIMIT
     return faults if rest <= 0 else [*faults[:FAULT_LIMIT], f"... and {rest} faults more"]

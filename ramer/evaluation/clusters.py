@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ramer.errors import RamerError
+from ramer.evaluation.points import counted
 
 FEWEST_CLUSTERS = 10
 
@@ -56,8 +57,8 @@ def find_clusters(rows: pd.DataFrame, groups: Mapping[str, str | None], unit: st
     if clusters.size >= FEWEST_CLUSTERS:
         return clusters
     note = (
-        f"The test set holds only {clusters.size} {unit}s. Fewer than {FEWEST_CLUSTERS} cannot be resampled, so rows "
-        f"are: the intervals say nothing about new {unit}s and are too narrow."
+        f"The test set holds only {counted(clusters.size, unit)}. Fewer than {FEWEST_CLUSTERS} cannot be resampled, so "
+        f"rows are: the intervals say nothing about new {unit}s and are too narrow."
     )
     drawn = _clusters(rows, [("row", i) for i in rows["id"]], "row", (note,))
     return replace(drawn, few=(clusters.size, unit))

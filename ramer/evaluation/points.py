@@ -1,4 +1,4 @@
-"""Fractions as they are read: in percent points, with one decimal."""
+"""Figures as they are read: fractions in percent points with one decimal, things with their number."""
 
 
 def points(value: float) -> str:
@@ -15,3 +15,13 @@ def signed(value: float) -> str:
     """
     text = f"{100 * value:+.1f}"
     return "0.0" if float(text) == 0 else text.replace("-", "−")  # noqa: RUF001
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things in words.
+
+    Example:
+        >>> counted(1, "clip"), counted(1200, "clip")
+        ('1 clip', '1,200 clips')
+    """
+    return f"{number:,} {what}{'s' * (number != 1)}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -14,21 +13,24 @@ import pandas as pd
 from ramer.config import Evaluate, Report, Retrieval
 from ramer.data.corpus_record import CorpusRecord, FoldAndSeed
 from ramer.evaluation.bootstrap import Bootstrap
+from ramer.evaluation.conformal import patterns
 from ramer.evaluation.conformal_record import CONFORMAL_FILE, ConformalScores
 from ramer.evaluation.model_cards import Score
 from ramer.evaluation.predictions import PROBABILITY_PREFIX, confusion_by_condition, score_predictions
 from ramer.evaluation.scenarios import scenarios
-from ramer.files import atomic_directory, write_json, write_table
-from ramer.modalities import CONDITIONS, LETTERS, MODALITIES, condition_masks
+from ramer.files import atomic_directory, sweep, write_json, write_table
+from ramer.mlflow_address import names_version
+from ramer.modalities import CONDITIONS, MODALITIES, condition_masks
 from ramer.project import Project
 from ramer.records import Record
 from ramer.reporting.comparison import compare_methods
+from ramer.reporting.limits import of_rows
 from ramer.reporting.results import EvaluatedModel, ReportSettings
 from ramer.serving.description import ModelDescription
 from ramer.serving.labelled_clips import LabelledClips
 from ramer.serving.model import ModelFiles
 from ramer.serving.predictor import Predictor
-from ramer.targets import holds_earlier, refuse_others
+from ramer.targets import holds_earlier, refuse_others, replacing
 from ramer.training.method_record import METHOD_FILE, ScoredMethod, TrainedMethod
 
 EVALUATION_FILE = "evaluation.json"
@@ -83,7 +85,8 @@ def evaluate_clips(files: ModelFiles, clips: LabelledClips, asked: Asked, out: P
         RamerError: the clips do not fit the model, or ``out`` holds something that is no evaluation.
     """
     _check_replaced(out)
-    predictor, about = Predictor(files), TrainedMethod.read(files.heads / METHOD_FILE).scored
+    predictor, trained = Predictor(files), TrainedMethod.read(files.heads / METHOD_FILE)
+    about = trained.scored
     tables, methods = {about.name: _predict(predictor, clips)}, {about.name: about}
     if about.name != PRIOR:
         tables[PRIOR], methods[PRIOR] = _predict(predictor, clips, nothing=True), _prior()
@@ -96,19 +99,17 @@ def evaluate_clips(files: ModelFiles, clips: LabelledClips, asked: Asked, out: P
         if files.conformal is not None:
             held = ConformalScores(trained=files.conformal.trained, folds={"0": files.conformal.pooled})
             held.write(project.method_results(about.name) / CONFORMAL_FILE)
-        compare_methods(project, list(tables), _settings(files, about.name, asked, options))
+        compare_methods(project, list(tables), _settings(files, trained, asked, options))
         evaluation = _evaluation(files.description, clips, asked, tables[about.name], options)
         written = tuple(sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()))
         evaluation.model_copy(update={"files": written}).write(folder / EVALUATION_FILE)
     return evaluation
 
 
-def _settings(files: ModelFiles, method: str, asked: Asked, options: Report) -> ReportSettings:
-    trained = files.description.corpus
-    model = EvaluatedModel(
-        method, asked.model, trained.name, len(TrainedMethod.read(files.heads / METHOD_FILE).replicates)
-    )
-    return ReportSettings(Evaluate(), options, Retrieval(), method, model)
+def _settings(files: ModelFiles, trained: TrainedMethod, asked: Asked, options: Report) -> ReportSettings:
+    name = asked.model if names_version(asked.model) else Path(asked.model).resolve().name
+    model = EvaluatedModel(trained.name, name, files.description.corpus.name, len(trained.replicates))
+    return ReportSettings(Evaluate(), options, Retrieval(), trained.name, model)
 
 
 def _check_replaced(out: Path) -> None:
@@ -119,7 +120,9 @@ def _check_replaced(out: Path) -> None:
     """
     if not holds_earlier(out, EVALUATION_FILE, "evaluation"):
         return
-    files = Evaluation.read(out / EVALUATION_FILE).files
+    sweep(out)
+    with replacing(out):
+        files = Evaluation.read(out / EVALUATION_FILE).files
     if files is None:  # it does not say which are its own; all below its folders count as such
         folders = (Project(out).prepared, Project(out).results)
         files = tuple(path.relative_to(out).as_posix() for folder in folders for path in folder.rglob("*"))
@@ -130,6 +133,7 @@ def _evaluation(
     described: ModelDescription, clips: LabelledClips, asked: Asked, table: pd.DataFrame, options: Report
 ) -> Evaluation:
     groups = dict(zip(clips.ids, clips.speakers, strict=True))
+    letters = dict(zip(clips.ids, patterns(np.stack(list(_held(clips).values()), axis=1)), strict=True))
     bootstrap = Bootstrap(
         {described.method: table},
         groups,
@@ -151,20 +155,10 @@ def _evaluation(
         source=str(clips.source),
         digest=_digest(clips),
         mapping=asked.mapping,
-        notes=(*clips.notes, *_warnings(clips, bootstrap)),
+        notes=(*clips.notes, *of_rows(bootstrap.clusters, letters)),
         unit=bootstrap.clusters.unit,
         scores=scores,
     )
-
-
-def _warnings(clips: LabelledClips, bootstrap: Bootstrap) -> Iterator[str]:
-    """What makes scores mean less than they seem to."""
-    if bootstrap.clusters.size == 1:
-        yield f"a single {bootstrap.clusters.unit} was scored: the intervals mean nothing"
-    for m, letter in LETTERS.items():
-        vectors = clips.features.get(m)
-        if vectors is None or not np.isfinite(vectors).all(axis=1).any():
-            yield f"no clip holds {m}: under {letter} nothing is read, and the other conditions are as without {letter}"
 
 
 def _prior() -> ScoredMethod:
@@ -191,12 +185,19 @@ def _predict(predictor: Predictor, clips: LabelledClips, nothing: bool = False) 
     return pd.concat(tables, ignore_index=True)
 
 
+def _held(clips: LabelledClips) -> dict[str, np.ndarray]:
+    """Which clips hold a modality, bool [n] each."""
+    vectors = {m: clips.features.get(m) for m in MODALITIES}
+    return {
+        m: np.zeros(len(clips.ids), dtype=bool) if v is None else np.asarray(np.isfinite(v).all(axis=1))
+        for m, v in vectors.items()
+    }
+
+
 def _write_corpus(project: Project, clips: LabelledClips, described: ModelDescription) -> None:
     """``corpus.json`` and ``rows.parquet`` of the clips, as ``prepare`` would write them."""
     project.prepared.mkdir(parents=True)
-    empty = np.zeros(len(clips.ids), dtype=bool)
-    vectors = {m: clips.features.get(m) for m in MODALITIES}
-    held = {m: empty if v is None else np.isfinite(v).all(axis=1) for m, v in vectors.items()}
+    held = _held(clips)
     rows = {"id": clips.ids, "speaker": clips.speakers, "label": clips.labels}
     write_table(project.prepared / "rows.parquet", pd.DataFrame(rows | {f"available_{m}": held[m] for m in MODALITIES}))
     counts = {"rows": len(clips.ids)} | {f"label/{n}": clips.labels.count(n) for n in described.label_names}

@@ -23,7 +23,9 @@ _PACKAGES = ("torch", "numpy", "scikit-learn", "faiss-cpu", "faiss-gpu", "dvc", 
 
 
 class ResultsOrigin(Record):
-    """What made a ``summary.json``.
+    """What made a ``summary.json``: the state of the project as its stage ``report`` ran.
+
+    What came before may be older, where DVC took it from its cache.
 
     Attributes:
         summary: digest of it: the origin of other results is not that of these.
@@ -54,16 +56,18 @@ def keep_origin(project: Project, environment: Mapping[str, str] = os.environ) -
         versions={"ramer": __version__, "Python": platform.python_version()} | _versions(),
         changed=None if changed is None else tuple(changed),
     )
+    path = project.origin(origin.summary)
     with contextlib.suppress(OSError):
-        project.origin.parent.mkdir(parents=True, exist_ok=True)
-        origin.write(project.origin)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        origin.write(path)
 
 
 def read_origin(project: Project) -> ResultsOrigin | None:
-    """The origin of the results that lie in a project; None where it is not known, as they were not made there."""
+    """The origin of the results that lie in a project; None where none was kept there."""
     try:
-        origin = ResultsOrigin.read(project.origin)
-        return origin if origin.summary == digest_file(project.summary) else None
+        summary = digest_file(project.summary)
+        origin = ResultsOrigin.read(project.origin(summary))
+        return origin if origin.summary == summary else None
     except (StaleError, OSError):
         return None
 

@@ -17,7 +17,7 @@ from ramer.project import Project
 from ramer.reporting.stamp import Cost, Stamp, stamped
 from ramer.training.costs import read_costs
 
-UNKNOWN = "not known: these results were not made in this folder"
+UNKNOWN = "not known: nothing that is kept here says what made these results"
 
 
 def copy_report(project: Project, methods: Sequence[str], to: Path) -> Path:

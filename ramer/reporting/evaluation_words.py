@@ -8,11 +8,10 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from ramer.evaluation.clusters import Clusters
-from ramer.evaluation.points import points, signed
+from ramer.evaluation.points import counted, points, signed
 from ramer.modalities import AVERAGE, FULL_CONDITION
 from ramer.reporting.findings import SCORE
 from ramer.reporting.results import EvaluatedModel, Results
-from ramer.reporting.tables import counted
 from ramer.reporting.words import code, resampling_caution
 
 

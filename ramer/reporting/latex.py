@@ -60,9 +60,12 @@ def escaped(text: str) -> str:
 
 def _caption(table: ScoreTable) -> str:
     said = f"{', '.join(table.metrics)} on the test rows, in points"
+    cells = [cell for line in table.lines for cell in line.cells]
     if table.seeds > 1:
-        said += f"; mean over {table.seeds} seeds, ± its spread"
-    said = said[:1].upper() + said[1:] + ". Bold: the best deployable method of the column."
+        said += f"; mean over {table.seeds} seeds{', ± its spread' * any(cell.std for cell in cells)}"
+    said = said[:1].upper() + said[1:] + "."
+    if any(cell.best for cell in cells):
+        said += " Bold: the best deployable method of the column."
     if any(not line.deployable for line in table.lines):
         said += " †: cannot be deployed."
     if table.compared:

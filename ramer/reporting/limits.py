@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 
 from ramer.evaluation.clusters import Clusters
+from ramer.evaluation.points import counted
 from ramer.modalities import CONDITIONS, FULL_CONDITION, LETTERS
 from ramer.reporting.results import Results
-from ramer.reporting.tables import counted
 
 FEW_CLUSTERS = 30  # below, percentile intervals hold the truth a few per cent less often than they promise
 
@@ -18,7 +18,7 @@ def caveats(results: Results, clusters: Clusters, draws: int, alpha: float, eval
     Args:
         evaluation: the figures are of one model that was trained elsewhere.
     """
-    found = [*clusters.notes, *_of_size(clusters), *_of_absent(results)]
+    found = of_rows(clusters, results.held)
     found += [] if evaluation else _of_training(results)
     recalls = {m: d.get("mean", {}).get("index_recall_at_5") for m, d in results.purity.items()}
     if any(recalls.values()):
@@ -35,23 +35,24 @@ def caveats(results: Results, clusters: Clusters, draws: int, alpha: float, eval
     return found
 
 
-def _of_size(clusters: Clusters) -> list[str]:
+def of_rows(clusters: Clusters, held: Mapping[str, str]) -> list[str]:
+    """What the scored rows are too few for, or cannot show.
+
+    Args:
+        held: letters of what a row holds, by id.
+    """
+    found = list(clusters.notes)
     if clusters.size == 1:
-        return [f"A single {clusters.unit} was tested: no interval, p or verdict of this page means anything."]
-    if clusters.size < FEW_CLUSTERS:
+        found.append(f"A single {clusters.unit} was tested: no interval, p or verdict of it means anything.")
+    elif clusters.size < FEW_CLUSTERS:
         tested = counted(clusters.size, clusters.unit)
-        return [f"Only {tested} were tested: intervals from so few are somewhat too narrow."]
-    return []
-
-
-def _of_absent(results: Results) -> Iterator[str]:
-    """Modalities that no test row holds: some conditions then have nothing to read, others are the same."""
-    tested = set().union(*(m.predictions["id"].astype(str).unique() for m in results.methods.values()))
-    held = set().union(*(results.held.get(i, FULL_CONDITION) for i in tested))
+        found.append(f"Only {tested} were tested: intervals from so few are somewhat too narrow.")
+    there = set().union(*(held.get(row, FULL_CONDITION) for row in clusters.of_row))
     for name, letter in LETTERS.items():
-        if letter not in held:
-            alike = ", ".join(f"{c} as {c.replace(letter, '')}" for c in CONDITIONS if letter in c and c != letter)
-            yield f"No test row holds {name}: under {letter} nothing is read, and {alike}."
+        if letter not in there:
+            alike = ", ".join(f"{c} is as {c.replace(letter, '')}" for c in CONDITIONS if letter in c and c != letter)
+            found.append(f"No test row holds {name}: condition {letter} has nothing to read, {alike}.")
+    return found
 
 
 def _of_training(results: Results) -> list[str]:

@@ -8,14 +8,14 @@ from importlib import resources
 import jinja2
 from markupsafe import Markup
 
-from ramer.evaluation.points import points, signed
+from ramer.evaluation.points import counted, points, signed
 from ramer.modalities import AVERAGE, CONDITIONS
 from ramer.reporting import words
 from ramer.reporting.evaluation_words import evaluation_verdict
 from ramer.reporting.findings import BAYES, SCORE
 from ramer.reporting.sections.order import SECTIONS
 from ramer.reporting.sections.report_section import Inputs
-from ramer.reporting.tables import counted, p_text
+from ramer.reporting.tables import p_text
 
 
 def render_page(page: Inputs) -> str:
@@ -29,7 +29,11 @@ def render_page(page: Inputs) -> str:
     )
     environment.filters |= {"points": points, "signed": signed, "p": p_text, "counted": counted}
     environment.globals |= _shared(page)
-    found = [(section, section.content(page)) for section in SECTIONS]
+    found = [
+        (section, section.content(page))
+        for section in SECTIONS
+        if not (section.of_training and page.settings.evaluated)
+    ]
     held = [(section, content) for section, content in found if content is not None]
     parts = [environment.get_template(f"sections/{s.template}").render(**content) for s, content in held]
     findings, metrics = page.findings, page.results.methods

@@ -105,16 +105,6 @@ def interval_words(summary: Mapping[str, Any]) -> str:
     return "interval" if confidence is None else f"{100 * confidence:.4g} % interval"
 
 
-def counted(number: int, what: str) -> str:
-    """A number of things in words.
-
-    Example:
-        >>> counted(1, "clip"), counted(1200, "clip")
-        ('1 clip', '1,200 clips')
-    """
-    return f"{number:,} {what}{'s' * (number != 1)}"
-
-
 def p_text(p: float) -> str:
     """A p value in as many digits as matter."""
     return "<0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"

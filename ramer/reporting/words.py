@@ -8,11 +8,10 @@ from markupsafe import Markup, escape
 
 from ramer.evaluation.bootstrap import Comparison
 from ramer.evaluation.clusters import Clusters
-from ramer.evaluation.points import points, signed
+from ramer.evaluation.points import counted, points, signed
 from ramer.modalities import AVERAGE, CONDITIONS, FULL_CONDITION
 from ramer.reporting.findings import SCORE, Findings
 from ramer.reporting.results import Results
-from ramer.reporting.tables import counted
 
 
 def code(name: str) -> Markup:

@@ -33,7 +33,8 @@ def append_keys(
 
     Args:
         index: opened by ``load_index(..., mapped=False)``.
-        states: raw states by row number, of the rows that the index holds (to measure recall) and of the new ones.
+        states: raw states by row number, of the rows that the index holds (to measure recall, by all but
+            a query itself: nobody here knows the speakers) and of the new ones.
         rows: numbers of the new rows, ascending, all above those that the index holds.
         ids: names of the new rows [added].
         ids_digest: of all ids in row order, as it is with the new rows.

@@ -69,7 +69,7 @@ def short_lists(
     """
     held = corpus.available[queries, MODALITIES.index(modality)]
     codes = exclusion_codes(corpus.groups, exclude)
-    most = len(index.rows) - excluded_counts(codes[index.rows], codes[queries[held]])
+    most = len(index.rows) - excluded_counts(codes[index.rows], codes[queries[held]])[0]
     found = (np.asarray(rows)[held] >= 0).sum(axis=1)
     return float(np.mean(found < np.minimum(most, rows.shape[1]))) if held.any() else 0.0
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Int
 
+FIRST_GROUP = 64  # of the largest group that shares a code, how many hits the first search allows for
+GROWTH = 4  # how many times as much is fetched, or visited, by the next search of what is not settled
+
 
 def exclusion_codes(groups: Int[np.ndarray, " rows"], exclude: str) -> Int[np.ndarray, " rows"]:
     """One code per corpus row; a query never gets a row of its own code.
@@ -23,14 +26,14 @@ def exclusion_codes(groups: Int[np.ndarray, " rows"], exclude: str) -> Int[np.nd
     return np.where(groups >= 0, groups, own) if exclude == "speaker" else own
 
 
-def excluded_counts(held: Int[np.ndarray, " keys"], asked: Int[np.ndarray, " q"]) -> Int[np.ndarray, " q"]:
-    """How many rows of a database each query must not get.
+def excluded_counts(held: Int[np.ndarray, " keys"], asked: Int[np.ndarray, " q"]) -> tuple[Int[np.ndarray, " q"], int]:
+    """How many rows of a database each query must not get, and how many share a code at the most.
 
     Args:
         held: codes of the database's rows. asked: of the queries.
     """
     codes, counts = np.unique(held, return_counts=True)
     if not len(codes):
-        return np.zeros(len(asked), dtype=np.int64)
+        return np.zeros(len(asked), dtype=np.int64), 0
     place = np.minimum(np.searchsorted(codes, asked), len(codes) - 1)
-    return np.where(codes[place] == asked, counts[place], 0)
+    return np.where(codes[place] == asked, counts[place], 0), int(counts.max())

@@ -10,13 +10,13 @@ from typing import Any
 import faiss
 import numpy as np
 
+from ramer.retrieval.exclusion import GROWTH
 from ramer.retrieval.indexes import DatabaseIndex
 
 # Measured with FAISS 1.15: below MANY queries nothing beats it; from so many numbers on it multiplies matrices, at the
 # speed of the product alone; in between it goes query by query, and our product is up to five times as fast.
 MANY = 32
 MATRIX_NUMBERS = 131_072
-GROWTH = 4  # how many times as much is fetched, or visited, by the next search of what is not settled
 FEW = 8  # queries up to which calls, and threads that wait for each other, cost more than arithmetic
 Fetch = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]
 

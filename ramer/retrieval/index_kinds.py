@@ -38,7 +38,7 @@ def _flat(settings: Index, count: int, dimension: int) -> tuple[faiss.Index, dic
 
 
 def _lists(settings: Index, count: int) -> dict[str, int]:
-    nlist = min(settings.nlist or max(1, round(4 * count**0.5)), max(count, 1))
+    nlist = min(settings.nlist or max(1, round(4 * count**0.5)), count)
     return {"nlist": nlist, "nprobe": min(settings.nprobe or nlist, nlist)}
 
 

@@ -31,7 +31,9 @@ class Sidecar(IndexKind, Record):
         modality: whose states the keys are.
         count: how many keys there are.
         metric: always inner_product.
-        recall_at_5: of an approximate index, measured on a sample; None for an exact one.
+        recall_at_5: of an approximate index, measured on a sample: of rows that ``retrieval.exclude`` lets a query
+            find, or of all but itself once ``ramer database add`` has made it grow. None for an exact one, and where
+            nothing may be found.
         scope: the splits that the rows are of.
         encoder_digest: of the encoder that made the keys.
         ids_digest: of the corpus' ids in row order.

@@ -108,7 +108,7 @@ def build_indexes(
             rows = database_rows(corpus, replicate, table.modality, retrieval.scope)
             kind = choose_kind(options, len(rows), table.hidden_dim)
             named, path = IndexedRows.of(rows, corpus.ids[rows]), folder / f"{replicate.name}.faiss"
-            if options.lists == "disk" and kind in KINDS_ON_DISK and len(rows):
+            if options.lists == "disk" and kind in KINDS_ON_DISK:
                 states = States(table.path, replicate.index)
                 made = fill_on_disk(options, kind, states, named, corpus.ids, path, codes=codes, threads=threads)
             else:

@@ -9,7 +9,7 @@ import faiss
 import numpy as np
 from jaxtyping import Float, Int
 
-from ramer.retrieval.exclusion import excluded_counts
+from ramer.retrieval.exclusion import FIRST_GROUP, GROWTH, excluded_counts
 from ramer.retrieval.states import l2_normalise
 from ramer.seeding import generator
 
@@ -31,12 +31,14 @@ class RecallSample:
         own: their exclusion codes [q], which they share with the keys that they must not find.
         codes: of all keys, in the order of the index.
         best: positions of the exact five nearest that they may find [q, 5], filled up with -1.
+        hidden: how many keys each of them must not find [q].
     """
 
     queries: np.ndarray
     own: np.ndarray
     codes: np.ndarray
     best: np.ndarray
+    hidden: np.ndarray
 
     @classmethod
     def draw(
@@ -46,7 +48,7 @@ class RecallSample:
         seed: int,
         codes: Int[np.ndarray, " all"] | None = None,
     ) -> RecallSample | None:
-        """Search a sample of the keys exactly, block by block; None where there are no two keys.
+        """Search a sample of the keys exactly, block by block; None where none of it may find a key.
 
         Args:
             states: raw states by row number, may be memory-mapped.
@@ -72,7 +74,7 @@ class RecallSample:
             order = np.argsort(-near_scores, axis=1, kind="stable")[:, :K]
             best_scores[better] = np.take_along_axis(near_scores, order, axis=1)
             best[better] = np.take_along_axis(found, order, axis=1)
-        return cls(queries, own, of_keys, best)
+        return cls(queries, own, of_keys, best, excluded_counts(of_keys, own)[0]) if (best >= 0).any() else None
 
     def recall(self, index: Any, rerank: bool, nprobe: int | None = None) -> float:
         """Share of the exact five nearest that an index finds, of those that a query may find.
@@ -82,19 +84,26 @@ class RecallSample:
             rerank: its candidates will be scored again, so that it is enough to be one of them.
             nprobe: inverted lists to visit; None: what the index is set to.
         """
-        wanted = K + (FETCHED_MORE if rerank else 0)
-        parameters: Any = faiss  # the stubs lack the class' arguments
-        given = {} if nprobe is None else {"params": parameters.SearchParametersIVF(nprobe=nprobe)}
-        hidden = int(excluded_counts(self.codes, self.own).max())
-        fetched = min(wanted + hidden, len(self.codes))
-        size = max(1, MOST_FETCHED // fetched)
-        hits = 0
-        for part in (slice(start, start + size) for start in range(0, len(self.queries), size)):
-            found = index.search(self.queries[part], fetched, **given)[1]
-            near = _allowed(found, (found >= 0) & (self.codes[found] != self.own[part, None]), wanted)
-            best = self.best[part]
-            hits += int(((near[:, :, None] == best[:, None, :]) & (best[:, None, :] >= 0)).sum())
-        return hits / max(int((self.best >= 0).sum()), 1)
+        near = self._near(index, K + (FETCHED_MORE if rerank else 0), nprobe)
+        hits = (near[:, :, None] == self.best[:, None, :]) & (self.best[:, None, :] >= 0)
+        return int(hits.sum()) / int((self.best >= 0).sum())
+
+    def _near(self, index: Any, wanted: int, nprobe: int | None) -> np.ndarray:
+        """The first that an index finds for each query and that it may find: positions [q, wanted], -1 for none."""
+        total, graph = len(self.codes), hasattr(index, "hnsw")
+        near = np.full((len(self.queries), wanted), -1, dtype=np.int64)
+        pending, hidden = np.arange(len(self.queries)), int(self.hidden.max())
+        # A graph looks as far as so many are fetched: as a search does that begins with few, and goes on where it must.
+        fetched = min(wanted + (min(hidden, FIRST_GROUP) if graph else hidden), total)
+        while len(pending):
+            given, size = _parameters(index, fetched, nprobe), max(1, MOST_FETCHED // fetched)
+            for part in (pending[start : start + size] for start in range(0, len(pending), size)):
+                found = index.search(self.queries[part], fetched, **given)[1]
+                near[part] = _allowed(found, (found >= 0) & (self.codes[found] != self.own[part, None]), wanted)
+            short = (near[pending] >= 0).sum(axis=1) < np.minimum(total - self.hidden[pending], K)
+            pending = pending[short] if graph and fetched < total else pending[:0]
+            fetched = min(fetched * GROWTH, total)
+        return near
 
     def fewest_lists(self, index: Any, nlist: int, rerank: bool) -> int:
         """The smallest power of two of visited lists (at most all) that reaches ``WANTED``, or gains nothing more."""
@@ -109,7 +118,16 @@ class RecallSample:
         return nprobe
 
 
+def _parameters(index: Any, fetched: int, nprobe: int | None) -> dict[str, Any]:
+    """What a search is given besides the queries; nothing where the index' own settings hold."""
+    parameters: Any = faiss  # the stubs lack the classes' arguments
+    if hasattr(index, "hnsw"):
+        return {"params": parameters.SearchParametersHNSW(efSearch=max(index.hnsw.efSearch, fetched))}
+    return {} if nprobe is None else {"params": parameters.SearchParametersIVF(nprobe=nprobe)}
+
+
 def _allowed(found: np.ndarray, allowed: np.ndarray, wanted: int) -> np.ndarray:
-    """The first ``wanted`` of every line that are allowed; -1 for none."""
+    """The first ``wanted`` of every line that are allowed, filled up with -1."""
     order = np.argsort(~allowed, axis=1, kind="stable")[:, :wanted]
-    return np.where(np.take_along_axis(allowed, order, axis=1), np.take_along_axis(found, order, axis=1), -1)
+    kept = np.where(np.take_along_axis(allowed, order, axis=1), np.take_along_axis(found, order, axis=1), -1)
+    return np.pad(kept, ((0, 0), (0, wanted - kept.shape[1])), constant_values=-1)

@@ -16,8 +16,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ramer.errors import RetrievalError
-from ramer.retrieval.exclusion import excluded_counts
-from ramer.retrieval.fetching import GROWTH, MATRIX_NUMBERS, Fetch, make_fetch, wider_fetches
+from ramer.retrieval.exclusion import FIRST_GROUP, GROWTH, excluded_counts
+from ramer.retrieval.fetching import MATRIX_NUMBERS, Fetch, make_fetch, wider_fetches
 from ramer.retrieval.indexes import DatabaseIndex
 from ramer.retrieval.ordering import Asked, Hits, Scoring, score_here
 from ramer.retrieval.states import l2_normalise
@@ -25,7 +25,6 @@ from ramer.retrieval.states import l2_normalise
 NEW_CLIP = -1  # exclusion code of a query that is not in the corpus: it excludes nothing
 BATCH = 1024  # queries searched at a time
 MARGIN = 8  # fetched beyond the width, so that ties at its edge seldom need a second search
-FIRST_GROUP = 64  # of the largest group, how many hits the first search allows for
 TIE = 1e-5  # single-precision scores of the kernel closer than this may be in another order
 MOST_FETCHED = 4_000_000  # hits held at a time
 
@@ -70,27 +69,25 @@ def search(
     largest, excluded, most = 0, None, np.full(len(queries), total)
     if codes is not None and query_codes is not None:
         excluded = codes[index.rows], query_codes
-        largest = int(np.unique(excluded[0], return_counts=True)[1].max())
-        most -= excluded_counts(*excluded)
+        hidden, largest = excluded_counts(*excluded)
+        most -= hidden
     asked = Asked(index, states, unit, excluded, norms, rerank or index.exact)
     pending, wanted = np.arange(len(queries)), min(width + min(largest, FIRST_GROUP) + MARGIN, total)
     for fetching in chain([fetch or make_fetch(index)], wider_fetches(index)):
-        wanted = _fill(hits, asked, pending, wanted, fetching, scoring)
+        # Each time from the beginning: how far another query had to go must not change what this one gets.
+        _fill(hits, asked, pending, wanted, fetching, scoring)
         pending = pending[(hits.rows[pending] >= 0).sum(axis=1) < np.minimum(most[pending], width)]
         if not len(pending):
             break
     return hits
 
 
-def _fill(hits: Hits, asked: Asked, pending: np.ndarray, wanted: int, fetch: Fetch, scoring: Scoring) -> int:
+def _fill(hits: Hits, asked: Asked, pending: np.ndarray, wanted: int, fetch: Fetch, scoring: Scoring) -> None:
     """Fetch more and more until every pending query's list is full, or nothing is left that this way finds.
 
     Args:
         hits: of all queries, changed at those that are pending.
         wanted: hits to fetch at first.
-
-    Returns:
-        How many were fetched at last.
     """
     index, width, total = asked.index, hits.rows.shape[1], len(asked.index.rows)
     kept = width + MARGIN if index.exact else total
@@ -107,7 +104,7 @@ def _fill(hits: Hits, asked: Asked, pending: np.ndarray, wanted: int, fetch: Fet
             unsettled.append(part[~(exhausted | (edge < hits.scores[part, -1] - TIE))])
         pending = np.concatenate(unsettled)
         if not len(pending):
-            return wanted
+            return
         wanted, kept = min(wanted * GROWTH, total), total
 
 

@@ -75,11 +75,9 @@ def _refuse_lists_on_disk(model: ExportedModel) -> None:
 
 
 def remove_unused(model: ExportedModel) -> None:
-    """Remove databases and indexes that ``model.json`` no longer names: of the addition before, or of a killed one."""
-    for part, used in model.folders:
-        for path in (model.folder / part, *model.folder.glob(f"{part}.*")):
-            if path.name != used:
-                shutil.rmtree(path, ignore_errors=True)
+    """Remove databases and indexes that ``model.json`` no longer names."""
+    for path in model.folders.unused(model.folder):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -85,6 +85,11 @@ class Folders(Section):
     database: Folder = "database"
     index: Folder = "index"
 
+    def unused(self, model: Path) -> list[Path]:
+        """Other databases and indexes in a model's folder: of the addition before, or of a killed one."""
+        parts = [(path, used) for part, used in self for path in (model / part, *model.glob(f"{part}.*"))]
+        return [path for path, used in parts if path.name != used]
+
 
 class ModelDescription(Section):
     """What a model says of itself.

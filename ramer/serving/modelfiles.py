@@ -12,7 +12,7 @@ import numpy as np
 from ramer.digests import DIGESTS_FILE, digest_files
 from ramer.errors import ModelError
 from ramer.evaluation.conformal_record import CONFORMAL_FILE
-from ramer.files import atomic_directory
+from ramer.files import atomic_directory, sweep
 from ramer.mlflow_address import names_version
 from ramer.serving.database import write_database
 from ramer.serving.description import FORMAT, MODEL_FILE, Folders, ModelDescription
@@ -20,7 +20,7 @@ from ramer.serving.exported_model import ExportedModel, database_in, encoders_in
 from ramer.serving.model import ModelFiles
 from ramer.serving.project_model import ProjectModel
 from ramer.serving.registered import fetch_model
-from ramer.targets import holds_earlier, refuse_others
+from ramer.targets import holds_earlier, refuse_others, replacing
 
 _PIECE = 1 << 20  # bytes copied at a time
 
@@ -114,11 +114,12 @@ def _check_replaced(out: Path) -> None:
     """
     if not holds_earlier(out, MODEL_FILE, "exported model"):
         return
-    described = ModelDescription.read(out, verify=False)
+    sweep(out)
+    with replacing(out):
+        described = ModelDescription.read(out, verify=False)
     if described.files is None:  # an earlier version wrote it, and does not say which are its own
         return
-    parts = [path for part, _ in described.folders for path in (out / part, *out.glob(f"{part}.*"))]
-    before = [path for path in parts if path.name not in dict(described.folders).values()]  # the last addition
+    before = described.folders.unused(out)  # of the last addition
     unused = {file.relative_to(out).as_posix() for path in before for file in path.rglob("*")}
     refuse_others(out, {MODEL_FILE, *described.files, *unused}, "the exported model")
 

@@ -58,17 +58,12 @@ class JournalFile(JournalFileBackend):
         Raises:
             ConfigError: one of them is damaged.
         """
-        lines = super().read_logs(log_number_from)
-        while True:
-            try:
-                line = next(lines)
-            except StopIteration:
-                return
-            except ValueError as error:
-                raise ConfigError(
-                    f"{self._path}: not a journal of Optuna, or damaged ({type(error).__name__}: {error})"
-                ) from None
-            yield line
+        try:
+            yield from super().read_logs(log_number_from)
+        except ValueError as error:
+            raise ConfigError(
+                f"{self._path}: not a journal of Optuna, or damaged ({type(error).__name__}: {error})"
+            ) from None
 
     @contextmanager
     def _held(self) -> Iterator[None]:

@@ -58,8 +58,8 @@ def apply(params: Path, changes: Mapping[str, Mapping[str, Value]]) -> None:
             same = False
         if not same:
             raise ConfigError(
-                f"{params}: methods.{method}: shares text with another entry (&, * or <<), nothing is written: "
-                "give it options of its own"
+                f"{params}: methods.{method}: shares text with another entry (&, * or <<) or ends in a block, "
+                "nothing is written: give it options of its own"
             )
     with atomic_file(params) as temporary:
         temporary.write_bytes(text.encode())

@@ -112,6 +112,15 @@ def test_what_no_stage_catches_is_one_line(
     assert "cpu does without" in line
 
 
-def test_a_fault_of_the_code_keeps_its_traceback(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Expected all tensors to be on the same device, but found cuda:0 and cpu",
+        "CUDA error: device-side assert triggered",
+        "CUDA error: CUBLAS_STATUS_INVALID_VALUE when calling `cublasSgemm`",
+        "what a worker returned cannot be sent: [...]\nRuntimeError: CUDA error: unknown",
+    ],
+)
+def test_a_fault_of_the_code_keeps_its_traceback(said: str, tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), plain_errors(Project(tmp_path)):
-        raise RuntimeError("Expected all tensors to be on the same device, but found cuda:0 and cpu")
+        raise RuntimeError(said)

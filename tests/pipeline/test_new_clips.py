@@ -90,7 +90,7 @@ def test_the_report_is_of_one_model_and_claims_no_choice(project: Path, evaluate
     said = " ".join(re.sub("<[^>]*>", "", page[page.index("<body>") :]).split())
     trained_on, clips = corpus_of(project).name, len(rows_of(project))
     assert re.search(
-        rf"{METHOD} of \S+model, trained on {trained_on}, has [\d.]+ points of weighted F1 on {clips} clips", said
+        rf"{METHOD} of model, trained on {trained_on}, has [\d.]+ points of weighted F1 on {clips} clips", said
     )
     assert "the mean of 2 replicates" in said
     assert "the class frequencies of the training rows: what guessing gives" in said
@@ -109,6 +109,10 @@ def test_the_report_is_of_one_model_and_claims_no_choice(project: Path, evaluate
     assert 'href="#use"' not in page
     assert 'href="#training"' not in page
     assert not Project(evaluated).cards.exists()  # a card is of what a pipeline trained
+    names = labels_of(project)
+    for name in corpus_of(project).label_names:  # the corpus' own table, whose only split is the test split
+        row = f'<th scope="row"><span class="class">{name}</span></th><td>{names.count(name)}</td></tr>'
+        assert row in page[page.index('id="corpus-words"') :]
 
 
 def test_one_clip_and_an_absent_modality_are_said(project: Path, model: Path, tmp_path: Path) -> None:
@@ -117,11 +121,12 @@ def test_one_clip_and_an_absent_modality_are_said(project: Path, model: Path, tm
     one = save_npz(tmp_path / "one.npz", project, rows, label=label, label_names=np.array(names), V=None)
     ran = run(one, "--model", model, "--out", tmp_path / "out")
     assert ran.exit_code == 0, ran.output
-    assert "a single row was scored: the intervals mean nothing" in ran.stderr
-    assert "no clip holds video: under v nothing is read" in ran.stderr
+    assert "A single row was tested: no interval, p or verdict of it means anything." in ran.stderr
+    absent = "No test row holds video: condition v has nothing to read, av is as a, vt is as t, avt is as at."
+    assert absent in ran.stderr
     page = Project(tmp_path / "out").report.read_text("utf-8")
-    assert "A single row was tested: no interval, p or verdict of this page means anything." in page
-    assert "No test row holds video: under v nothing is read, and av as a, vt as t, avt as at." in page
+    assert "A single row was tested: no interval, p or verdict of it means anything." in page
+    assert absent in page
     assert "nan" not in re.sub("<[^>]*>", "", page[page.index("<body>") :])
     for wrong in ("1 clips", "1 rows", "1 speakers"):
         assert wrong not in page

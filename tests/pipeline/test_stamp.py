@@ -82,10 +82,20 @@ def test_the_stamp_is_of_what_made_the_results_not_of_what_came_after(project: S
     assert made.changed == ()
 
 
+def test_results_that_come_back_have_their_own_origin_again(project: SimulatedProject) -> None:
+    before, made = project.summary.read_bytes(), stamp_of(project, NAMES)
+    project.params.write_text("train:\n  lr: 0.5\n  epochs: 60\n", "utf-8")
+    project.run(report={"draws": 310})
+    assert project.summary.read_bytes() != before
+    assert stamp_of(project, NAMES).changed == (("train.lr", "0.001", "0.5"),)
+    project.summary.write_bytes(before)  # as `dvc checkout` does
+    assert stamp_of(project, NAMES) == made
+
+
 def test_results_of_elsewhere_have_no_known_origin(project: SimulatedProject, tmp_path: Path) -> None:
-    project.summary.write_text(project.summary.read_text("utf-8") + "\n", "utf-8")  # as `dvc checkout` would
+    project.summary.write_text(project.summary.read_text("utf-8") + "\n", "utf-8")
     page = copy_report(project, NAMES, tmp_path / "copy.html").read_text("utf-8")
-    assert page.count("not known: these results were not made in this folder") == 2
+    assert page.count("not known: nothing that is kept here says what made these results") == 2
     assert "<dt>versions</dt><dd>not known" in page
     assert "<dt>changed parameters</dt><dd>not known</dd>" in page
 

@@ -9,10 +9,12 @@ import faiss
 import numpy as np
 import pytest
 
+from ramer.config import Index
 from ramer.files import read_json
 from ramer.retrieval import recall as recall_module
 from ramer.retrieval.diagnostics import average, short_lists
 from ramer.retrieval.exclusion import excluded_counts, exclusion_codes
+from ramer.retrieval.index_kinds import fill_index
 from ramer.retrieval.index_sidecars import IndexKind
 from ramer.retrieval.indexes import DatabaseIndex, load_index
 from ramer.retrieval.neighbours import NeighbourTable
@@ -30,22 +32,58 @@ def speaker_states(rows: int, groups: np.ndarray, spread: float = 0.15) -> np.nd
     return (centres[groups] + spread * rng.standard_normal((rows, HIDDEN))).astype(np.float32)
 
 
-def made(kind: str, keys: np.ndarray) -> DatabaseIndex:
+def made(kind: str, keys: np.ndarray, lists: int = 60, bits: int = 6) -> DatabaseIndex:
     """An index that visits as little as it can."""
     inner: Any
     if kind == "hnsw":
         inner, settings = faiss.IndexHNSWFlat(HIDDEN, 2, faiss.METRIC_INNER_PRODUCT), {"ef": 2}
     else:
-        coarse, settings = faiss.IndexFlatIP(HIDDEN), {"nlist": 60, "nprobe": 1}
+        coarse, settings = faiss.IndexFlatIP(HIDDEN), {"nlist": lists, "nprobe": 1}
         if kind == "ivf_flat":
-            inner = faiss.IndexIVFFlat(coarse, HIDDEN, 60, faiss.METRIC_INNER_PRODUCT)
+            inner = faiss.IndexIVFFlat(coarse, HIDDEN, lists, faiss.METRIC_INNER_PRODUCT)
         else:
-            inner = faiss.IndexIVFPQ(coarse, HIDDEN, 60, 3, 6, faiss.METRIC_INNER_PRODUCT)
+            inner = faiss.IndexIVFPQ(coarse, HIDDEN, lists, 3, bits, faiss.METRIC_INNER_PRODUCT)
             inner.pq.cp.min_points_per_centroid = 1
         inner.cp.min_points_per_centroid = 1
         inner.train(keys)
     inner.add(keys)
     return DatabaseIndex(inner, np.arange(len(keys)), IndexKind(kind=kind, dimension=HIDDEN, settings=settings))
+
+
+@pytest.mark.parametrize("kind", ["ivf_flat", "ivf_pq", "hnsw"])
+def test_a_query_finds_the_same_alone_as_among_others(kind: str) -> None:
+    """How far the search must go for somebody else changes nothing."""
+    sizes = [600, 300, *[40] * 15, *[5] * 20]
+    groups = np.repeat(np.arange(len(sizes)), sizes)
+    states = speaker_states(len(groups), groups)
+    index, codes = made(kind, l2_normalise(states), lists=30, bits=4), exclusion_codes(groups, "speaker")
+    asked = np.arange(0, len(groups), 5)
+    together = search(index, states, states[asked], WIDTH, codes=codes, query_codes=codes[asked])
+    for place, row in enumerate(asked):
+        alone = search(index, states, states[[row]], WIDTH, codes=codes, query_codes=codes[[row]])
+        np.testing.assert_array_equal(together.rows[place], alone.rows[0])
+
+
+def test_recall_of_a_graph_is_that_of_its_search() -> None:
+    groups = np.arange(4000) % 4
+    states = np.random.default_rng(0).standard_normal((4000, 24)).astype(np.float32)
+    codes, options = exclusion_codes(groups, "speaker"), Index(kind="hnsw", m=8, ef=16)
+    inner, settings, recall = fill_index(options, "hnsw", states, np.arange(4000), np.arange(4000).astype(str), codes)
+    index = DatabaseIndex(inner, np.arange(4000), IndexKind(kind="hnsw", dimension=24, settings=settings))
+    exact = DatabaseIndex(faiss.IndexFlatIP(24), np.arange(4000), IndexKind(kind="flat", dimension=24))
+    exact.faiss_index.add(l2_normalise(states))
+    found, best = (search(i, states, states, 5, codes=codes, query_codes=codes).rows for i in (index, exact))
+    share = np.mean([len(set(one) & set(other)) / 5 for one, other in zip(found, best, strict=True)])
+    assert recall is not None
+    assert abs(recall - share) < 0.05
+
+
+def test_where_nothing_may_be_found_there_is_no_recall() -> None:
+    states = np.random.default_rng(0).standard_normal((200, 8)).astype(np.float32)
+    rows, ids = np.arange(200), np.arange(200).astype(str)
+    options = Index(kind="ivf_flat")
+    recall = fill_index(options, "ivf_flat", states, rows, ids, np.zeros(200, dtype=np.int64))[2]
+    assert recall is None
 
 
 @pytest.mark.parametrize("kind", ["ivf_flat", "ivf_pq", "hnsw"])
@@ -164,5 +202,7 @@ def test_figures_of_replicates_of_different_kinds_are_averaged() -> None:
 
 def test_excluded_rows_are_counted() -> None:
     held, asked = np.array([4, 4, 9, 2]), np.array([4, 9, 3, -1, 100])
-    assert excluded_counts(held, asked).tolist() == [2, 1, 0, 0, 0]
-    assert excluded_counts(np.array([], dtype=np.int64), asked).tolist() == [0] * 5
+    counts, largest = excluded_counts(held, asked)
+    assert (counts.tolist(), largest) == ([2, 1, 0, 0, 0], 2)
+    counts, largest = excluded_counts(np.array([], dtype=np.int64), asked)
+    assert (counts.tolist(), largest) == ([0] * 5, 0)

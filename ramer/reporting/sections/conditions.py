@@ -9,9 +9,7 @@ from ramer.evaluation.model_cards import SHOWN_CONDITIONS
 from ramer.modalities import AVERAGE, FULL_CONDITION
 from ramer.reporting.findings import SCORE
 from ramer.reporting.sections.report_section import Content, Inputs, Section
-from ramer.reporting.tables import best_deployable
-
-_HEADINGS = {"uar": "UAR", "ece": "ECE"}
+from ramer.reporting.tables import best_deployable, metric_words
 
 
 def _content(page: Inputs) -> Content:
@@ -46,8 +44,7 @@ def _row(page: Inputs, name: str, best: dict[str, set[str]]) -> dict[str, Any]:
 
 def other_metrics() -> dict[str, str]:
     """Heading of each metric beside the one that methods are compared by."""
-    plain = {name: name.replace("_", " ").replace("f1", "F1") for name in METRICS if name != SCORE}
-    return plain | {name: heading for name, heading in _HEADINGS.items() if name in plain}
+    return {name: metric_words(name) for name in METRICS if name != SCORE}
 
 
 SECTION = Section("conditions", "By condition", _content)

@@ -20,8 +20,8 @@ def _content(page: Inputs) -> Content:
         "card": _card(page),
         "splits": splits,
         "rows": [_range(c.get(s, {}).get("rows", 0) for c in counts.values()) for s in splits],
-        "class_rows": _class_rows(corpus),
-        "missing_rows": _missing_rows(corpus),
+        "class_rows": _class_rows(corpus, splits),
+        "missing_rows": _missing_rows(corpus, splits),
     }
 
 
@@ -41,22 +41,22 @@ def _card(page: Inputs) -> list[tuple[str, str]]:
     return [(name, str(value)) for name, value in facts if value not in (None, "")]
 
 
-def _class_rows(corpus: CorpusRecord) -> list[tuple[str, list[str]]]:
-    """Per class its rows in train, val and test; a pool row's class is nobody's to read."""
-    counts = corpus.counts
-    return [
-        (label, [_range(c.get(s, {}).get(f"label/{label}", 0) for c in counts.values()) for s in _SPLITS[:3]])
-        for label in corpus.label_names
-        if counts
-    ]
+def _class_rows(corpus: CorpusRecord, splits: list[str]) -> list[tuple[str, list[str]]]:
+    """Per class its rows in each split; a pool row's class is nobody's to read."""
+    counts = corpus.counts.values()
+
+    def cell(split: str, label: str) -> str:
+        return "\N{EN DASH}" if split == "pool" else _range(c.get(split, {}).get(f"label/{label}", 0) for c in counts)
+
+    return [(label, [cell(split, label) for split in splits]) for label in corpus.label_names if counts]
 
 
-def _missing_rows(corpus: CorpusRecord) -> list[tuple[str, list[str]]]:
+def _missing_rows(corpus: CorpusRecord, splits: list[str]) -> list[tuple[str, list[str]]]:
     """Rows that lack a modality by nature, per split."""
     missing = corpus.naturally_missing
     names = [(m, m) for m in MODALITIES] + [("all", "all three")]
     return [
-        (shown, [_range(r.get(s, {}).get(key, 0) for r in missing.values()) for s in _SPLITS])
+        (shown, [_range(r.get(s, {}).get(key, 0) for r in missing.values()) for s in splits])
         for key, shown in names
         if missing
     ]

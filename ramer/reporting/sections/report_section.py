@@ -65,11 +65,13 @@ class Section:
         anchor: its address on the page.
         short: its name in the contents.
         content: the variables of its template; None leaves the section out.
+        of_training: says what only those who trained several methods can: not part of an evaluation of one model.
     """
 
     anchor: str
     short: str
     content: Callable[[Inputs], Content | None]
+    of_training: bool = False
 
     @property
     def template(self) -> str:

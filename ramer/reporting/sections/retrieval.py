@@ -13,9 +13,7 @@ _SPEAKER_COLUMNS = (
 )
 
 
-def _content(page: Inputs) -> Content | None:
-    if page.settings.evaluated:
-        return None
+def _content(page: Inputs) -> Content:
     purity = neighbour_purity(page.results)
     own_group = page.settings.retrieval.exclude == "speaker"
     return {
@@ -30,4 +28,4 @@ def _content(page: Inputs) -> Content | None:
     }
 
 
-SECTION = Section("retrieval", "Retrieval", _content)
+SECTION = Section("retrieval", "Retrieval", _content, of_training=True)

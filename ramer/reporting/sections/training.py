@@ -7,9 +7,7 @@ from ramer.reporting.sections.report_section import Content, Inputs, Section
 _PER_CONDITION = "per_condition"
 
 
-def _content(page: Inputs) -> Content | None:
-    if page.settings.evaluated:
-        return None
+def _content(page: Inputs) -> Content:
     about = page.results.descriptions
     return {
         "per_condition": [n for n in page.order if about[n].type == _PER_CONDITION],
@@ -17,4 +15,4 @@ def _content(page: Inputs) -> Content | None:
     }
 
 
-SECTION = Section("training", "Training", _content)
+SECTION = Section("training", "Training", _content, of_training=True)

@@ -50,9 +50,9 @@ class OwnPagesOnly:
         await self.app(scope, receive, guarded)
 
 
-def _site(origin: str) -> str | None:
-    """The host and port of an origin; None of what is no address, which is nobody's."""
+def _site(origin: str) -> str:
+    """The host and port of an origin; empty for what is no address, which is nobody's."""
     try:
         return urlsplit(origin).netloc
     except ValueError:
-        return None
+        return ""
