@@ -5,7 +5,9 @@ regressions of their own (``taught_product``) and a student that sees neighbours
 missing (``retrieval_distil``). Every member gets a temperature per set of available modalities on validation rows, then
 its weight: non-negative, least log loss on validation rows, held near equality.
 
-Without a pool there is nothing to teach regressions with, and neighbours are few: the method is then ``blend``, to
+From the blend's own weights it goes as far towards these as what they save there exceeds chance (``reliability``).
+
+Without a pool there is nothing to teach regressions with, and neighbours are few: the method is then the blend, to
 which retrieval is added only where it lowers the log loss on validation rows by more than two standard errors.
 
 What retrieval adds is the difference to the same method with ``database: shuffled`` or ``fill: ridge``.
@@ -26,7 +28,7 @@ from ramer.methods.distil import DistilOptions
 from ramer.methods.retrieval_distil import INPUT_DROPOUT, RetrievalDistil, RetrievalDistilOptions
 from ramer.methods.shared.contract import Method
 from ramer.methods.shared.own_keys import OwnKeysOptions
-from ramer.methods.shared.weighing import fit_weights, pays
+from ramer.methods.shared.weighing import fit_weights, pays, reliability
 from ramer.methods.taught_product import TaughtProduct, TaughtProductOptions
 from ramer.modalities import CONDITIONS
 from ramer.retrieval.structures import Database, Selected
@@ -37,6 +39,7 @@ from ramer.training.softmax import softmax
 from ramer.training.workspace import ModelShape
 
 RETRIEVING, TAUGHT = "retrieval_distil", "taught_product"
+LEAST_SHARE = 0.2  # of the fitted weights where there is a pool: a database that grows is then never without use
 
 
 class RamerPlusOptions(OwnKeysOptions):
@@ -114,12 +117,18 @@ class RamerPlus(Method[RamerPlusOptions]):
         self.members_, pull = members, self.options.pull
         logs = {c: self._logs(val.under(c)) for c in CONDITIONS}
         held = _held(logs, val)
-        if pool or self._late or pays(*held, pull):
-            self.weights_ = fit_weights(*held[:2], pull)
+        fitted, plain = fit_weights(*held[:2], pull), np.append(blend.weights_, np.zeros(len(others)))
+        if self._late:
+            share = 1.0
+        elif pool:
+            share = max(LEAST_SHARE, reliability(plain, fitted, *held))
         else:
-            del members[RETRIEVING]
+            share = float(pays(*held, pull))
+        self.weights_ = share * fitted + (1.0 - share) * plain
+        if not share:
+            self.members_ = {member.options.type: member for member in blend.members}
             self.weights_ = blend.weights_
-        mixed = {c: np.tensordot(self.weights_, logs[c][: len(members)], 1) for c in CONDITIONS}
+        mixed = {c: np.tensordot(self.weights_, logs[c][: len(self.members_)], 1) for c in CONDITIONS}
         return Fitted(max(epochs), selection(mixed.__getitem__, val, self.prior_))
 
     def _logs(self, batch: Batch) -> np.ndarray:

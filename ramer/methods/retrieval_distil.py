@@ -41,6 +41,7 @@ from ramer.training.batches import Batch
 from ramer.training.fitted import Fitted, History
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
 
+MOST_DRAWN = 128  # rows of a step whose labels are soft: more of them cost time and gained nothing
 INPUT_DROPOUT = 0.3  # of a student that learns from a pool or retrieves: searching for it gained nothing
 
 
@@ -55,7 +56,7 @@ class RetrievalDistilOptions(OwnKeysOptions):
         tau: temperature of the neighbours' weights.
         key_epochs: of the keys' training, fewer where a large pool makes many steps of them (``MOST_STEPS``).
         input_dropouts: of the student, chosen on validation.
-        pool_rows: drawn for each labelled row of a step.
+        pool_rows: drawn for each labelled row of a step, at the most ``MOST_DRAWN`` in all.
         most_pool_rows: that are learnt from; of a larger pool so many are drawn. All of it may be retrieved.
     """
 
@@ -113,17 +114,20 @@ class RetrievalDistil(NeuralMethod[RetrievalDistilOptions]):
             draw = torch.Generator().manual_seed(int(rng.integers(2**31)))
 
             def loss(positions: Tensor, keep: Tensor) -> Tensor:
-                hard = nn.functional.cross_entropy(
-                    network(views.under(positions, keep)), masked_training.labels[positions]
-                )
-                drawn = torch.randint(len(soft), (len(positions) * self.options.pool_rows,), generator=draw)
-                masks = masked_training.draw_masks(rows.available[drawn], draw)
-                return hard + soft_cross_entropy(network(views.under(drawn, masks)), soft[drawn])
+                drawn = self._drawn(len(positions), len(soft), draw)
+                masks = torch.cat([keep, masked_training.draw_masks(rows.available[drawn], draw)])
+                scores = network(views.under(torch.cat([positions, drawn]), masks))
+                hard = nn.functional.cross_entropy(scores[: len(positions)], masked_training.labels[positions])
+                return hard + soft_cross_entropy(scores[len(positions) :], soft[drawn])
 
             return masked_training.run(network, loss, network, history, generators=[draw]), network
 
         _, fitted, self.network_ = choose(self.options.input_dropouts, fit, log)
         return fitted
+
+    def _drawn(self, labelled: int, rows: int, draw: torch.Generator) -> Tensor:
+        """Positions of the rows whose soft labels a step learns from, beside so many labelled ones."""
+        return torch.randint(rows, (min(labelled * self.options.pool_rows, MOST_DRAWN),), generator=draw)
 
     def _learn_filler(self, rows: Masked, pool: bool, val: LabelledRows, rng: np.random.Generator) -> Filler:
         if self.options.fill == "ridge":

@@ -18,7 +18,7 @@ from ramer.seeding import seed_torch
 from ramer.training.adamw import AdamW
 
 TEMPERATURE, BATCH, LR, WEIGHT_DECAY = 0.1, 256, 1e-3, 1e-2
-MOST_STEPS = 200  # 30 epochs of 1,700 rows
+MOST_STEPS = 120  # 30 epochs of 1,000 rows
 
 
 def train_keys(

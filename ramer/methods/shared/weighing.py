@@ -1,4 +1,4 @@
-"""Weights of a logarithmic opinion pool, fitted on validation rows and held near equality; whether a member pays."""
+"""Weights of a logarithmic opinion pool, fitted on validation rows and held near equality; how far a member pays."""
 
 from __future__ import annotations
 
@@ -52,13 +52,45 @@ def pays(
         logs, labels, pull: as of ``fit_weights``.
         rows: whose they are: one row under several conditions counts as one.
     """
-    saved = _losses(logs[:-1], labels, pull) - _losses(logs, labels, pull)
+    without, complete = fit_weights(logs[:-1], labels, pull), fit_weights(logs, labels, pull)
+    mean, error = _saving(np.append(without, 0.0), complete, logs, labels, rows)
+    return mean > 2 * error
+
+
+def reliability(
+    plain: Float[np.ndarray, " members"],
+    weights: Float[np.ndarray, " members"],
+    logs: Float[np.ndarray, "members n classes"],
+    labels: Int[np.ndarray, " n"],
+    rows: Int[np.ndarray, " n"],
+) -> float:
+    """How far to go from plain weights to fitted ones: 1 - (standard error / saving of log loss)^2, at least 0.
+
+    It is the share of a squared mean that is not noise (James and Stein, "Estimation with Quadratic Loss", 1961, its
+    positive part): what is saved many times over is kept, what chance could have saved is not.
+
+    Args:
+        plain, weights: by what is predicted without trust in the fit, and as fitted.
+        logs, labels: as of ``fit_weights``.
+        rows: whose they are: one row under several conditions counts as one.
+    """
+    mean, error = _saving(plain, weights, logs, labels, rows)
+    return max(0.0, 1.0 - (error / mean) ** 2) if mean > 0 else 0.0
+
+
+def _saving(
+    plain: np.ndarray, weights: np.ndarray, logs: np.ndarray, labels: np.ndarray, rows: np.ndarray
+) -> tuple[float, float]:
+    """By how much weights lower the log loss of plain ones: mean over rows and its standard error."""
+    saved = _losses(plain, logs, labels) - _losses(weights, logs, labels)
     _, code, times = np.unique(rows, return_inverse=True, return_counts=True)
     each = np.bincount(code, saved) / times
-    return len(each) > 1 and bool(each.mean() > 2 * each.std(ddof=1) / np.sqrt(len(each)))
+    if len(each) < 2:
+        return 0.0, 0.0
+    return float(each.mean()), float(each.std(ddof=1) / np.sqrt(len(each)))
 
 
-def _losses(logs: np.ndarray, labels: np.ndarray, pull: float) -> np.ndarray:
-    """Log loss of every row with the weights that are best for all of them."""
-    mixed = log_softmax(np.tensordot(fit_weights(logs, labels, pull), logs, 1))
+def _losses(weights: np.ndarray, logs: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Log loss of every row."""
+    mixed = log_softmax(np.tensordot(weights, logs, 1))
     return np.asarray(-mixed[np.arange(len(labels)), labels])
