@@ -19,6 +19,23 @@ from ramer.files import atomic_file, plain
 _METADATA_KEY = "ramer"  # safetensors keeps bytes stable only with a single metadata key
 
 
+def in_single(values: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    """Numbers from outside as float32, without a warning of numpy's.
+
+    What is too large becomes infinite, and a NaN that signals, as a damaged file may hold one, an ordinary NaN: whoever
+    reads them says what is wrong with the row.
+
+    Raises:
+        ValueError, TypeError: they are no numbers of one shape.
+
+    Example:
+        >>> in_single([0.5, 1e300]).tolist()
+        [0.5, inf]
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(values, dtype=np.float32)
+
+
 def write_array(path: str | Path, shape: tuple[int, ...], blocks: Iterable[np.ndarray]) -> None:
     """Write float32 blocks one after another as one ``.npy`` of a known shape, never all of it in memory.
 

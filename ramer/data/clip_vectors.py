@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ramer.array_files import in_single
 from ramer.data.names import is_of_the_system
 from ramer.data.npy import MOST_BYTES, read_array
 
@@ -30,7 +31,7 @@ def load_vector(path: Path) -> np.ndarray | None:
     if array.ndim > 2:
         raise ValueError(f"expected shape [dim] or [frames, dim], got {list(array.shape)}")
     with np.errstate(over="ignore", invalid="ignore"):
-        vector = (array if array.ndim == 1 else _mean(array)).astype(np.float32)
+        vector = in_single(array if array.ndim == 1 else _mean(array))
     if not np.isfinite(vector).all():
         raise ValueError("infinite or partly NaN, expected finite numbers")
     return vector

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ramer.array_files import in_single
 from ramer.data.corpus import BLOCK_ROWS, UNLABELLED, RawCorpus, strings
 from ramer.data.npy import UNREADABLE, Archive, Header, Stream, damage, open_archive
 from ramer.data.packed_keys import (
@@ -40,8 +41,7 @@ class NpzSource:
         try:
             with open_archive(self._path) as archive, archive.member(self._key) as (header, stream, held):
                 for block in self._read(header, stream, held):
-                    with np.errstate(over="ignore"):
-                        yield np.ascontiguousarray(block, dtype=np.float32)
+                    yield np.ascontiguousarray(in_single(block))
                 stream.read(1)  # at the end the checksum is compared
         except UNREADABLE as error:
             raise CorpusError(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ramer.array_files import in_single
 from ramer.data.clip_vectors import load_vector
 from ramer.data.corpus import strings
 from ramer.data.folders import FolderWalk
@@ -86,8 +87,8 @@ def check_letters(letters: str, option: str) -> None:
 
 def mark_missing(vectors: np.ndarray) -> np.ndarray:
     """Zero vectors become NaN: nothing was extracted (protocol rule 11)."""
-    vectors = np.array(vectors, dtype=np.float32)
-    with np.errstate(invalid="ignore"):  # of a NaN that signals, as a damaged file may hold one
+    vectors = in_single(vectors).copy()
+    with np.errstate(invalid="ignore"):  # of a NaN that signals
         vectors[~vectors.any(axis=1)] = np.nan
     return vectors
 
@@ -127,8 +128,8 @@ def _read_packed(source: Path) -> tuple[list[str], Features]:
         raise RamerError(faults[:MOST_NAMED])
     for note in notes:
         log.warning("%s: %s", source, note)
-    with np.errstate(over="ignore"):  # what becomes infinite is refused by the model
-        return ids, {m: mark_missing(matrices[key]) if key in matrices else None for m, key in PACKED_KEYS.items()}
+    # What becomes infinite is refused by the model.
+    return ids, {m: mark_missing(matrices[key]) if key in matrices else None for m, key in PACKED_KEYS.items()}
 
 
 def _read_folders(source: Path, folders: Mapping[str, str | None], frames: bool) -> tuple[list[str], Features]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from ramer.array_files import in_single
 from ramer.config import one_line
 from ramer.errors import RamerError
 from ramer.modalities import LETTERS, MODALITIES
@@ -160,8 +161,7 @@ def _column(cells: pd.Series, modality: str, dim: int, faults: list[str]) -> np.
         if given.shape != (dim,) or given.dtype.kind not in "fiu":
             wrong.append(f"{modality}: row {row}: expected {dim} numbers or null, got {_told(given)}")
         else:
-            with np.errstate(over="ignore"):  # what becomes infinite is refused by the model
-                vectors[row] = given
+            vectors[row] = in_single(given)  # what becomes infinite is refused by the model
     faults += wrong[:MOST_NAMED]
     return vectors if held else None
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ramer.array_files import in_single
 from ramer.errors import ModelError, RamerError
 from ramer.evaluation.conformal import Judged, judge, patterns
 from ramer.modalities import MODALITIES
@@ -191,8 +192,7 @@ class Predictor:
             if features.get(m) is None:
                 continue
             try:
-                with np.errstate(over="ignore"):
-                    given[m] = np.atleast_2d(np.asarray(features[m], dtype=np.float32))
+                given[m] = np.atleast_2d(in_single(features[m]))
             except (ValueError, TypeError):
                 faults.append(f"{m}: expected vectors of {self.dims[m]} numbers, got {type(features[m]).__name__}")
         if faults or not given:

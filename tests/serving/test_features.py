@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ramer.data.clip_vectors import load_vector
 from ramer.errors import RamerError
 from ramer.serving.features import drop_modalities, read_features
 from tests.support.damaged import DAMAGED, damaged_npz
@@ -37,12 +38,21 @@ def test_a_packed_file_may_lack_modalities_and_rows(tmp_path: Path) -> None:
     np.testing.assert_array_equal(features["text"], [[np.nan, np.nan], [3, 4]])
 
 
-def test_a_nan_that_signals_is_missing_without_a_warning(tmp_path: Path) -> None:
+SIGNALLING = {
+    "f2": np.full((1, 2), 0x7D00, np.uint16).view(np.float16),
+    "f4": np.full((1, 2), 0x7FA00000, np.uint32).view(np.float32),
+    "f8": np.full((1, 2), 0x7FF4000000000000, np.uint64).view(np.float64),
+}
+
+
+@pytest.mark.parametrize("audio", SIGNALLING.values(), ids=SIGNALLING)
+def test_a_nan_that_signals_is_missing_without_a_warning(tmp_path: Path, audio: np.ndarray) -> None:
     """As a flipped bit makes one; the campaign met it."""
-    audio = np.full((1, 2), 0x7FA00000, np.uint32).view(np.float32)
     _, features = read_features(packed(tmp_path / "x.npz", ids=np.array(["a"]), A=audio), {})
     assert features["audio"] is not None
     assert np.isnan(features["audio"]).all()
+    np.save(tmp_path / "clip.npy", audio)
+    assert load_vector(tmp_path / "clip.npy") is None
 
 
 @pytest.mark.parametrize(

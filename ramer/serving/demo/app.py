@@ -50,7 +50,7 @@ def build_app(session: Session, host: str = "127.0.0.1", bounds: Bounds | None =
             made to lead here, learns nothing.
     """
     bounds = bounds or Bounds()
-    app = FastAPI(title="ramer demo", openapi_url=None)
+    app = FastAPI(title="ramer demo", openapi_url=None, redirect_slashes=False)
     if host in LOOPBACK:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"])
     app.add_middleware(BoundedRequests, bounds=bounds)

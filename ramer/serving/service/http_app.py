@@ -41,7 +41,8 @@ def build_service(
         host: it is served on; on loopback, requests that name another host are refused.
         bounds: of what it takes; as many predictions of records at once as of clips.
     """
-    app, figures = FastAPI(title="ramer", openapi_url=None), Figures(predictor.description.corpus)
+    app = FastAPI(title="ramer", openapi_url=None, redirect_slashes=False)
+    figures = Figures(predictor.description.corpus)
     if host in LOOPBACK:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"])
     app.add_middleware(BoundedRequests, bounds=bounds, is_clip=_is_clip)

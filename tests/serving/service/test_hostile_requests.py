@@ -60,6 +60,14 @@ def test_an_origin_that_is_no_address_is_foreign(ports: dict[str, int], server: 
     assert ask(ports[server], "GET", read, Origin=origin)[0] == 200
 
 
+@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("path", ["/?api/predict", "/health/", "/api/predict/", "//predict", "/predict/?name=a.wav"])
+def test_nobody_is_sent_to_another_address(ports: dict[str, int], server: str, path: str) -> None:
+    status, said = ask(ports[server], "POST", path, b"{}", **JSON)
+    assert status in (404, 405)
+    assert "\n" not in said
+
+
 QUERIES = {
     "records": ("serve", "/predict?neighbours=true&coverage=0.9&foo=1", JSON, "neighbours, coverage, foo: expected"),
     "a clip": ("serve", "/predict?name=a.wav&foo=1", CLIP, "foo: no such field, expected name, transcript, "),
