@@ -115,7 +115,7 @@ class RamerPlus(Method[RamerPlusOptions]):
         others = list(members.values())[len(blend.members) :]
         epochs += [member.fit(train, val, rng, History()).best_epoch for member in others]
         self.members_, pull = members, self.options.pull
-        logs = {c: self._logs(val.under(c)) for c in CONDITIONS}
+        logs = {c: self.member_logs(val.under(c)) for c in CONDITIONS}
         held = _held(logs, val)
         fitted, plain = fit_weights(*held[:2], pull), np.append(blend.weights_, np.zeros(len(others)))
         if self._late:
@@ -131,12 +131,12 @@ class RamerPlus(Method[RamerPlusOptions]):
         mixed = {c: np.tensordot(self.weights_, logs[c][: len(self.members_)], 1) for c in CONDITIONS}
         return Fitted(max(epochs), selection(mixed.__getitem__, val, self.prior_))
 
-    def _logs(self, batch: Batch) -> np.ndarray:
+    def member_logs(self, batch: Batch) -> np.ndarray:
         """Log probabilities [members, n, classes]."""
         return np.log(np.maximum(np.stack([m.predict_proba(batch) for m in self.members_.values()]), 1e-12))
 
     def posterior(self, batch: Batch) -> np.ndarray:
-        return softmax(np.tensordot(self.weights_, self._logs(batch), 1))
+        return softmax(np.tensordot(self.weights_, self.member_logs(batch), 1))
 
     def neighbours_of(self, batch: Batch) -> Selected | None:
         return self._retrieving.neighbours_of(batch) if self._retrieving else None

@@ -44,7 +44,7 @@ def compare_methods(
     images = {name: drawn.png for name, drawn in figures.items()}
     sets = sets_held(found, settings.report, bootstrap.clusters)
     page = render_page(Inputs(settings, found, summary, findings, bootstrap.clusters, images, colors, sets))
-    explorer = render_explorer(Explored(project, found, findings, bootstrap, colors, settings.report.coverage))
+    explorer = render_explorer(Explored(project, found, findings, bootstrap, settings.report.coverage))
     write_json(out.summary, summary)
     write_json(out.headline, build_headline(found))
     if settings.evaluated is None:  # a card is of what a pipeline trained

@@ -37,7 +37,6 @@ class Explored:
 
     Attributes:
         project: for states and lent clips, which the report itself does not need.
-        colors: of the methods, in the order of the parameters.
         coverage: of the sets of classes.
     """
 
@@ -45,7 +44,6 @@ class Explored:
     results: Results
     findings: Findings
     bootstrap: Bootstrap
-    colors: Mapping[str, str]
     coverage: float = 0.9
 
 
@@ -79,7 +77,6 @@ def _data(explored: Explored, clips: Clips, rows: pd.DataFrame, lent: Mapping[st
             "deployable": about[name].deployable,
             "bound": about[name].type in BOUNDS,
             "control": control_of(about, name) if about[name].retrieval else None,
-            "color": explored.colors[name],
         }
         for name in about
     ]

@@ -43,6 +43,9 @@ function setTable(names, rows) {
 
 const meanRisk = (risks) => risks.reduce((sum, x) => sum + x, 0) / risks.length;
 
+// Seen on white and on dark paper alike; colours of the methods need not be.
+const PAIR = ["#0072B2", "#D55E00"];
+
 function riskFigure(curves) {
   const [width, height, left, bottom] = [640, 380, 64, 56];
   const top = Math.max(0.05, ...curves.flatMap(({ risks }) => risks.slice(Math.floor(risks.length / 20))));
@@ -55,9 +58,9 @@ function riskFigure(curves) {
     svg.append(drawn("text", { x: x(share), y: height - bottom + 22, "text-anchor": "middle" }, percent(share)));
   }
   svg.append(drawn("text", { x: x(0.5), y: height - 8, "text-anchor": "middle" }, "clips answered, the surest first"));
-  for (const { name, risks } of curves) {
-    const path = risks.map((risk, i) => `${i ? "L" : "M"}${x((i + 1) / risks.length).toFixed(1)} ${y(risk).toFixed(1)}`).join("");
-    svg.append(drawn("path", { class: "curve", d: path, stroke: data.methods[methodNumber.get(name)].color, "stroke-dasharray": name === chosen.b ? "7 4" : "none" }));
+  for (const [i, { name, risks }] of curves.entries()) {
+    const path = risks.map((risk, n) => `${n ? "L" : "M"}${x((n + 1) / risks.length).toFixed(1)} ${y(risk).toFixed(1)}`).join("");
+    svg.append(drawn("path", { class: "curve", d: path, stroke: PAIR[i], "stroke-dasharray": name === chosen.b ? "7 4" : "none" }));
   }
   return element("figure", {}, svg, element("figcaption", {}, "Share wrong among the clips answered. Dashed: method B."));
 }
@@ -68,7 +71,7 @@ function showRisk() {
   if (!rows.length) return [element("h2", {}, "Risk"), element("p", {}, "No clip fits the filters.")];
   const names = [...new Set([chosen.a, chosen.b])];
   const curveOf = (name, c) => riskCurve(methodNumber.get(name), c, rows);
-  const key = names.map((name) => element("li", {}, dot(data.methods[methodNumber.get(name)].color), ` ${name}`));
+  const key = names.map((name, i) => element("li", {}, dot(PAIR[i]), ` ${name}`));
   const columns = [
     { name: "available", show: (line) => line.condition }, { name: "method", show: (line) => line.name },
     ...COVERAGES.map((coverage) => ({ name: coverage === 1 ? "all answered" : `${percent(coverage)} answered`, number: true, show: (line) => percent(riskAt(line.risks, coverage), 1) })),

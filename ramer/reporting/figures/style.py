@@ -16,10 +16,10 @@ from ramer.reporting.figures.fonts import PLAIN
 
 # Okabe and Ito's palette without its yellow, then the colours of Tol's muted scheme that differ from it.
 PALETTE: tuple[str, ...] = (
-    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9",
-    "#332288", "#882255", "#999933", "#AA4499", "#117733", "#88CCEE",
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#C38700", "#4A9BC8",
+    "#332288", "#882255", "#979732", "#AA4499", "#117733", "#F00048",
     "#003A5C", "#7A3600", "#004D38", "#7D4763", "#7F5800", "#1F5F86",
-    "#8C86C9", "#D98FB5", "#CFCF7A", "#E3A6DB", "#6FBF87", "#5E7F99",
+    "#8C86C9", "#0000F0", "#959558", "#F000F0", "#5DA071", "#00A800",
 )  # fmt: skip
 MODALITY_COLORS = {"audio": "#0072B2", "video": "#D55E00", "text": "#009E73"}
 WIDTH = 4.6

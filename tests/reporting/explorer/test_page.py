@@ -19,7 +19,6 @@ from ramer.modalities import CONDITIONS
 from ramer.reporting.explorer.arrays import numbers, packed
 from ramer.reporting.explorer.explorer_page import Explored, render_explorer
 from ramer.reporting.explorer.state_map import principal
-from ramer.reporting.figures.style import method_colors
 from ramer.reporting.findings import find
 from ramer.reporting.results import read_results
 from tests.support.simulated import LABELS, METHODS, SimulatedProject
@@ -34,7 +33,7 @@ def explored(tmp_path_factory: pytest.TempPathFactory) -> Explored:
     results = read_results(project, names)
     tables = {name: method.predictions for name, method in results.methods.items()}
     bootstrap = Bootstrap(tables, results.groups, results.label_names, draws=100)
-    return Explored(project, results, find(results, bootstrap), bootstrap, method_colors(names))
+    return Explored(project, results, find(results, bootstrap), bootstrap)
 
 
 def held(page: str) -> dict[str, Any]:
