@@ -138,7 +138,8 @@ def main() -> None:
             lines += [(name, rule, *np.subtract(score, scores["blend"])) for rule, score in scores.items()]
     table = pd.DataFrame(lines, columns=["regime", "rule", "avg6", "log loss"])
     means = table.groupby(["rule", "regime"], sort=False).mean().round(2)
-    report(given, {rule: part.droplevel(0).to_dict("index") for rule, part in means.groupby(level=0, sort=False)})
+    rules = dict.fromkeys(table["rule"])
+    report(given, {rule: means.loc[rule].to_dict("index") for rule in rules})
 
 
 if __name__ == "__main__":
