@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks._kept import KEPT, METRIC
-from benchmarks._regimes import MANY_SEEDS, PRESET, REGIMES
+from benchmarks._regimes import MAIN, MANY_SEEDS, PRESET, REGIMES
 from benchmarks._run import ROOT
 from ramer.evaluation.points import points, signed
 from ramer.modalities import AVERAGE, FULL_CONDITION
@@ -18,6 +18,7 @@ from ramer.reporting.tables import p_text
 
 TABLES = ROOT / "docs" / "result_tables.md"
 BRIEF_PAGES = (ROOT / "docs" / "results.md", ROOT / "README.md")
+RESEARCH = ROOT / "docs" / "research.md"
 BRIEF_METHODS = (
     "oracle",
     "ramer_plus",
@@ -44,6 +45,7 @@ def write_tables() -> None:
     TABLES.write_text(text, "utf-8")
     for page in BRIEF_PAGES:
         page.write_text(_between(page.read_text("utf-8"), "brief", brief_table(), page), "utf-8")
+    RESEARCH.write_text(_between(RESEARCH.read_text("utf-8"), "plan", plan_table(), RESEARCH), "utf-8")
 
 
 def _section(name: str) -> str:
@@ -96,6 +98,21 @@ def brief_table() -> str:
         ]
         mark = "" if folds["methods"][name]["deployable"] else " †"
         lines.append(f"| `{name}`{mark} | {' | '.join(scores)} |")
+    return "\n".join(lines) + "\n"
+
+
+def plan_table() -> str:
+    """``ramer_plus`` against what was planned, a regime a line."""
+    head = ("`blend`", "`ramer_plus`", "1. to `blend`", "2. to `distil`", "3. to itself shuffled", "5. late pool")
+    lines = [f"| | {' | '.join(head)} |", f"| --- |{' ---: |' * len(head)}"]
+    for name in MAIN:
+        kept = json.loads((KEPT / f"{name}.json").read_text("utf-8"))
+        planned = {c["reference"]: c for c in kept["planned"] if c["method"] == "ramer_plus"}
+        late = kept.get("pool", {}).get("ramer_plus_late", [{"to_smallest": None}])[-1]
+        cells = [points(_score(kept, method, AVERAGE)) for method in ("blend", "ramer_plus")]
+        cells += [_interval(planned[against]) for against in ("blend", "distil", "ramer_plus_shuffled")]
+        short = name.replace("_meld_six_folds", "").replace("_labels", "").replace("_", ", ")
+        lines.append(f"| {short} | {' | '.join([*cells, _interval(late['to_smallest'])])} |")
     return "\n".join(lines) + "\n"
 
 

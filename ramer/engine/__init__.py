@@ -147,13 +147,13 @@ def machine_for(threads: int, device: str) -> str:
     return machine(threads, device, " and ".join(gpu_kinds()) or "none")
 
 
-def devices_of(device: str, items: int) -> list[str]:
-    """The device of each of so many items. Of several GPUs each worker sees one, which so is the first to it.
+def device_of_calls(device: str) -> str:
+    """What every call computes on. Of several GPUs each worker sees one, which so is the first to it.
 
     Args:
         device: as chosen, ``cpu``, ``cuda`` or ``cuda:N``; on a cluster a call sees the GPU that it was given.
     """
-    return [device.partition(":")[0] if spans_machines() else device] * items
+    return device.partition(":")[0] if spans_machines() else device
 
 
 def workers_for(resources: Resources, items: int, cores: int | None, gpus: int) -> int:

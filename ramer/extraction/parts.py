@@ -123,8 +123,7 @@ def _parts(clips: Sequence[Clip], features: Path, device: str, batch_size: int) 
     held: dict[Shard, list[Clip]] = {shard: [] for shard in shards}
     for clip in clips:
         held[Shard.of(clip.name, len(shards))].append(clip)
-    devices = engine.devices_of(device, len(shards))
-    return [Part(shard, tuple(held[shard]), device) for shard, device in zip(shards, devices, strict=True)]
+    return [Part(shard, tuple(held[shard]), engine.device_of_calls(device)) for shard in shards]
 
 
 def _extract(work: _Work, part: Part) -> int:

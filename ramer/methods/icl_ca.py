@@ -123,12 +123,12 @@ class IclCa(Method[IclCaOptions]):
         """
         database, there = batch.database, found >= 0
         labels = np.where(there & self.options.labels, database.labels[np.maximum(found, 0)], -1)
-        complete = database.available[np.maximum(found, 0)] | ~there[..., None]
+        held = database.available[np.maximum(found, 0)] | ~there[..., None]
         near = {
-            m: torch.from_numpy(np.where(complete[..., [i]], gather(database, m, found), np.float32(0.0)))
+            m: torch.from_numpy(np.where(held[..., [i]], gather(database, m, found), np.float32(0.0)))
             for i, m in enumerate(MODALITIES)
         }
-        told, holds, filled = (torch.from_numpy(a).to(self.device) for a in (labels.astype(np.int64), complete, there))
+        told, holds, filled = (torch.from_numpy(a).to(self.device) for a in (labels.astype(np.int64), held, there))
         return Context(
             own={m: torch.from_numpy(states).to(self.device) for m, states in own.items()},
             available=torch.from_numpy(available).to(self.device),

@@ -73,17 +73,17 @@ def encode_corpus(
     summary = read_summary(encoders / ENCODER_FILE, corpus, modality)
     kept = None if reuse is None else reuse.kept(device, threads, settings.batch_size)
     replicates = () if summary.absent else corpus.replicates
-    work = _Work(corpus, modality, encoders, summary.hidden_dim, settings, options, savepoints)
+    where = engine.device_of_calls(device)
+    work = _Work(corpus, modality, encoders, summary.hidden_dim, settings, options, savepoints, where)
     resources = engine.Resources.on(device, threads)
-    placed = list(zip(replicates, engine.devices_of(device, len(replicates)), strict=True))
     with sealed_directory(out) as directory:
         widths = {STATES: summary.hidden_dim, POSTERIORS: corpus.classes}
         arrays = [_create(directory / name, corpus, width) for name, width in widths.items()]
         if summary.absent:
             arrays[0][:] = arrays[1][:] = np.nan
         encode_one = partial(_encode_replicate, work, directory, kept)
-        done = engine.map(encode_one, placed, resources=resources, description=f"dump {modality}")
-        found = _crossfit(work, placed, resources) if settings.crossfit else {}
+        done = engine.map(encode_one, replicates, resources=resources, description=f"dump {modality}")
+        found = _crossfit(work, replicates, resources) if settings.crossfit else {}
         for replicate, each in zip(replicates, done, strict=True):
             each.bring_home(arrays, replicate.index)
             if replicate.name in found:
@@ -118,12 +118,13 @@ class _Work:
     settings: Dump
     options: Encoder
     savepoints: Savepoints
+    device: str
 
-    def load(self, replicate: Replicate, device: str) -> tuple[UnimodalEncoder, Scaler, str]:
+    def load(self, replicate: Replicate) -> tuple[UnimodalEncoder, Scaler, str]:
         """A replicate's encoder on the device, its scaler and its digest."""
         path = self.encoders / f"{replicate.name}.safetensors"
         encoder, scaler = load_fitting(path, self.corpus, self.modality, self.hidden_dim)
-        return encoder.to(device), scaler, digest_file(path)
+        return encoder.to(self.device), scaler, digest_file(path)
 
     def encode_rows(self, scaler: Scaler, encoder: UnimodalEncoder, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """States and posteriors of corpus rows, in batches."""
@@ -152,10 +153,10 @@ class _Encoded(NamedTuple):
             path.unlink()
 
 
-def _encode_replicate(work: _Work, directory: Path, kept: KeptStates | None, placed: tuple[Replicate, str]) -> _Encoded:
+def _encode_replicate(work: _Work, directory: Path, kept: KeptStates | None, replicate: Replicate) -> _Encoded:
     """Write one replicate's states and posteriors, block by block."""
-    (replicate, device), features = placed, work.corpus.features[work.modality]
-    encoder, scaler, digest = work.load(replicate, device)
+    features = work.corpus.features[work.modality]
+    encoder, scaler, digest = work.load(replicate)
     written, apart = _place(work, directory, replicate)
     unfinished = UnfinishedStates(work.savepoints.numbered(f"{replicate.name}.rows"), written)
     encode_block = EncodedBlocks(encoder, scaler, features, digest, kept)
@@ -186,23 +187,21 @@ def _place(work: _Work, directory: Path, replicate: Replicate) -> tuple[tuple[np
     return (states, posteriors), apart
 
 
-def _crossfit(
-    work: _Work, placed: Sequence[tuple[Replicate, str]], resources: engine.Resources
-) -> dict[str, CrossFitted]:
+def _crossfit(work: _Work, replicates: Sequence[Replicate], resources: engine.Resources) -> dict[str, CrossFitted]:
     """Of every replicate, by its name."""
     folds = work.settings.crossfit
-    tasks = [(replicate, device, fold) for replicate, device in placed for fold in range(folds)]
+    tasks = [(replicate, fold) for replicate in replicates for fold in range(folds)]
     fitted = engine.map(
         partial(_crossfit_fold, work), tasks, resources=resources, description=f"crossfit {work.modality}"
     )
     groups = (fitted[start : start + folds] for start in range(0, len(fitted), folds))
-    return {replicate.name: joined(group) for (replicate, _), group in zip(placed, groups, strict=True)}
+    return {replicate.name: joined(group) for replicate, group in zip(replicates, groups, strict=True)}
 
 
-def _crossfit_fold(work: _Work, placed: tuple[Replicate, str, int]) -> CrossFitted:
-    replicate, device, fold = placed
-    encoder, scaler, _ = work.load(replicate, device)
-    corpus, modality = work.corpus, work.modality
+def _crossfit_fold(work: _Work, task: tuple[Replicate, int]) -> CrossFitted:
+    replicate, fold = task
+    encoder, scaler, _ = work.load(replicate)
+    corpus, modality, device = work.corpus, work.modality, work.device
     description = EncoderDescription.of(modality, corpus.dims[modality], work.options, corpus.label_names)
 
     def new_encoder() -> UnimodalEncoder:

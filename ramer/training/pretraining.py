@@ -62,8 +62,8 @@ def pretrain_encoders(
     with sealed_directory(out) as directory:
         replicates = () if absent else corpus.replicates
         done = engine.map(
-            partial(_pretrain_one, corpus, description, options, directory, savepoints),
-            list(zip(replicates, engine.devices_of(device, len(replicates)), strict=True)),
+            partial(_pretrain_one, corpus, description, options, directory, savepoints, engine.device_of_calls(device)),
+            replicates,
             resources=engine.Resources.on(device, threads),
             description=f"pretrain {modality}",
         )
@@ -98,9 +98,9 @@ def _pretrain_one(
     options: Encoder,
     directory: Path,
     savepoints: Savepoints,
-    placed: tuple[Replicate, str],
+    device: str,
+    replicate: Replicate,
 ) -> _Trained:
-    replicate, device = placed
     modality = description.modality
     path = directory / f"{replicate.name}.safetensors"
     seed_torch(replicate.seed, "pretrain", "torch", modality, replicate.fold)

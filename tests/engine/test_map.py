@@ -156,9 +156,9 @@ def test_each_worker_has_a_gpu_of_its_own(
     assert {gpu for pid, gpu in seen if pid != os.getpid()} == {second}
 
 
-def test_of_several_gpus_no_item_names_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_several_gpus_no_call_names_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "_gpus", lambda: 2)
-    assert engine.devices_of("cuda", 3) == ["cuda"] * 3
+    assert engine.device_of_calls("cuda") == "cuda"
 
 
 def test_gpus_have_no_more_workers_than_were_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,10 +169,10 @@ def test_gpus_have_no_more_workers_than_were_asked_for(monkeypatch: pytest.Monke
 
 
 def test_a_gpu_that_was_named_is_the_only_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert engine.devices_of("cuda:1", 2) == ["cuda:1", "cuda:1"]
-    assert engine.devices_of("cpu", 2) == ["cpu", "cpu"]
+    assert engine.device_of_calls("cuda:1") == "cuda:1"
+    assert engine.device_of_calls("cpu") == "cpu"
     monkeypatch.setenv(engine.VARIABLE, "ray")  # there a call sees the one that it was given, as the first
-    assert engine.devices_of("cuda:1", 2) == ["cuda", "cuda"]
+    assert engine.device_of_calls("cuda:1") == "cuda"
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from ramer import devices
 from ramer.errors import ConfigError
 from ramer.extraction.batching import isolated
 from ramer.extraction.outcomes import Encoded, Outcome
 from tests.support.commands import refused
-
-NO_MEMORY = "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.10 GiB"
+from tests.support.full_gpu import NO_MEMORY, without_room
 
 
 def test_a_batch_without_memory_is_taken_one_by_one() -> None:
@@ -40,29 +38,13 @@ def test_a_gpu_that_is_lost_ends_the_run_and_fails_no_clip() -> None:
     assert (refusal.value.faults, asked) == ([told], [3])
 
 
-class _Answers:
-    """A GPU that is there and computes what it is tried with."""
-
-    def count(self) -> int:
-        return 1
-
-    def compute(self, device: str) -> None:
-        pass
-
-
 def test_a_model_that_finds_no_room_is_one_line(
     hubert: Path, tmp_path: Path, make_wav: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse() -> None:
-        raise torch.OutOfMemoryError(NO_MEMORY)
-
-    monkeypatch.setattr(devices, "TorchCuda", _Answers)
-    monkeypatch.setattr(torch.cuda, "_lazy_init", refuse)
-    devices._torch_device.cache_clear()
     make_wav(tmp_path / "media" / "a.wav", np.sin(np.arange(8000) / 5) / 2)
     options = ("--audio", hubert, "--video", "none", "--text", "none", "--device", "cuda")
-    said = refused("extract", tmp_path / "media", tmp_path / "out", *options)
-    devices._torch_device.cache_clear()
+    with without_room(monkeypatch):
+        said = refused("extract", tmp_path / "media", tmp_path / "out", *options)
     assert (
         said
         == f"device: the GPU cannot be used ({NO_MEMORY}); cpu does without, and a smaller batch size needs less memory"

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from ramer import devices
 from ramer.config import Config
 from ramer.errors import ConfigError
 from ramer.pipeline.dump import dump
@@ -20,9 +19,9 @@ from ramer.pipeline.train import train
 from ramer.project import Project
 from stages._harness import plain_errors
 from tests.support.contents import contents
+from tests.support.full_gpu import NO_MEMORY, without_room
 from tests.support.tiny_workspace import tiny_config
 
-NO_MEMORY = "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.10 GiB"
 OneStage = tuple[Callable[[Config, Project, str], None], str, Callable[[Project, str], Path]]
 STAGES: list[OneStage] = [
     (pretrain, "audio", Project.encoders),
@@ -34,28 +33,11 @@ STAGES: list[OneStage] = [
 each_stage = pytest.mark.parametrize("stage", STAGES, ids=[stage.__name__ for stage, _, _ in STAGES])
 
 
-class _Answers:
-    """A GPU that is there and computes what it is tried with."""
-
-    def count(self) -> int:
-        return 1
-
-    def compute(self, device: str) -> None:
-        pass
-
-
 @pytest.fixture
 def full_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The work itself finds no room: torch asks CUDA for the first time as something is moved there."""
-
-    def refuse() -> None:
-        raise torch.OutOfMemoryError(f"{NO_MEMORY}\nSee documentation for Memory Management")
-
-    monkeypatch.setattr(devices, "TorchCuda", _Answers)
-    monkeypatch.setattr(torch.cuda, "_lazy_init", refuse)
-    devices._torch_device.cache_clear()
-    yield
-    devices._torch_device.cache_clear()
+    """The work itself finds no room."""
+    with without_room(monkeypatch):
+        yield
 
 
 def _config(device: str) -> Config:

@@ -64,8 +64,10 @@ def fit_method(
         _check_k(name, options, workspace)
     with sealed_directory(out) as temporary:
         done = engine.map(
-            partial(_fit_one, name, options, workspace, training, temporary, savepoints),
-            list(zip(replicates, engine.devices_of(device, len(replicates)), strict=True)),
+            partial(
+                _fit_one, name, options, workspace, training, temporary, savepoints, engine.device_of_calls(device)
+            ),
+            replicates,
             resources=engine.Resources.on(device, runtime.threads),
             description=f"train {name}",
         )
@@ -87,10 +89,10 @@ def _fit_one(
     training: Training,
     directory: Path,
     savepoints: Savepoints,
-    placed: tuple[Replicate, str],
+    device: str,
+    replicate: Replicate,
 ) -> tuple[Fitted, list[dict[str, float]], str, int]:
     """One replicate's method: written to the directory, with its history, the digest of its file and its numbers."""
-    replicate, device = placed
     method = build_method(options, workspace.shape(), training, device)
     history = History()
     with naming(f"params.yaml: methods.{name}: {replicate.name}"):
@@ -147,17 +149,21 @@ def validation_scores(
         _check_k(name, options, workspace)
     device, replicates = kind.device_for(runtime.device), workspace.corpus.replicates
     return engine.map(
-        partial(_score_one, name, options, workspace, training),
-        list(zip(replicates, engine.devices_of(device, len(replicates)), strict=True)),
+        partial(_score_one, name, options, workspace, training, engine.device_of_calls(device)),
+        replicates,
         resources=engine.Resources.on(device, runtime.threads),
         description=f"try {name}",
     )
 
 
 def _score_one(
-    name: str, options: MethodOptions, workspace: Workspace, training: Training, placed: tuple[Replicate, str]
+    name: str,
+    options: MethodOptions,
+    workspace: Workspace,
+    training: Training,
+    device: str,
+    replicate: Replicate,
 ) -> float:
-    replicate, device = placed
     method = build_method(options, workspace.shape(), training, device)
     with naming(f"params.yaml: methods.{name}: {replicate.name}"):
         return fit_replicate(method, workspace.replicate(replicate, method.reads), History()).val_selection

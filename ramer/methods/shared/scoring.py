@@ -55,15 +55,14 @@ def score_method(
     """
     about, replicates = TrainedMethod.read(trained / METHOD_FILE), workspace.corpus.replicates
     device = method_class(about.type).device_for(runtime.device)
-    placed = list(zip(replicates, engine.devices_of(device, len(replicates)), strict=True))
     for replicate in replicates:
         path = _checkpoint(trained, replicate)
         if not path.exists() or digest_file(path) != about.digest(replicate.name):
             raise StaleError(f"{path}: not the checkpoint that {METHOD_FILE} describes", trained)
     first = min(replicate.seed for replicate in replicates)
     scored = engine.map(
-        partial(_score_one, workspace, trained, first, settings.pool_sizes),
-        placed,
+        partial(_score_one, workspace, trained, first, settings.pool_sizes, engine.device_of_calls(device)),
+        replicates,
         resources=engine.Resources.on(device, runtime.threads),
         description=f"evaluate {about.name}",
     )
@@ -117,10 +116,14 @@ class _Scored(NamedTuple):
 
 
 def _score_one(
-    workspace: Workspace, trained: Path, first_seed: int, pool_sizes: tuple[int, ...], placed: tuple[Replicate, str]
+    workspace: Workspace,
+    trained: Path,
+    first_seed: int,
+    pool_sizes: tuple[int, ...],
+    device: str,
+    replicate: Replicate,
 ) -> _Scored:
     """Predictions of one replicate and what it retrieved."""
-    replicate, device = placed
     method = load_method(_checkpoint(trained, replicate), device)
     data = workspace.replicate(replicate, method.reads)
     test, val = held_out_rows(method, data), held_out_rows(method, data, "val")
