@@ -106,8 +106,11 @@ def plan_table() -> str:
     head = ("`blend`", "`ramer_plus`", "1. to `blend`", "2. to `distil`", "3. to itself shuffled", "5. late pool")
     lines = [f"| | {' | '.join(head)} |", f"| --- |{' ---: |' * len(head)}"]
     for name in MAIN:
-        kept = json.loads((KEPT / f"{name}.json").read_text("utf-8"))
-        planned = {c["reference"]: c for c in kept["planned"] if c["method"] == "ramer_plus"}
+        path = KEPT / f"{name}.json"
+        kept = json.loads(path.read_text("utf-8")) if path.exists() else {}
+        planned = {c["reference"]: c for c in kept.get("planned", ()) if c["method"] == "ramer_plus"}
+        if not planned:  # not run yet
+            continue
         late = kept.get("pool", {}).get("ramer_plus_late", [{"to_smallest": None}])[-1]
         cells = [points(_score(kept, method, AVERAGE)) for method in ("blend", "ramer_plus")]
         cells += [_interval(planned[against]) for against in ("blend", "distil", "ramer_plus_shuffled")]

@@ -31,7 +31,6 @@ from ramer.training.softmax import log_softmax
 from ramer.training.workspace import Workspace
 
 FEW = tuple(name for name in REGIMES if name.endswith("_labels") or name == "synthetic")
-PULL = 0.02
 
 
 class Half(NamedTuple):
@@ -42,15 +41,17 @@ class Half(NamedTuple):
         some: of which rows a condition leaves something, bool [conditions, n].
         labels: class numbers [n].
         prior: that stands in where nothing is left.
+        pull: of the fitted weights towards equality.
     """
 
     logs: np.ndarray
     some: np.ndarray
     labels: np.ndarray
     prior: np.ndarray
+    pull: float
 
     def take(self, rows: np.ndarray) -> Half:
-        return Half(self.logs[:, :, rows], self.some[:, rows], self.labels[rows], self.prior)
+        return Half(self.logs[:, :, rows], self.some[:, rows], self.labels[rows], self.prior, self.pull)
 
     def flat(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Log probabilities, labels and positions of what is left, all conditions after one another."""
@@ -92,7 +93,7 @@ class Half(NamedTuple):
 def mixtures(half: Half) -> dict[str, np.ndarray]:
     """Weights by rule, all chosen on these rows."""
     logs, labels, rows = half.flat()
-    plain, fitted = half.blended(), fit_weights(logs, labels, PULL)
+    plain, fitted = half.blended(), fit_weights(logs, labels, half.pull)
     share = reliability(plain, fitted, logs, labels, rows)
 
     def part(share: float) -> np.ndarray:
@@ -118,7 +119,8 @@ def halves(root: Path, draws: int) -> Iterator[tuple[Half, Half]]:
         val = held_out_rows(method, workspace.replicate(replicate, method.reads), "val")
         batches = [val.under(c) for c in CONDITIONS]
         logs = np.stack([method.member_logs(batch) for batch in batches])
-        whole = Half(logs, np.stack([b.available.any(axis=1) for b in batches]), val.labels, method.prior_)
+        some = np.stack([b.available.any(axis=1) for b in batches])
+        whole = Half(logs, some, val.labels, method.prior_, method.options.pull)
         speakers = workspace.corpus.groups[val.rows]
         names = np.unique(speakers)
         for _ in range(draws):

@@ -26,14 +26,20 @@ def in_single(values: npt.ArrayLike) -> npt.NDArray[np.float32]:
     reads them says what is wrong with the row.
 
     Raises:
-        ValueError, TypeError: they are no numbers of one shape.
+        ValueError, TypeError: they are no real numbers of one shape.
 
     Example:
         >>> in_single([0.5, 1e300]).tolist()
         [0.5, inf]
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        return np.asarray(values, dtype=np.float32)
+        given = np.asarray(values)
+        if given.dtype.kind == "c":
+            raise TypeError("complex numbers, expected real ones")
+        try:
+            return given.astype(np.float32, copy=False)
+        except OverflowError as error:  # a whole number that no float holds
+            raise ValueError(str(error)) from None
 
 
 def write_array(path: str | Path, shape: tuple[int, ...], blocks: Iterable[np.ndarray]) -> None:

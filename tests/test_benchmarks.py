@@ -57,10 +57,11 @@ def test_what_two_checkouts_took_stands_in_the_document(monkeypatch: pytest.Monk
 
 
 def test_the_tables_of_the_results_are_those_of_their_figures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    copies = {page: tmp_path / page.name for page in (_tables.TABLES, *_tables.BRIEF_PAGES)}
+    copies = {page: tmp_path / page.name for page in (_tables.TABLES, _tables.RESEARCH, *_tables.BRIEF_PAGES)}
     for page, copy in copies.items():
         copy.write_text(page.read_text("utf-8"), "utf-8")
-    monkeypatch.setattr(_tables, "TABLES", copies[_tables.TABLES])
+    for name in ("TABLES", "RESEARCH"):
+        monkeypatch.setattr(_tables, name, copies[getattr(_tables, name)])
     monkeypatch.setattr(_tables, "BRIEF_PAGES", tuple(copies[page] for page in _tables.BRIEF_PAGES))
     _tables.write_tables()
     changed = [page.name for page, copy in copies.items() if copy.read_text("utf-8") != page.read_text("utf-8")]

@@ -5,7 +5,8 @@ regressions of their own (``taught_product``) and a student that sees neighbours
 missing (``retrieval_distil``). Every member gets a temperature per set of available modalities on validation rows, then
 its weight: non-negative, least log loss on validation rows, held near equality.
 
-From the blend's own weights it goes as far towards these as what they save there exceeds chance (``reliability``).
+From the blend's own weights it goes as far towards these as what they save there exceeds chance (``reliability``), at
+least a fifth of the way; with ``pool: late``, all of it, for retrieval is all that such a pool is for.
 
 Without a pool there is nothing to teach regressions with, and neighbours are few: the method is then the blend, to
 which retrieval is added only where it lowers the log loss on validation rows by more than two standard errors.
@@ -39,7 +40,7 @@ from ramer.training.softmax import softmax
 from ramer.training.workspace import ModelShape
 
 RETRIEVING, TAUGHT = "retrieval_distil", "taught_product"
-LEAST_SHARE = 0.2  # of the fitted weights where there is a pool: a database that grows is then never without use
+LEAST_SHARE = 0.2  # of the fitted weights where there is a pool: what they give to retrieval is never lost
 
 
 class RamerPlusOptions(OwnKeysOptions):

@@ -87,7 +87,8 @@ def check_letters(letters: str, option: str) -> None:
 
 def mark_missing(vectors: np.ndarray) -> np.ndarray:
     """Zero vectors become NaN: nothing was extracted (protocol rule 11)."""
-    vectors = in_single(vectors).copy()
+    single = in_single(vectors)
+    vectors = single.copy() if single is vectors else single
     with np.errstate(invalid="ignore"):  # of a NaN that signals
         vectors[~vectors.any(axis=1)] = np.nan
     return vectors

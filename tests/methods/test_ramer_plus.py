@@ -14,7 +14,7 @@ from ramer.inputs import FEATURES, OWN_KEYS, STATES
 from ramer.methods.late_product import LateProduct, LateProductOptions
 from ramer.methods.shared.masked_network import masked_inputs, stacked
 from ramer.methods.shared.own_keys import NeighbourFill, OwnKeys
-from ramer.methods.shared.weighing import fit_weights, pays, reliability
+from ramer.methods.shared.weighing import fit_weights, pays
 from ramer.methods.taught_product import fit_soft
 from ramer.modalities import CONDITIONS, MODALITIES, condition_masks
 from ramer.nn.key_networks import info_nce
@@ -165,30 +165,6 @@ def test_a_member_pays_when_it_saves_more_than_chance_would() -> None:
     seen = np.stack([first, other])[:, :12]
     once, twice = (pays(seen[:, few[:n]], labels[few[:n]], few[:n], 0.02) for n in (12, 24))
     assert once == twice
-
-
-def test_a_saving_counts_as_far_as_it_exceeds_its_standard_error() -> None:
-    rng = np.random.default_rng(4)
-    labels, rows = rng.integers(0, 3, size=400), np.arange(400)
-    logs = np.stack([_logs(rng, labels, skill) for skill in (1.0, 1.0, 0.0)])
-    plain = np.array([1.0, 0.0, 0.0])
-
-    def share(weights: list[float], n: int = 400) -> float:
-        return reliability(plain, np.array(weights), logs[:, :n], labels[:n], rows[:n])
-
-    lost = [-np.log(np.exp(part) / np.exp(part).sum(axis=1, keepdims=True)) for part in (logs[0], logs[:2].sum(axis=0))]
-    saved = (lost[0] - lost[1])[np.arange(400), labels]
-    noise = saved.std(ddof=1) / 20 / saved.mean()
-    assert share([1.0, 1.0, 0.0]) == pytest.approx(1 - noise**2)
-    assert 0.5 < share([1.0, 1.0, 0.0]) < 1.0
-    assert share([1.0, 0.0, 0.0]) == 0.0  # nothing is saved
-    assert share([1.0, 0.0, 3.0]) == 0.0  # noise costs
-    assert share([1.0, 1.0, 0.0], n=1) == 0.0  # one row tells nothing
-    # Rows seen twice say no more than seen once.
-    twice = reliability(
-        plain, np.array([1.0, 1.0, 0.0]), np.tile(logs, (1, 2, 1)), np.tile(labels, 2), np.tile(rows, 2)
-    )
-    assert twice == pytest.approx(share([1.0, 1.0, 0.0]))
 
 
 def test_a_large_pool_makes_no_more_steps_of_the_keys_training() -> None:

@@ -34,5 +34,7 @@ def without_room(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         patched.setattr(devices, "TorchCuda", _Answers)
         patched.setattr(torch.cuda, "_lazy_init", refuse)
         devices._torch_device.cache_clear()
-        yield
-    devices._torch_device.cache_clear()
+        try:
+            yield
+        finally:
+            devices._torch_device.cache_clear()

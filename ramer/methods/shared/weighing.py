@@ -1,4 +1,4 @@
-"""Weights of a logarithmic opinion pool, fitted on validation rows and held near equality; how far a member pays."""
+"""Weights of a logarithmic opinion pool, fitted on validation rows and held near equality; whether they are chance."""
 
 from __future__ import annotations
 
@@ -66,11 +66,12 @@ def reliability(
 ) -> float:
     """How far to go from plain weights to fitted ones: 1 - (standard error / saving of log loss)^2, at least 0.
 
-    It is the share of a squared mean that is not noise (James and Stein, "Estimation with Quadratic Loss", 1961, its
-    positive part): what is saved many times over is kept, what chance could have saved is not.
+    The share of a squared mean that is more than its noise, as empirical Bayes shrinks estimates (Efron and Morris,
+    "Stein's Estimation Rule and Its Competitors", 1973): what is saved many times over is kept, what chance could have
+    saved is not.
 
     Args:
-        plain, weights: by what is predicted without trust in the fit, and as fitted.
+        plain: weights that need no trust. weights: the fitted ones.
         logs, labels: as of ``fit_weights``.
         rows: whose they are: one row under several conditions counts as one.
     """

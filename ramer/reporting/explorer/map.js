@@ -1,7 +1,7 @@
 // A map of the hidden states: two directions of each modality's states, a dot for every clip.
 
 const NOWHERE = -32768;
-const COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#C38700", "#4A9BC8", "#B0447F", "#979732", "#117733", "#AA4499"];
+const COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#7733FF", "#DD0044", "#8877FF", "#447777", "#DD00BB", "#447744"];
 const COLORINGS = [["label", "true class"], ["error", "A right or wrong"], ["lacks", "availability"]];
 const SHAPES = ["circle", "square", "triangle", "diamond", "cross"];
 const spaces = new Map(Object.entries(data.map).map(([name, held]) => [name, unpack(held)]));

@@ -47,7 +47,7 @@ def spread_over_groups(scores: pd.DataFrame, order: Sequence[str], colors: Mappi
         axis = figure.subplots()
         for i, name in enumerate(order):
             values = 100 * scores[name].dropna().to_numpy()
-            axis.plot(values, np.full(len(values), i), "o", color=colors[name], alpha=0.45, markersize=5)
+            axis.plot(values, np.full(len(values), i), "o", color=colors[name], markersize=5, markeredgecolor="white")
             axis.plot([np.median(values)] * 2, [i - 0.32, i + 0.32], color=INK, linewidth=2)
         axis.set_yticks(range(len(order)), [broken(n) for n in order])
         axis.invert_yaxis()
