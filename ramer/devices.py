@@ -16,7 +16,7 @@ from functools import cache
 from typing import Protocol, TypeVar, runtime_checkable
 
 from ramer.config import DEVICE_NAMES
-from ramer.errors import ConfigError
+from ramer.errors import ConfigError, GpuError
 
 Result = TypeVar("Result")
 
@@ -177,11 +177,11 @@ def raise_if_gpu_failed(error: BaseException, setting: str, *, but_for_memory: b
         but_for_memory: of which a smaller input may need less.
 
     Raises:
-        ConfigError: a GPU failed, by ``refusal_of_gpu``.
+        GpuError: a GPU failed, by ``refusal_of_gpu``.
     """
     refusal = refusal_of_gpu(error, setting)
     if refusal is not None and not (but_for_memory and _MEMORY.search(str(error))):
-        raise ConfigError(refusal) from None
+        raise GpuError(refusal) from error
 
 
 def else_on_cpu(device: str, work: Callable[[str], Result]) -> Result:

@@ -81,6 +81,10 @@ class ConfigError(RamerError):
     """A key of ``params.yaml`` is unknown, ill-typed or out of range."""
 
 
+class GpuError(ConfigError):
+    """A GPU failed in the middle of work; whoever was to choose a device may go on without it."""
+
+
 class CorpusError(RamerError):
     """A corpus cannot be used; each fault names file, row and field."""
 

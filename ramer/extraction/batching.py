@@ -38,7 +38,7 @@ def tried(encode: Encode[Input], sample: Input, model: str, kind: str) -> np.nda
 
     Raises:
         ModelError: the model cannot take such an input, or returns no numbers.
-        ConfigError: a GPU failed.
+        GpuError: a GPU failed.
     """
     try:
         made = encode([sample])[0]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from ramer.devices import choose_device, raise_if_gpu_failed
-from ramer.errors import RamerError, raise_if_scarce
+from ramer.devices import choose_device, fails_at_gpu, give_up, raise_if_gpu_failed
+from ramer.errors import GpuError, RamerError, raise_if_scarce
 from ramer.extraction import audio
 from ramer.extraction.batching import isolated
 from ramer.extraction.encoders import Encoders, RunOptions
@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 _MOST_SAMPLES = 600 * SAMPLE_RATE  # of sound that is held at a time: 40 MB; a clip that is longer is held alone
 
+Result = TypeVar("Result")
 Heard = tuple[Signal | Missing, tuple[str, ...]]  # a clip's sound, or why there is none, and notes
 
 
@@ -72,6 +73,7 @@ class Extractor:
         trust_remote_code: bool = False,
         expected: dict[str, dict[str, Any]] | None = None,
     ) -> None:
+        self._asked = device
         self.options: RunOptions = {
             "device": choose_device(device, setting="device"),
             "batch_size": batch_size,
@@ -101,7 +103,8 @@ class Extractor:
 
     def load(self, names: Iterable[str]) -> None:
         """Load encoders now rather than when first needed; see ``Encoders.load``."""
-        self.encoders.load(names)
+        wanted = list(names)
+        self._else_on_cpu(lambda: self.encoders.load(wanted))
 
     def extract_clip(self, path: str | Path | None, transcript: str | None = None) -> ClipVectors:
         """The vectors of one clip.
@@ -126,10 +129,36 @@ class Extractor:
     ) -> list[dict[str, Outcome]]:
         """Outcomes of several clips, batched across them. Recognised words are filled into ``transcript``.
 
+        With ``device: auto`` a GPU that fails is left for good, after one warning, and the clips are begun anew.
+
         Args:
             clips: what to read.
             modalities: per clip the modalities that are wanted; all that the settings name by default.
+
+        Raises:
+            GpuError: a GPU that was asked for by name failed.
         """
+        given = [clip.transcript for clip in clips]
+
+        def extract() -> list[dict[str, Outcome]]:
+            for clip, transcript in zip(clips, given, strict=True):
+                clip.transcript = transcript  # what a GPU recognised before it failed is recognised anew
+            return self._extract(clips, modalities)
+
+        return self._else_on_cpu(extract)
+
+    def _else_on_cpu(self, work: Callable[[], Result]) -> Result:
+        try:
+            return work()
+        except (GpuError, RuntimeError) as error:
+            if self._asked != "auto" or not (isinstance(error, GpuError) or fails_at_gpu(error)):
+                raise
+            give_up(self._asked, error.__cause__ or error, "device")
+        self.options = {**self.options, "device": "cpu"}
+        self.encoders = Encoders(self.settings, self.options, self.records)
+        return work()
+
+    def _extract(self, clips: Sequence[Clip], modalities: Sequence[Iterable[str]] | None) -> list[dict[str, Outcome]]:
         wanted = [set(m) for m in modalities] if modalities else [set(self.settings.modalities) for _ in clips]
         found: list[dict[str, Outcome]] = [{} for _ in clips]
         videos = [n for n, clip in enumerate(clips) if "video" in wanted[n]]
