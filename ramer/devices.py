@@ -196,6 +196,10 @@ def else_on_cpu(device: str, work: Callable[[str], Result]) -> Result:
     """
     try:
         return work(device)
+    except GpuError as error:
+        if device != "auto":
+            raise
+        give_up(device, error.__cause__ or error)
     except RuntimeError as error:
         if not fails_at_gpu(error):
             raise

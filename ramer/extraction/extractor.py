@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from ramer.devices import choose_device, fails_at_gpu, give_up, raise_if_gpu_failed
-from ramer.errors import GpuError, RamerError, raise_if_scarce
+from ramer.devices import choose_device, else_on_cpu, raise_if_gpu_failed
+from ramer.errors import RamerError, raise_if_scarce
 from ramer.extraction import audio
 from ramer.extraction.batching import isolated
 from ramer.extraction.encoders import Encoders, RunOptions
@@ -148,15 +148,14 @@ class Extractor:
         return self._else_on_cpu(extract)
 
     def _else_on_cpu(self, work: Callable[[], Result]) -> Result:
-        try:
+        def on(device: str) -> Result:
+            if device == "cpu" and self.options["device"] != "cpu":  # a GPU was tried and failed
+                self.options = {**self.options, "device": device}
+                self.encoders = Encoders(self.settings, self.options, self.records)
             return work()
-        except (GpuError, RuntimeError) as error:
-            if self._asked != "auto" or not (isinstance(error, GpuError) or fails_at_gpu(error)):
-                raise
-            give_up(self._asked, error.__cause__ or error, "device")
-        self.options = {**self.options, "device": "cpu"}
-        self.encoders = Encoders(self.settings, self.options, self.records)
-        return work()
+
+        # Asked for by name, a failure is told as it comes: there is nothing to go on with.
+        return else_on_cpu("auto", on) if self._asked == "auto" else work()
 
     def _extract(self, clips: Sequence[Clip], modalities: Sequence[Iterable[str]] | None) -> list[dict[str, Outcome]]:
         wanted = [set(m) for m in modalities] if modalities else [set(self.settings.modalities) for _ in clips]

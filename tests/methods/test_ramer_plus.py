@@ -25,6 +25,7 @@ from ramer.training.contrastive import BATCH, MOST_STEPS, train_keys
 from ramer.training.fitted import History
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
 from ramer.training.workspace import ModelShape, Workspace
+from tests.support.made_logs import made_logs
 
 INPUTS = frozenset({FEATURES, STATES, OWN_KEYS})
 
@@ -52,14 +53,10 @@ def test_a_soft_regression_learns_from_uncertain_rows_as_from_so_many_certain_on
     np.testing.assert_allclose(x @ one[:-1] + one[-1], x @ many[:-1] + many[-1], atol=1e-3)
 
 
-def _logs(rng: np.random.Generator, labels: np.ndarray, skill: float) -> np.ndarray:
-    return log_softmax(rng.normal(size=(len(labels), 3)) + skill * np.eye(3)[labels], axis=1)
-
-
 def test_weights_favour_the_better_member_and_few_rows_hardly_move_them() -> None:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, size=3000)
-    logs = np.stack([_logs(rng, labels, 2.0), _logs(rng, labels, 0.0)])
+    logs = np.stack([made_logs(rng, labels, 2.0), made_logs(rng, labels, 0.0)])
     weights = fit_weights(logs, labels, 0.02)
     assert weights[0] > 0.7
     assert 0 <= weights[1] < 0.2
@@ -70,7 +67,7 @@ def test_weights_favour_the_better_member_and_few_rows_hardly_move_them() -> Non
 def test_weights_are_where_no_step_lowers_the_penalised_loss() -> None:
     rng = np.random.default_rng(2)
     labels = rng.integers(0, 3, size=60)
-    logs = np.stack([_logs(rng, labels, 1.5), _logs(rng, labels, 1.0), _logs(rng, labels, -0.5)])
+    logs = np.stack([made_logs(rng, labels, 1.5), made_logs(rng, labels, 1.0), made_logs(rng, labels, -0.5)])
 
     def loss(w: np.ndarray) -> float:
         mixed = log_softmax(np.tensordot(w, logs, 1), axis=1)
@@ -155,7 +152,7 @@ def test_a_member_pays_when_it_saves_more_than_chance_would() -> None:
     rng = np.random.default_rng(3)
     labels = np.tile(rng.integers(0, 3, size=100), 2)
     rows = np.tile(np.arange(100), 2)
-    first, other, noise = (_logs(rng, labels, skill) for skill in (1.0, 1.0, 0.0))
+    first, other, noise = (made_logs(rng, labels, skill) for skill in (1.0, 1.0, 0.0))
     assert pays(np.stack([first, other]), labels, rows, 0.0)
     assert not pays(np.stack([first, first]), labels, rows, 0.0)
     assert not pays(np.stack([first, noise]), labels, rows, 0.0)

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from scipy.special import log_softmax
 
 from ramer.config import Training
 from ramer.methods import build_method, method_options, ramer_plus
@@ -19,16 +18,13 @@ from ramer.modalities import CONDITIONS
 from ramer.training.fitted import History
 from ramer.training.labelled_rows import LabelledRows
 from ramer.training.workspace import Workspace
-
-
-def _logs(rng: np.random.Generator, labels: np.ndarray, skill: float) -> np.ndarray:
-    return log_softmax(rng.normal(size=(len(labels), 3)) + skill * np.eye(3)[labels], axis=1)
+from tests.support.made_logs import made_logs
 
 
 def test_a_saving_counts_as_far_as_it_exceeds_its_standard_error() -> None:
     rng = np.random.default_rng(4)
     labels, rows = rng.integers(0, 3, size=400), np.arange(400)
-    logs = np.stack([_logs(rng, labels, skill) for skill in (1.0, 1.0, 0.0)])
+    logs = np.stack([made_logs(rng, labels, skill) for skill in (1.0, 1.0, 0.0)])
     plain = np.array([1.0, 0.0, 0.0])
 
     def share(weights: list[float], n: int = 400) -> float:
