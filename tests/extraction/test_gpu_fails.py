@@ -92,6 +92,7 @@ def test_a_gpu_that_fails_later_is_left_for_good_and_clips_are_begun_anew(
             raise RuntimeError("CUDA error: an illegal memory access was encountered\nCUDA kernel errors might be ...")
 
     asked.__dict__["audio"] = Lost()
+    extractor.options = {**extractor.options, "device": "cuda"}
     found = extractor.extract_clip(paths[1])
     assert (extractor.options["device"], extractor.encoders is asked) == ("cpu", False)
     np.testing.assert_array_equal(found.vectors["audio"], plain.vectors["audio"])
