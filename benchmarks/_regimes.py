@@ -31,7 +31,7 @@ class Regime:
 
 
 def _few(corpus: str | None, labels: int, *more: str) -> Regime:
-    """Each seed draws its own labels: three seeds are three draws."""
+    """Each seed draws its own labels: eight seeds are eight draws."""
     return Regime(corpus, (f"prepare.label_budget={labels}", "retrieval.scope=all", *more))
 
 
@@ -47,15 +47,17 @@ ENCODERS = tuple(
 )
 # By actor. mosi keeps its own split by video, since its face features were taught on the labels of its train rows.
 SIX_FOLDS = "prepare.folds=6"
+# Where one split is all there is, eight replicates; of six folds three seeds make eighteen.
+EIGHT = "prepare.seeds=[0,1,2,3,4,5,6,7]"
 # The control of blend: is it two kinds of members that help, or two members?
 TWICE = ("+methods.blend_twice.type=blend", "+methods.blend_twice.members=[distil,distil]")
 REGIMES = {
     "ravdess_meld_six_folds": Regime(RAVDESS, (SIX_FOLDS, *TWICE)),
     **{f"ravdess_meld_six_folds_{n}_labels": _few(RAVDESS, n, SIX_FOLDS) for n in BUDGETS},
-    "mosi": Regime(MOSI),
-    **{f"mosi_{n}_labels": _few(MOSI, n) for n in BUDGETS},
-    "synthetic": Regime(None),
-    **{f"synthetic_{n}_labels": _few(None, n) for n in BUDGETS},
+    "mosi": Regime(MOSI, (EIGHT,)),
+    **{f"mosi_{n}_labels": _few(MOSI, n, EIGHT) for n in BUDGETS},
+    "synthetic": Regime(None, (EIGHT,)),
+    **{f"synthetic_{n}_labels": _few(None, n, EIGHT) for n in BUDGETS},
     # Beside the main ones: the fixed split of four test actors, for forms that take long.
     "ravdess_meld_encoders": Regime(RAVDESS, ENCODERS),
     "ravdess_meld_crossfit": Regime(RAVDESS, ("dump.crossfit=4",)),
