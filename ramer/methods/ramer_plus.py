@@ -1,15 +1,16 @@
-"""Four readings of the same features, weighed: regressions, taught regressions, ``distil``, and retrieval.
+"""Five readings of the same features, weighed: regressions, ``distil``, Gaussians, taught regressions, and retrieval.
 
-``late_product`` and ``distil`` first, blended; what the blend says of the pool with everything at hand teaches
-regressions of their own (``taught_product``) and a student that sees neighbours' features in the place of what is
-missing (``retrieval_distil``). Every member gets a temperature per set of available modalities on validation rows, then
-its weight: non-negative, least log loss on validation rows, held near equality.
+``late_product`` and ``distil`` first, blended; what the blend says of the pool with everything at hand teaches the
+Gaussians of ``discriminant``, and what blend and Gaussians say together teaches regressions of their own
+(``taught_product``) and a student that sees neighbours' features in the place of what is missing
+(``retrieval_distil``). Every member gets a temperature per set of available modalities on validation rows, then its
+weight: non-negative, least log loss on validation rows, held near equality.
 
-From the blend's own weights it goes as far towards these as what they save there exceeds chance (``reliability``), at
-least a fifth of the way; with ``pool: late``, all of it, for retrieval is all that such a pool is for.
+From the blend's own weights it goes as far towards these as what they save there exceeds chance (``reliability``); with
+a pool at least a fifth of the way; with ``pool: late``, all of it, for retrieval is all that such a pool is for.
 
-Without a pool there is nothing to teach regressions with, and neighbours are few: the method is then the blend, to
-which retrieval is added only where it lowers the log loss on validation rows by more than two standard errors.
+Without a pool there is nothing to teach regressions with, and neighbours are few: retrieval is then a member only where
+it lowers the log loss on validation rows by more than two standard errors.
 
 What retrieval adds is the difference to the same method with ``database: shuffled`` or ``fill: ridge``.
 """
@@ -25,10 +26,12 @@ from pydantic import Field
 from ramer.config import Count, Searched, Training
 from ramer.inputs import FEATURES, OWN_KEYS, STATES
 from ramer.methods.blend import Blend, BlendOptions
+from ramer.methods.discriminant import Discriminant, DiscriminantOptions
 from ramer.methods.distil import DistilOptions
 from ramer.methods.retrieval_distil import INPUT_DROPOUT, RetrievalDistil, RetrievalDistilOptions
 from ramer.methods.shared.contract import Method
 from ramer.methods.shared.own_keys import OwnKeysOptions
+from ramer.methods.shared.teaching import Panel
 from ramer.methods.shared.weighing import fit_weights, pays, reliability
 from ramer.methods.taught_product import TaughtProduct, TaughtProductOptions
 from ramer.modalities import CONDITIONS
@@ -39,7 +42,7 @@ from ramer.training.labelled_rows import LabelledRows, TrainingBatch
 from ramer.training.softmax import softmax
 from ramer.training.workspace import ModelShape
 
-RETRIEVING, TAUGHT = "retrieval_distil", "taught_product"
+RETRIEVING, TAUGHT, GAUSSIAN = "retrieval_distil", "taught_product", "discriminant"
 LEAST_SHARE = 0.2  # of the fitted weights where there is a pool: what they give to retrieval is never lost
 
 
@@ -56,7 +59,7 @@ class RamerPlusOptions(OwnKeysOptions):
     keys: Literal["auto", "learned", "features"] = "auto"
     fill: Literal["neighbours", "ridge"] = "neighbours"
     pool: Literal["learnt", "late"] = "learnt"
-    pull: Annotated[float, Field(ge=0.0), Searched(0.001, 1.0, log=True)] = 0.02
+    pull: Annotated[float, Field(ge=0.0), Searched(0.001, 1.0, log=True)] = 0.005
     most_pool_rows: Count = 20_000
 
     @property
@@ -65,7 +68,7 @@ class RamerPlusOptions(OwnKeysOptions):
 
 
 class RamerPlus(Method[RamerPlusOptions]):
-    """Weighted sum of the log probabilities of regressions, ``distil``, retrieval and, with a pool, taught regressions.
+    """Weighted sum of the log probabilities of regressions, ``distil``, Gaussians, taught regressions and retrieval.
 
     Attributes:
         members_: by type, in the order of the weights.
@@ -87,15 +90,15 @@ class RamerPlus(Method[RamerPlusOptions]):
         chosen = {quick.type: quick} if pool else {}
         return Blend(BlendOptions(type="blend"), self.shape, self.training, self.device, chosen)
 
-    def _members(self, blend: Blend) -> dict[str, Method]:
-        """All members, the blend's first."""
+    def _others(self) -> tuple[Discriminant, TaughtProduct, RetrievalDistil]:
+        """The members beside the blend's, whom it teaches."""
         own, most = (self.shape, self.training, self.device), self.options.most_pool_rows
         passed = self.options.model_dump(include={"k", "keys", "fill", "database"})
-        options = RetrievalDistilOptions(type="retrieval_distil", most_pool_rows=most, **passed)
-        retrieving = RetrievalDistil(options, *own)
-        taught = TaughtProduct(TaughtProductOptions(type="taught_product", most_pool_rows=most), *own)
-        retrieving.teacher = taught.teacher = blend
-        return {m.options.type: m for m in (*blend.members, retrieving, taught)}
+        return (
+            Discriminant(DiscriminantOptions(type=GAUSSIAN, most_pool_rows=most), *own),
+            TaughtProduct(TaughtProductOptions(type=TAUGHT, most_pool_rows=most), *own),
+            RetrievalDistil(RetrievalDistilOptions(type=RETRIEVING, most_pool_rows=most, **passed), *own),
+        )
 
     def fit(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
         if self._late:  # here and not in learn: what is calibrated has not seen the pool either
@@ -107,30 +110,33 @@ class RamerPlus(Method[RamerPlusOptions]):
         return self.options.pool == "late"
 
     def learn(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
-        pool = len(train.pool_rows) > 0
-        blend = self._blend(pool)
-        members = self._members(blend)
-        if not pool:
-            del members[TAUGHT]
-        epochs = [blend.fit(train, val, rng, log).best_epoch]
-        others = list(members.values())[len(blend.members) :]
-        epochs += [member.fit(train, val, rng, History()).best_epoch for member in others]
-        self.members_, pull = members, self.options.pull
+        pool, pull = len(train.pool_rows) > 0, self.options.pull
+        blend, (gaussians, taught, retrieving) = self._blend(pool), self._others()
+        best = blend.fit(train, val, rng, log).best_epoch
+        gaussians.teacher = blend
+        gaussians.fit(train, val, rng, History())
+        taught.teacher = retrieving.teacher = Panel([blend, gaussians], val)
+        if pool:
+            taught.fit(train, val, rng, History())
+        best = max(best, retrieving.fit(train, val, rng, History()).best_epoch)
+        members = (*blend.members, gaussians, *((taught,) if pool else ()), retrieving)
+        self.members_ = {member.options.type: member for member in members}
         logs = {c: self.member_logs(val.under(c)) for c in CONDITIONS}
         held = _held(logs, val)
-        fitted, plain = fit_weights(*held[:2], pull), np.append(blend.weights_, np.zeros(len(others)))
-        if self._late:
-            share = 1.0
-        elif pool:
-            share = max(LEAST_SHARE, reliability(plain, fitted, *held))
-        else:
-            share = float(pays(*held, pull))
+        if not (pool or self._late or pays(*held, pull)):
+            del self.members_[RETRIEVING]  # the last
+        known = held[0][: len(self.members_)]
+        fitted, plain = fit_weights(known, held[1], pull), np.zeros(len(known))
+        plain[: len(blend.members)] = blend.weights_
+        share = 1.0 if self._late else reliability(plain, fitted, known, *held[1:])
+        if pool:
+            share = max(LEAST_SHARE, share)
         self.weights_ = share * fitted + (1.0 - share) * plain
         if not share:
             self.members_ = {member.options.type: member for member in blend.members}
             self.weights_ = blend.weights_
         mixed = {c: np.tensordot(self.weights_, logs[c][: len(self.members_)], 1) for c in CONDITIONS}
-        return Fitted(max(epochs), selection(mixed.__getitem__, val, self.prior_))
+        return Fitted(best, selection(mixed.__getitem__, val, self.prior_))
 
     def member_logs(self, batch: Batch) -> np.ndarray:
         """Log probabilities [members, n, classes]."""
@@ -167,7 +173,8 @@ class RamerPlus(Method[RamerPlusOptions]):
 
     def restore(self, tensors: dict[str, np.ndarray]) -> Self:
         self.weights_ = tensors["weights_"]
-        for name, member in self._members(self._blend(pool=True)).items():
+        for member in (*self._blend(pool=True).members, *self._others()):
+            name = member.options.type
             own = {key.removeprefix(f"{name}."): a for key, a in tensors.items() if key.startswith(f"{name}.")}
             if own:
                 self.members_[name] = member.take_state(own)

@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from ramer.config import Count, Dropout, Positive, Searched
 from ramer.inputs import FEATURES, OWN_KEYS, STATES
 from ramer.methods.blend import fitted_blend
-from ramer.methods.shared.contract import Method
 from ramer.methods.shared.filling import Filler, filled_in
 from ramer.methods.shared.finding import quality_of
 from ramer.methods.shared.masked_network import MaskedTraining, NeuralMethod, choose, masked_inputs, stacked
@@ -32,7 +31,7 @@ from ramer.methods.shared.own_keys import (
     restored_space,
 )
 from ramer.methods.shared.ridge_fill import RidgeFill
-from ramer.methods.shared.teaching import Lesson
+from ramer.methods.shared.teaching import Lesson, Teacher
 from ramer.nn.losses import soft_cross_entropy
 from ramer.nn.masked import Masked, MaskedClassifier
 from ramer.retrieval.keys import KeySpace
@@ -85,7 +84,7 @@ class RetrievalDistil(NeuralMethod[RetrievalDistilOptions]):
     inputs = frozenset({FEATURES, STATES, OWN_KEYS})
     retrieval = True
     lends = True
-    teacher: Method | None = None
+    teacher: Teacher | None = None
     filler_: Filler
 
     def masked(self, batch: Batch) -> Masked:

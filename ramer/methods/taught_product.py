@@ -20,7 +20,7 @@ from ramer.inputs import FEATURES, STATES
 from ramer.methods.blend import fitted_blend
 from ramer.methods.shared.contract import Method, MethodOptions
 from ramer.methods.shared.posterior_product import multiply
-from ramer.methods.shared.teaching import Lesson
+from ramer.methods.shared.teaching import Lesson, Teacher
 from ramer.modalities import FULL_CONDITION, MODALITIES
 from ramer.progress import track
 from ramer.training.batches import Batch
@@ -61,7 +61,7 @@ class TaughtProduct(Method[TaughtProductOptions]):
 
     inputs = frozenset({FEATURES, STATES})
     coefficients_: dict[str, np.ndarray]
-    teacher: Method | None = None
+    teacher: Teacher | None = None
 
     def learn(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
         teacher = self.teacher or fitted_blend(self, train, val, rng, log)

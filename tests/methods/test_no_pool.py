@@ -1,4 +1,4 @@
-"""``ramer_plus`` without a pool: ``blend`` where retrieval saves too little, and more than that where it pays."""
+"""``ramer_plus`` without a pool: ``blend`` where nothing saves enough, and retrieval only where it pays."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from ramer.config import Training
-from ramer.methods import Method, build_method, method_options
+from ramer.methods import Method, build_method, method_options, ramer_plus
 from ramer.methods.shared.fitting import fit_replicate
-from ramer.methods.shared.weighing import fit_weights
+from ramer.methods.shared.weighing import fit_weights, reliability
 from ramer.modalities import CONDITIONS, MODALITIES
 from ramer.project import Project
 from ramer.training.fitted import Fitted, History
@@ -66,11 +66,14 @@ def rows_of(data: ReplicateData, split: str, method: Method) -> LabelledRows:
     return LabelledRows(data, data.corpus.rows_in(data.replicate, split), method.reads)
 
 
-def test_where_retrieval_saves_nothing_the_method_is_blend_to_the_last_digit(workspace_root: Path) -> None:
+def test_where_nothing_saves_more_than_chance_the_method_is_blend_to_the_last_digit(
+    workspace_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ramer_plus, "reliability", lambda *given: 0.0)
     (mine, blend), fits, data = fit_both(without_pool(workspace_root), Training(epochs=3))
     test = rows_of(data, "test", mine)
     assert mine.neighbours_of(test.under("t")) is None
-    assert not any(name.startswith("retrieval_distil.") for name in mine.tensors())
+    assert not any(name.startswith(("retrieval_distil.", "discriminant.")) for name in mine.tensors())
     np.testing.assert_array_equal(mine.tensors()["weights_"], blend.tensors()["weights_"])
     assert fits[0].val_selection == fits[1].val_selection
     for condition in CONDITIONS:
@@ -81,16 +84,19 @@ def test_where_retrieval_saves_nothing_the_method_is_blend_to_the_last_digit(wor
 @pytest.mark.slow
 def test_where_retrieval_pays_it_joins_with_weights_fitted_on_validation_rows(workspace_root: Path) -> None:
     budget = Training(epochs=40, patience=40, hidden=(16,), dropout=0.0, lr=0.01, batch_size=32)
-    (mine, _), fits, data = fit_both(with_readable_neighbours(workspace_root), budget)
+    (mine, blend), fits, data = fit_both(with_readable_neighbours(workspace_root), budget)
     learnt = mine.tensors()
     assert mine.neighbours_of(rows_of(data, "test", mine).under("a")) is not None
     assert any(name.startswith("retrieval_distil.") for name in learnt)
     assert fits[0].val_selection > fits[1].val_selection
-    members = {m: _member(mine, m) for m in ("late_product", "distil", "retrieval_distil")}
+    members = {m: _member(mine, m) for m in ("late_product", "distil", "discriminant", "retrieval_distil")}
     val = rows_of(data, "val", mine)
     said = [np.concatenate([m.predict_proba(val.under(c)) for c in CONDITIONS]) for m in members.values()]
-    fitted = fit_weights(np.log(np.maximum(np.stack(said), 1e-12)), np.tile(val.labels, len(CONDITIONS)), PULL)
-    np.testing.assert_allclose(learnt["weights_"], fitted, atol=1e-9)
+    logs, labels = np.log(np.maximum(np.stack(said), 1e-12)), np.tile(val.labels, len(CONDITIONS))
+    fitted, plain = fit_weights(logs, labels, PULL), np.append(blend.tensors()["weights_"], [0.0, 0.0])
+    share = reliability(plain, fitted, logs, labels, np.tile(np.arange(len(val)), len(CONDITIONS)))
+    assert share > 0
+    np.testing.assert_allclose(learnt["weights_"], share * fitted + (1 - share) * plain, atol=1e-9)
     batch = rows_of(data, "test", mine).under("a")
     again = build_method(mine.options, mine.shape, mine.training).take_state(mine.state())
     np.testing.assert_array_equal(again.predict_proba(batch), mine.predict_proba(batch))

@@ -81,7 +81,7 @@ def test_the_weights_go_as_far_as_they_are_trusted(workspace: Workspace, monkeyp
 def test_a_late_pool_takes_the_weights_as_fitted(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     distrusted, trusted = (fitted_where(s, workspace, monkeypatch, pool="late") for s in (0.0, 1.0))
     np.testing.assert_array_equal(distrusted.weights_, trusted.weights_)
-    assert list(distrusted.members_) == ["late_product", "distil", "retrieval_distil"]
+    assert list(distrusted.members_) == ["late_product", "distil", "discriminant", "retrieval_distil"]
 
 
 def test_a_step_of_the_student_draws_a_bounded_number_of_soft_labels(workspace: Workspace) -> None:

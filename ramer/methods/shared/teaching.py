@@ -2,13 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from ramer.methods.shared.contract import Method
 from ramer.training.batches import Batch
-from ramer.training.labelled_rows import TrainingBatch
+from ramer.training.labelled_rows import LabelledRows, TrainingBatch
+from ramer.training.softmax import softmax
+from ramer.training.temperature import PATTERNS, calibrated, pattern_codes, scale
+
+
+@runtime_checkable
+class Teacher(Protocol):
+    """Whoever says what rows are."""
+
+    def predict_proba(self, batch: Batch) -> np.ndarray:
+        """Class probabilities, float64 [n, classes]."""
+        ...
+
+
+def agreed(posteriors: Sequence[np.ndarray]) -> np.ndarray:
+    """What several posteriors [n, classes] say together: the mean of the log probabilities, normalised."""
+    return softmax(np.mean([np.log(np.maximum(p, 1e-12)) for p in posteriors], axis=0))
+
+
+class Panel:
+    """Several teachers who speak as one, calibrated on validation rows."""
+
+    def __init__(self, members: Sequence[Teacher], val: LabelledRows) -> None:
+        self._members, self._temperatures = members, np.ones(PATTERNS)
+        self._temperatures = calibrated(self.predict_proba, val)
+
+    def predict_proba(self, batch: Batch) -> np.ndarray:
+        said = agreed([member.predict_proba(batch) for member in self._members])
+        return scale(said, self._temperatures[pattern_codes(batch.available)])
 
 
 @dataclass(frozen=True)
@@ -26,7 +55,7 @@ class Lesson:
     soft: np.ndarray
 
     @classmethod
-    def give(cls, teacher: Method, train: TrainingBatch, rng: np.random.Generator, most: int) -> Lesson:
+    def give(cls, teacher: Teacher, train: TrainingBatch, rng: np.random.Generator, most: int) -> Lesson:
         """Ask a fitted teacher; pool rows have no labels, and none are read.
 
         Args:
