@@ -72,6 +72,7 @@ MAIN = tuple(
 PLANNED = (
     ("ramer_plus", "blend"),
     ("ramer_plus", "distil"),
+    ("ramer_plus", "discriminant"),
     ("ramer_plus", "ramer_plus_shuffled"),
     ("ramer", "zero_fill"),
     ("ramer", "ramer_shuffled"),

@@ -52,6 +52,7 @@ SLOW = (
     "ramer_plus",
     "retrieval_distil",
     "taught_product",
+    "discriminant",
     "mmin",
     "if_mmin",
     "distil",
