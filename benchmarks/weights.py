@@ -1,7 +1,7 @@
 """How far ``ramer_plus`` should trust weights that were fitted on validation rows: chosen there, by halves.
 
 Of every replicate the validation speakers are halved at random, many times. On one half the weights of ``blend`` and of
-all four members are chosen as the method does it, and on the other their mixtures are scored: avg6 (weighted F1, in
+all members are chosen as the method does it, and on the other their mixtures are scored: avg6 (weighted F1, in
 points) and log loss (times 1000) less those of ``blend``. No test row is read. The folder is that of
 ``python -m benchmarks.results run``, whose regimes with a pool hold trained models. Prints a table.
 
@@ -22,7 +22,7 @@ from benchmarks._regimes import REGIMES
 from benchmarks._run import parser, report
 from ramer.evaluation.metrics import selection_score, weighted_f1
 from ramer.methods import load_method
-from ramer.methods.ramer_plus import LEAST_SHARE, RamerPlus
+from ramer.methods.ramer_plus import GAUSSIAN, LEAST_SHARE, RamerPlus
 from ramer.methods.shared.scoring import held_out_rows
 from ramer.methods.shared.weighing import fit_weights, reliability
 from ramer.modalities import CONDITIONS, FULL_CONDITION
@@ -42,6 +42,7 @@ class Half(NamedTuple):
         labels: class numbers [n].
         prior: that stands in where nothing is left.
         pull: of the fitted weights towards equality.
+        names: of the members.
     """
 
     logs: np.ndarray
@@ -49,9 +50,10 @@ class Half(NamedTuple):
     labels: np.ndarray
     prior: np.ndarray
     pull: float
+    names: tuple[str, ...]
 
     def take(self, rows: np.ndarray) -> Half:
-        return Half(self.logs[:, :, rows], self.some[:, rows], self.labels[rows], self.prior, self.pull)
+        return self._replace(logs=self.logs[:, :, rows], some=self.some[:, rows], labels=self.labels[rows])
 
     def flat(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Log probabilities, labels and positions of what is left, all conditions after one another."""
@@ -106,6 +108,7 @@ def mixtures(half: Half) -> dict[str, np.ndarray]:
         "half way": part(0.5),
         "as far as it exceeds chance": part(share),
         f"the same, at least {LEAST_SHARE}": part(max(LEAST_SHARE, share)),
+        f"{GAUSSIAN} alone": np.array([float(name == GAUSSIAN) for name in half.names]),
     }
 
 
@@ -120,7 +123,7 @@ def halves(root: Path, draws: int) -> Iterator[tuple[Half, Half]]:
         batches = [val.under(c) for c in CONDITIONS]
         logs = np.stack([method.member_logs(batch) for batch in batches])
         some = np.stack([b.available.any(axis=1) for b in batches])
-        whole = Half(logs, some, val.labels, method.prior_, method.options.pull)
+        whole = Half(logs, some, val.labels, method.prior_, method.options.pull, tuple(method.members_))
         speakers = workspace.corpus.groups[val.rows]
         names = np.unique(speakers)
         for _ in range(draws):
