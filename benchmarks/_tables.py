@@ -25,6 +25,7 @@ BRIEF_METHODS = (
     "blend",
     "late_product",
     "distil",
+    "discriminant",
     "zero_fill",
     "ramer_literal",
     "ramer",
@@ -103,7 +104,9 @@ def brief_table() -> str:
 
 def plan_table() -> str:
     """``ramer_plus`` against what was planned, a regime a line."""
-    head = ("`blend`", "`ramer_plus`", "1. to `blend`", "2. to `distil`", "3. to itself shuffled", "5. late pool")
+    told = {"blend": "1. to `blend`", "distil": "2. to `distil`", "ramer_plus_shuffled": "3. to itself shuffled"}
+    told |= {"discriminant": "to `discriminant`"}
+    head = ("`blend`", "`ramer_plus`", *told.values(), "5. late pool")
     lines = [f"| | {' | '.join(head)} |", f"| --- |{' ---: |' * len(head)}"]
     for name in MAIN:
         path = KEPT / f"{name}.json"
@@ -113,7 +116,7 @@ def plan_table() -> str:
             continue
         late = kept.get("pool", {}).get("ramer_plus_late", [{"to_smallest": None}])[-1]
         cells = [points(_score(kept, method, AVERAGE)) for method in ("blend", "ramer_plus")]
-        cells += [_interval(planned[against]) for against in ("blend", "distil", "ramer_plus_shuffled")]
+        cells += [_interval(planned.get(against)) for against in told]
         short = name.replace("_meld_six_folds", "").replace("_labels", "").replace("_", ", ")
         lines.append(f"| {short} | {' | '.join([*cells, _interval(late['to_smallest'])])} |")
     return "\n".join(lines) + "\n"
