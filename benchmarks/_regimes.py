@@ -31,7 +31,7 @@ class Regime:
 
 
 def _few(corpus: str | None, labels: int, *more: str) -> Regime:
-    """Each seed draws its own labels: eight seeds are eight draws."""
+    """Each seed draws its own labels."""
     return Regime(corpus, (f"prepare.label_budget={labels}", "retrieval.scope=all", *more))
 
 

@@ -22,7 +22,7 @@ from benchmarks._regimes import REGIMES
 from benchmarks._run import parser, report
 from ramer.evaluation.metrics import selection_score, weighted_f1
 from ramer.methods import load_method
-from ramer.methods.ramer_plus import GAUSSIAN, LEAST_SHARE, RamerPlus
+from ramer.methods.ramer_plus import GAUSSIAN, LEAST_SHARE, RamerPlus, least_weights
 from ramer.methods.shared.scoring import held_out_rows
 from ramer.methods.shared.weighing import fit_weights, reliability
 from ramer.modalities import CONDITIONS, FULL_CONDITION
@@ -95,7 +95,7 @@ class Half(NamedTuple):
 def mixtures(half: Half) -> dict[str, np.ndarray]:
     """Weights by rule, all chosen on these rows."""
     logs, labels, rows = half.flat()
-    plain, fitted = half.blended(), fit_weights(logs, labels, half.pull)
+    plain, fitted = half.blended(), fit_weights(logs, labels, half.pull, least_weights(half.names, True))
     share = reliability(plain, fitted, logs, labels, rows)
 
     def part(share: float) -> np.ndarray:

@@ -6,7 +6,7 @@ product of unimodal posteriors it knows what the modalities share, and unlike a 
 
 The pool takes part by EM: a full-modality teacher says what its rows are, the Gaussians are fitted to that, and what
 both say together, half each of the log probabilities, is what the next round learns from. Without a pool labelled rows
-alone are learnt from.
+alone are learnt from, and nobody teaches.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ SOFTENED = np.geomspace(0.25, 16.0, 13)  # temperatures under which two candidat
 
 
 class DiscriminantOptions(MethodOptions):
-    """Options of ``discriminant``; where several values are given, validation rows choose by log loss.
+    """Options of ``discriminant``; of several values validation rows choose by log loss, once, in the first round.
 
     Attributes:
         axes: principal axes of each modality, at the most.
-        shrinkages: of the covariance towards a multiple of the identity.
+        shrinkages: of the covariance towards independent axes.
         across: share of the covariance between modalities that is kept; 0: independent given the class.
-        rounds: of EM with a pool; in each the pool is what teacher and Gaussians say together.
+        rounds: of EM with a pool; in the first its rows are what the teacher says, then what both say together.
         most_pool_rows: that are learnt from; of a larger pool so many are drawn.
     """
 
@@ -90,11 +90,11 @@ class Discriminant(Method[DiscriminantOptions]):
         held = np.concatenate([batch.available for batch in batches])
         axes, parts = self._reduced(batches, held)
         soft, chosen = said, None
-        for _ in range(rounds):
+        for left in reversed(range(rounds)):
             gaussians = ClassGaussians.of(parts, held, np.concatenate([classes, soft]))
             chosen = chosen or self._choose(gaussians, axes, val)
             self._adopt(gaussians, axes, chosen)
-            if len(said):
+            if left:
                 self.temperatures_ = np.ones(PATTERNS)
                 self.temperatures_ = calibrated(self.predict_proba, val)
                 soft = agreed([said, self.predict_proba(batches[1])])
@@ -104,10 +104,10 @@ class Discriminant(Method[DiscriminantOptions]):
         """Per modality the directions [dim, axes] and all rows along them; zeros where a row lacks it."""
         directions, parts = [], []
         for i, m in enumerate(MODALITIES):
-            x = np.concatenate([batch.features[m] for batch in batches])
-            found = leading_axes(x[held[:, i]], max(self.options.axes))
-            part = np.zeros((len(x), found.shape[1]))
-            part[held[:, i]] = x[held[:, i]] @ found
+            x = np.concatenate([batch.features[m][batch.available[:, i]] for batch in batches])
+            found = leading_axes(x, max(self.options.axes))
+            part = np.zeros((len(held), found.shape[1]))
+            part[held[:, i]] = x @ found.astype(x.dtype)
             directions.append(found)
             parts.append(part)
         return directions, parts
@@ -121,24 +121,25 @@ class Discriminant(Method[DiscriminantOptions]):
             np.concatenate([np.flatnonzero((a == mask).all(axis=1)) for a in available]) for mask in condition_masks()
         ]
         best, chosen = np.inf, None
-        for count in sorted(self.options.axes):
+        widest = max(part.shape[1] for part in seen)
+        for count in sorted({min(count, widest) for count in self.options.axes}):
             first = gaussians.first(count)
             x = np.concatenate([part[:, :count] for part in seen], axis=1)
-            for across, share in product(self.options.across, self.options.shrinkages):
-                shrunk, loss = first.shrunk(share, across), 0.0
+            bent = {across: first.across(across) for across in self.options.across}
+            for across, share in product(bent, self.options.shrinkages):
+                shrunk, loss = bent[across].shrunk(share), 0.0
                 for mask, some in zip(condition_masks(), rows, strict=True):
                     axes, slopes, intercepts = shrunk.discriminants(mask)
                     scores = x[np.ix_(some, axes)] @ slopes + intercepts + self._log_prior
                     loss += least_loss(scores, val.labels[some])
                 if chosen is None or loss < best:
                     best, chosen = loss, Chosen(count, share, across)
-        if chosen is None:
-            raise AssertionError("no candidate")
+        assert chosen is not None  # there is a candidate of everything
         return chosen
 
     def _adopt(self, gaussians: ClassGaussians, directions: list[np.ndarray], chosen: Chosen) -> None:
         """Take the slopes and intercepts of every condition."""
-        shrunk = gaussians.first(chosen.axes).shrunk(chosen.shrinkage, chosen.across)
+        shrunk = gaussians.first(chosen.axes).across(chosen.across).shrunk(chosen.shrinkage)
         self.slopes_, self.intercepts_ = {}, np.zeros((len(CONDITIONS), self.shape.classes))
         for row, (condition, mask) in enumerate(zip(CONDITIONS, condition_masks(), strict=True)):
             axes, slopes, self.intercepts_[row] = shrunk.discriminants(mask)

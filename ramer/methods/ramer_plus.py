@@ -1,13 +1,14 @@
 """Five readings of the same features, weighed: regressions, ``distil``, Gaussians, taught regressions, and retrieval.
 
 ``late_product`` and ``distil`` first, blended; what the blend says of the pool with everything at hand teaches the
-Gaussians of ``discriminant``, and what blend and Gaussians say together teaches regressions of their own
-(``taught_product``) and a student that sees neighbours' features in the place of what is missing
-(``retrieval_distil``). Every member gets a temperature per set of available modalities on validation rows, then its
-weight: non-negative, least log loss on validation rows, held near equality.
+Gaussians of ``discriminant`` (without a pool labelled rows do), and what blend and Gaussians say together teaches
+regressions of their own (``taught_product``) and a student that sees neighbours' features in the place of what is
+missing (``retrieval_distil``). Every member gets a temperature per set of available modalities on validation rows, then
+its weight: non-negative, least log loss on validation rows, held near equality.
 
 From the blend's own weights it goes as far towards these as what they save there exceeds chance (``reliability``); with
-a pool at least a fifth of the way; with ``pool: late``, all of it, for retrieval is all that such a pool is for.
+a pool at least a fifth of the way; with ``pool: late``, all of it, for retrieval is all that such a pool is for. With
+either retrieval has some weight, so that a database that grows is read.
 
 Without a pool there is nothing to teach regressions with, and neighbours are few: retrieval is then a member only where
 it lowers the log loss on validation rows by more than two standard errors.
@@ -17,7 +18,7 @@ What retrieval adds is the difference to the same method with ``database: shuffl
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal, Self
 
 import numpy as np
@@ -43,7 +44,10 @@ from ramer.training.softmax import softmax
 from ramer.training.workspace import ModelShape
 
 RETRIEVING, TAUGHT, GAUSSIAN = "retrieval_distil", "taught_product", "discriminant"
-LEAST_SHARE = 0.2  # of the fitted weights where there is a pool: what they give to retrieval is never lost
+LEAST_SHARE = 0.2  # of the fitted weights where there is a pool
+LEAST_WEIGHT = (
+    0.05  # fitted, of retrieval where there is a pool: else what is added to its database would change nothing
+)
 
 
 class RamerPlusOptions(OwnKeysOptions):
@@ -91,7 +95,7 @@ class RamerPlus(Method[RamerPlusOptions]):
         return Blend(BlendOptions(type="blend"), self.shape, self.training, self.device, chosen)
 
     def _others(self) -> tuple[Discriminant, TaughtProduct, RetrievalDistil]:
-        """The members beside the blend's, whom it teaches."""
+        """The members beside the blend's: it teaches the Gaussians, and both the others."""
         own, most = (self.shape, self.training, self.device), self.options.most_pool_rows
         passed = self.options.model_dump(include={"k", "keys", "fill", "database"})
         return (
@@ -125,8 +129,8 @@ class RamerPlus(Method[RamerPlusOptions]):
         held = _held(logs, val)
         if not (pool or self._late or pays(*held, pull)):
             del self.members_[RETRIEVING]  # the last
-        known = held[0][: len(self.members_)]
-        fitted, plain = fit_weights(known, held[1], pull), np.zeros(len(known))
+        known, least = held[0][: len(self.members_)], least_weights(self.members_, pool or self._late)
+        fitted, plain = fit_weights(known, held[1], pull, least), np.zeros(len(known))
         plain[: len(blend.members)] = blend.weights_
         share = 1.0 if self._late else reliability(plain, fitted, known, *held[1:])
         if pool:
@@ -151,8 +155,7 @@ class RamerPlus(Method[RamerPlusOptions]):
     @property
     def reads_database(self) -> bool:
         """Not where retrieval was left out, has no weight, or fills by regression."""
-        weights = dict(zip(self.members_, self.weights_, strict=True))
-        return any(weights[name] > 0 and member.reads_database for name, member in self.members_.items())
+        return self._retrieving is not None and self._retrieving.reads_database
 
     def prepare(self, database: Database) -> None:
         for member in self.members_.values():
@@ -163,7 +166,9 @@ class RamerPlus(Method[RamerPlusOptions]):
 
     @property
     def _retrieving(self) -> Method | None:
-        return self.members_.get(RETRIEVING)
+        """The member whose neighbours count."""
+        weights = dict(zip(self.members_, self.weights_, strict=True))
+        return self.members_[RETRIEVING] if weights.get(RETRIEVING) else None
 
     def tensors(self) -> dict[str, np.ndarray]:
         learnt = {"weights_": self.weights_}
@@ -179,6 +184,16 @@ class RamerPlus(Method[RamerPlusOptions]):
             if own:
                 self.members_[name] = member.take_state(own)
         return self
+
+
+def least_weights(members: Iterable[str], pool: bool) -> np.ndarray:
+    """Of each member among the fitted weights.
+
+    Args:
+        members: their types.
+        pool: whether there is one, now or later.
+    """
+    return np.array([LEAST_WEIGHT if pool and name == RETRIEVING else 0.0 for name in members])
 
 
 def _held(logs: Mapping[str, np.ndarray], val: LabelledRows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,8 +1,8 @@
 """One Gaussian per class over all modalities, with one covariance: linear discriminant analysis that may lack a part.
 
 What a row lacks is integrated out, which for a Gaussian is to leave its part of mean and covariance out: one model
-answers for every set of modalities, and what two modalities share is not counted twice. Classes may be soft, as in the
-expectation step of EM (McLachlan, "Iterative Reclassification Procedure", 1975; Nigam et al., 2000).
+answers for every set of modalities, and what two modalities share need not be counted twice. Classes may be soft, as
+in the expectation step of EM (McLachlan, "Iterative Reclassification Procedure", 1975; Nigam et al., 2000).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 SMALL = 1e-6  # variance of axes that vary by nothing
+UNSEEN = 1e-6  # rows of a class, of which there are none: it is an average row then
 EXACT = 512  # columns up to which all directions are computed
 
 
@@ -64,7 +65,7 @@ class ClassGaussians:
             x, weights = part[held[:, i]], classes[held[:, i]]
             count, total = weights.sum(axis=0)[:, None], weights.T @ x
             overall = total.sum(axis=0) / max(count.sum(), 1.0)
-            means.append(np.where(count > 0, total / np.maximum(count, 1e-12), overall))  # an unseen class is average
+            means.append(np.where(count > UNSEEN, total / np.maximum(count, UNSEEN), overall))
         for i, a in enumerate(parts):
             for j in range(i, len(parts)):
                 both = held[:, i] & held[:, j]
@@ -75,9 +76,7 @@ class ClassGaussians:
                 blocks[i][j] = product / max(both.sum(), 1)
                 blocks[j][i] = blocks[i][j].T
         modality = np.repeat(np.arange(len(parts)), [part.shape[1] for part in parts])
-        # Blocks of different rows need not make a covariance; the nearest one that is.
-        sizes, directions = np.linalg.eigh(np.block(blocks))
-        return cls(modality, np.concatenate(means, axis=1), (directions * np.maximum(sizes, 0.0)) @ directions.T)
+        return cls(modality, np.concatenate(means, axis=1), np.block(blocks))
 
     def first(self, count: int) -> ClassGaussians:
         """The first so many axes of each modality."""
@@ -85,17 +84,25 @@ class ClassGaussians:
         kept = np.flatnonzero(rank < count)
         return ClassGaussians(self.modality[kept], self.means[:, kept], self.covariance[np.ix_(kept, kept)])
 
-    def shrunk(self, share: float, across: float) -> ClassGaussians:
+    def across(self, share: float) -> ClassGaussians:
+        """With that share of the covariance between modalities; 0: they are independent given the class.
+
+        Blocks of different rows need not make a covariance: then it is the nearest one that is.
+        """
+        own = self.modality[:, None] == self.modality[None]
+        kept = np.where(own, self.covariance, share * self.covariance)
+        return ClassGaussians(self.modality, self.means, _nearest_covariance(kept))
+
+    def shrunk(self, share: float) -> ClassGaussians:
         """With a covariance that few rows can bear (Friedman, "Regularized Discriminant Analysis", 1989).
 
         Args:
-            share: of the way to a multiple of the identity, above 0.
-            across: share of the covariance between modalities that is kept; 0: independent given the class.
+            share: of the way to independent axes that vary as much as those of their modality in the mean, above 0.
         """
-        size = max(float(np.diag(self.covariance).mean()), SMALL)
-        own = self.modality[:, None] == self.modality[None]
-        kept = (1 - share) * np.where(own, self.covariance, across * self.covariance)
-        return ClassGaussians(self.modality, self.means, kept + share * size * np.eye(len(kept)))
+        variances = np.diag(self.covariance)
+        sizes = np.array([variances[self.modality == m].mean() for m in np.unique(self.modality)])
+        target = np.maximum(np.repeat(sizes, np.unique(self.modality, return_counts=True)[1]), SMALL)
+        return ClassGaussians(self.modality, self.means, (1 - share) * self.covariance + share * np.diag(target))
 
     def discriminants(
         self, available: Bool[np.ndarray, " modalities"]
@@ -109,3 +116,15 @@ class ClassGaussians:
         means = self.means[:, axes]
         slopes = np.linalg.solve(self.covariance[np.ix_(axes, axes)], means.T)
         return axes, slopes, -0.5 * (means.T * slopes).sum(axis=0)
+
+
+def _nearest_covariance(matrix: np.ndarray) -> np.ndarray:
+    """The matrix without what is negative of it, where there is any (Higham, 1988)."""
+    try:
+        np.linalg.cholesky(
+            matrix + SMALL * max(float(np.trace(matrix)), SMALL) * np.eye(len(matrix)) / max(len(matrix), 1)
+        )
+    except np.linalg.LinAlgError:
+        sizes, directions = np.linalg.eigh(matrix)
+        return np.asarray((directions * np.maximum(sizes, 0.0)) @ directions.T)
+    return matrix

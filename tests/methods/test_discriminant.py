@@ -34,7 +34,7 @@ def drawn(rng: np.random.Generator, n: int) -> tuple[list[np.ndarray], np.ndarra
 def test_what_is_missing_is_integrated_out_as_bayes_rule_has_it() -> None:
     rng = np.random.default_rng(0)
     parts, labels = drawn(rng, 400)
-    gaussians = ClassGaussians.of(parts, np.ones((400, 3), bool), np.eye(3)[labels]).shrunk(0.1, 0.6)
+    gaussians = ClassGaussians.of(parts, np.ones((400, 3), bool), np.eye(3)[labels]).across(0.6).shrunk(0.1)
     x, modality = np.concatenate(parts, axis=1), np.repeat(np.arange(3), DIMS)
     for mask in condition_masks():
         axes, slopes, intercepts = gaussians.discriminants(mask)
@@ -64,8 +64,16 @@ def test_means_and_covariances_are_of_the_rows_that_hold_them() -> None:
     for row in np.flatnonzero(both):
         for c in range(3):
             block += soft[row, c] * np.outer(parts[0][row] - means[0][c], parts[2][row] - means[2][c]) / both.sum()
-    np.testing.assert_allclose(found.covariance[:3, 5:], block, atol=0.05)  # as near as a covariance can be
-    assert np.linalg.eigvalsh(found.covariance)[0] > -1e-9
+    np.testing.assert_allclose(found.covariance[:3, 5:], block)
+
+
+def test_blocks_of_different_rows_are_made_a_covariance() -> None:
+    parts, labels = drawn(np.random.default_rng(4), 12)
+    held = np.tile([[True, True, False], [False, True, True], [True, False, True]], (4, 1))
+    gaussians = ClassGaussians.of(parts, held, np.eye(3)[labels])
+    assert np.linalg.eigvalsh(gaussians.covariance)[0] < -1e-3
+    assert np.linalg.eigvalsh(gaussians.across(1.0).covariance)[0] > -1e-9
+    np.testing.assert_array_equal(gaussians.across(0.0).covariance[:3, :3], gaussians.covariance[:3, :3])
 
 
 def test_a_row_of_two_classes_counts_as_a_half_of_each() -> None:
@@ -84,11 +92,11 @@ def test_a_row_of_two_classes_counts_as_a_half_of_each() -> None:
 def test_shrinkage_and_independence_do_what_they_say() -> None:
     parts, labels = drawn(np.random.default_rng(3), 200)
     gaussians = ClassGaussians.of(parts, np.ones((200, 3), bool), np.eye(3)[labels])
-    apart = gaussians.shrunk(1e-9, 0.0).covariance
+    apart = gaussians.across(0.0).shrunk(1e-9).covariance
     assert not apart[:3, 3:].any()
     np.testing.assert_allclose(apart[:3, :3], gaussians.covariance[:3, :3], atol=1e-6)
-    round_ = gaussians.shrunk(1.0, 1.0).covariance
-    np.testing.assert_allclose(round_, np.diag(gaussians.covariance).mean() * np.eye(9), atol=1e-12)
+    own = [np.diag(gaussians.covariance)[gaussians.modality == m].mean() for m in range(3)]
+    np.testing.assert_allclose(gaussians.shrunk(1.0).covariance, np.diag(np.repeat(own, DIMS)), atol=1e-12)
     first = gaussians.first(2)
     assert first.modality.tolist() == [0, 0, 1, 1, 2, 2]
     np.testing.assert_array_equal(first.covariance[2:4, 2:4], gaussians.covariance[3:5, 3:5])

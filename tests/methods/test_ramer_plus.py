@@ -64,6 +64,16 @@ def test_weights_favour_the_better_member_and_few_rows_hardly_move_them() -> Non
     assert fit_weights(logs[:, :0], labels[:0], 0.02).tolist() == [0.5, 0.5]
 
 
+def test_a_member_keeps_the_least_weight_that_it_must_have() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, size=3000)
+    logs = np.stack([made_logs(rng, labels, 2.0), made_logs(rng, labels, -1.0)])
+    assert fit_weights(logs, labels, 0.001)[1] == 0.0
+    free, bound = (fit_weights(logs, labels, 0.001, np.array([0.0, least])) for least in (0.0, 0.05))
+    assert bound[1] == 0.05
+    assert abs(bound[0] - free[0]) < 0.2
+
+
 def test_weights_are_where_no_step_lowers_the_penalised_loss() -> None:
     rng = np.random.default_rng(2)
     labels = rng.integers(0, 3, size=60)

@@ -10,7 +10,7 @@ import torch
 
 from ramer.config import Training
 from ramer.methods import build_method, method_options, ramer_plus
-from ramer.methods.ramer_plus import LEAST_SHARE, RamerPlus
+from ramer.methods.ramer_plus import LEAST_SHARE, LEAST_WEIGHT, RamerPlus, least_weights
 from ramer.methods.retrieval_distil import MOST_DRAWN, RetrievalDistil
 from ramer.methods.shared.fitting import fit_replicate
 from ramer.methods.shared.weighing import fit_weights, reliability
@@ -73,7 +73,10 @@ def test_the_weights_go_as_far_as_they_are_trusted(workspace: Workspace, monkeyp
     rows = [np.flatnonzero(batch.available.any(axis=1)) for batch in batches]
     logs = np.concatenate([own.member_logs(b)[:, kept] for b, kept in zip(batches, rows, strict=True)], axis=1)
     held = np.concatenate(rows)
-    np.testing.assert_allclose(fit_weights(logs, val.labels[held], own.options.pull), fitted, atol=1e-6)
+    least_of_all = least_weights(own.members_, True)
+    assert least_of_all.tolist() == [0.0, 0.0, 0.0, 0.0, LEAST_WEIGHT]
+    fits = fit_weights(logs, val.labels[held], own.options.pull, least_of_all)
+    np.testing.assert_allclose(fits, fitted, atol=1e-6)
     share = max(LEAST_SHARE, reliability(plain, fitted, logs, val.labels[held], held))
     np.testing.assert_allclose(own.weights_, share * fitted + (1 - share) * plain, atol=1e-6)
 

@@ -168,5 +168,6 @@ def _without(whole: Path, model: Path, rows: np.ndarray) -> Path:
 def test_the_weights_are_not_negative_and_the_taught_member_needs_a_pool(project: Path) -> None:
     method = load_method(Project(project).method("plus") / "fold0_seed0.safetensors")
     weights = method.tensors()["weights_"]
-    assert len(weights) == 4
+    assert len(weights) == 5
     assert (weights >= 0).all()
+    assert weights[-1] > 0  # retrieval's, the last

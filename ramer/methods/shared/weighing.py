@@ -9,7 +9,10 @@ from ramer.training.softmax import log_softmax
 
 
 def fit_weights(
-    logs: Float[np.ndarray, "members n classes"], labels: Int[np.ndarray, " n"], pull: float
+    logs: Float[np.ndarray, "members n classes"],
+    labels: Int[np.ndarray, " n"],
+    pull: float,
+    least: Float[np.ndarray, " members"] | None = None,
 ) -> Float[np.ndarray, " members"]:
     """Non-negative weights with the least log loss + pull * |w - 1 / members|^2.
 
@@ -19,11 +22,12 @@ def fit_weights(
         logs: log probabilities of calibrated members.
         labels: class numbers.
         pull: towards equal weights; few rows cannot move far from them.
+        least: weight of each member; None: 0.
     """
     from scipy.optimize import minimize  # here, for those who read weights that were fitted before
 
     members, n, _ = logs.shape
-    equal = np.full(members, 1.0 / members)
+    equal, bounds = np.full(members, 1.0 / members), np.zeros(members) if least is None else least
     if not n:
         return equal
     own = logs[:, np.arange(n), labels]  # [members, n]
@@ -34,7 +38,7 @@ def fit_weights(
         expected = np.einsum("nc,mnc->mn", np.exp(mixed), logs)
         return float(value), (expected - own).mean(axis=1) + 2 * pull * (weights - equal)
 
-    found = minimize(loss, equal, jac=True, method="L-BFGS-B", bounds=[(0.0, None)] * members)
+    found = minimize(loss, equal, jac=True, method="L-BFGS-B", bounds=[(bound, None) for bound in bounds])
     return np.asarray(found.x)
 
 
