@@ -11,15 +11,20 @@ from scipy.stats import multivariate_normal
 
 from ramer.config import Training
 from ramer.methods import build_method, method_options
-from ramer.methods.discriminant import Discriminant, least_loss
+from ramer.methods.blend import Blend
+from ramer.methods.discriminant import Chosen, Discriminant, DiscriminantOptions, least_loss
 from ramer.methods.shared.fitting import fit_replicate
+from ramer.methods.shared.teaching import Lesson, Panel, Teacher, agreed
 from ramer.modalities import CONDITIONS, LETTERS, MODALITIES, condition_masks
 from ramer.project import Project
+from ramer.seeding import generator
+from ramer.training.batches import Batch
 from ramer.training.fitted import History
 from ramer.training.gaussian import ClassGaussians, leading_axes
-from ramer.training.labelled_rows import LabelledRows
+from ramer.training.labelled_rows import LabelledRows, TrainingBatch
 from ramer.training.replicate_data import ReplicateData
-from ramer.training.workspace import Workspace
+from ramer.training.temperature import pattern_codes
+from ramer.training.workspace import ModelShape, Workspace
 
 DIMS = (3, 2, 4)
 
@@ -65,6 +70,15 @@ def test_means_and_covariances_are_of_the_rows_that_hold_them() -> None:
         for c in range(3):
             block += soft[row, c] * np.outer(parts[0][row] - means[0][c], parts[2][row] - means[2][c]) / both.sum()
     np.testing.assert_allclose(found.covariance[:3, 5:], block)
+
+
+def test_a_class_that_a_modality_has_no_row_of_is_an_average_row_there() -> None:
+    parts, labels = drawn(np.random.default_rng(5), 90)
+    held = np.ones((90, 3), bool)
+    held[labels == 2, 1] = False
+    found = ClassGaussians.of(parts, held, np.eye(3)[labels])
+    np.testing.assert_allclose(found.means[2, 3:5], parts[1][labels != 2].mean(axis=0))
+    np.testing.assert_allclose(found.means[2, 5:], parts[2][labels == 2].mean(axis=0))
 
 
 def test_blocks_of_different_rows_are_made_a_covariance() -> None:
@@ -119,6 +133,31 @@ def test_candidates_are_compared_at_their_best_temperature() -> None:
     assert least_loss(scores[:0], labels[:0]) == 0.0
 
 
+def test_the_posterior_is_that_of_bayes_rule_along_the_chosen_axes() -> None:
+    rng, dims = np.random.default_rng(6), dict(zip(MODALITIES, (6, 5, 7), strict=True))
+    features = {m: rng.normal(size=(80, d)).astype(np.float32) for m, d in dims.items()}
+    labels, held = rng.integers(0, 3, size=80), rng.random((80, 3)) < 0.7
+    held[:40] = True
+    directions = [leading_axes(features[m][held[:, i]], 3) for i, m in enumerate(MODALITIES)]
+    parts = [features[m] @ d for m, d in zip(MODALITIES, directions, strict=True)]
+    gaussians = ClassGaussians.of(parts, held, np.eye(3)[labels])
+    method = Discriminant(DiscriminantOptions(type="discriminant"), ModelShape(dims, {}, ("x", "y", "z")), Training())
+    method.prior_ = np.array([0.6, 0.3, 0.1])
+    method._adopt(gaussians, directions, Chosen(2, 0.3, 0.5))
+    given = {m: np.where(held[:, [i]], features[m], np.nan) for i, m in enumerate(MODALITIES)}
+    said = method.predict_proba(Batch(np.arange(80), held, given, {}, {}, None, None))
+    model = gaussians.first(2).across(0.5).shrunk(0.3)
+    x = np.concatenate([part[:, :2] for part in parts], axis=1)
+    for row in range(80):
+        kept = np.repeat(held[row], 2)
+        if not kept.any():
+            np.testing.assert_allclose(said[row], method.prior_)
+            continue
+        covariance = model.covariance[np.ix_(kept, kept)]
+        likely = [multivariate_normal(mean[kept], covariance).pdf(x[row, kept]) for mean in model.means]
+        np.testing.assert_allclose(said[row], method.prior_ * likely / (method.prior_ @ likely), atol=1e-6)
+
+
 def fitted(workspace: Workspace, **options: object) -> tuple[Discriminant, ReplicateData]:
     """On the rows of the first replicate."""
     method = build_method(
@@ -153,3 +192,103 @@ def test_a_restored_one_says_the_same_under_every_condition(workspace: Workspace
         gone = replace(batch, available=np.zeros_like(batch.available))
         np.testing.assert_allclose(again.predict_proba(gone), np.tile(method.prior_, (len(gone), 1)))
     assert all(method.slopes_[f"avt_{LETTERS[m]}"].shape[0] == workspace.corpus.dims[m] for m in MODALITIES)
+
+
+@pytest.mark.parametrize("options", [{"shrinkages": (0.02, 0.999)}, {"axes": (1, 6)}, {"across": (0.0, 1.0)}])
+def test_of_two_candidates_the_one_with_less_loss_on_validation_rows_is_taken(
+    workspace: Workspace, options: dict[str, tuple[float, ...]]
+) -> None:
+    (name, values), rest = next(iter(options.items())), {"shrinkages": (0.2,), "axes": (4,), "across": (0.5,)}
+    both, data = fitted(workspace, rounds=1, **rest | options)
+    val = LabelledRows(data, data.corpus.rows_in(data.replicate, "val"), both.reads)
+    losses, slopes = [], []
+    for value in values:
+        one, _ = fitted(workspace, rounds=1, **rest | {name: (value,)})
+        by_pattern: dict[int, list[tuple[np.ndarray, np.ndarray]]] = {}
+        for condition in CONDITIONS:
+            batch = val.under(condition)
+            codes = pattern_codes(batch.available)
+            for code in np.unique(codes[codes > 0]):
+                some = np.flatnonzero(codes == code)
+                by_pattern.setdefault(code, []).append((one.posterior(batch.take(some)), val.labels[some]))
+        parts = [[np.concatenate(p) for p in zip(*seen, strict=True)] for seen in by_pattern.values()]
+        losses.append(sum(least_loss(np.log(proba), labels) for proba, labels in parts))
+        slopes.append(one.slopes_["avt_a"])
+    assert losses[0] != pytest.approx(losses[1], rel=1e-3)
+    np.testing.assert_allclose(both.slopes_["avt_a"], slopes[int(np.argmin(losses))])
+
+
+class Says:
+    """A teacher who says of every row what its number says."""
+
+    def predict_proba(self, batch: Batch) -> np.ndarray:
+        classes = len(self.names)
+        return np.full((len(batch), classes), 0.1 / (classes - 1)) * (1 - self._own(batch)) + 0.9 * self._own(batch)
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.names = names
+
+    def _own(self, batch: Batch) -> np.ndarray:
+        return np.eye(len(self.names))[batch.rows % len(self.names)]
+
+
+def test_the_second_round_learns_what_teacher_and_first_round_say_together(workspace: Workspace) -> None:
+    options = {"type": "discriminant", "axes": (5,), "shrinkages": (0.3,), "across": (0.6,), "most_pool_rows": 40}
+    made, teacher = [], Says(workspace.corpus.label_names)
+    for rounds in (1, 2):
+        method = build_method(method_options("mine", options | {"rounds": rounds}), workspace.shape(), Training())
+        assert isinstance(method, Discriminant)
+        method.teacher = teacher
+        data = workspace.replicate(workspace.corpus.replicates[0], method.reads)
+        fit_replicate(method, data, History())
+        made.append(method)
+    first, second = made
+    train = TrainingBatch(data, first.reads)
+    pool = train.drawn_pool(generator(data.replicate.seed, "fit", data.replicate.fold), 40)
+    assert 0 < len(pool) <= 40
+    soft = agreed([teacher.predict_proba(pool), first.predict_proba(pool)])  # calibrated by fit
+    held = np.concatenate([train.complete.available, pool.available])
+    directions, parts = first._reduced([train.complete, pool], held)
+    classes = np.concatenate([np.eye(len(teacher.names))[train.labels], soft])
+    second._adopt(ClassGaussians.of(parts, held, classes), directions, Chosen(5, 0.3, 0.6))
+    again = build_method(second.options, second.shape, second.training)
+    assert isinstance(again, Discriminant)
+    again.teacher = teacher
+    fit_replicate(again, data, History())
+    np.testing.assert_allclose(again.intercepts_, second.intercepts_, rtol=1e-5, atol=1e-6)
+    assert not np.allclose(again.intercepts_, first.intercepts_, rtol=1e-3)
+
+
+def test_a_panel_is_the_calibrated_geometric_mean(workspace: Workspace) -> None:
+    method, data = fitted(workspace)
+    val = LabelledRows(data, data.corpus.rows_in(data.replicate, "val"), method.reads)
+    teacher, batch = Says(workspace.corpus.label_names), val.under("av")
+    both = agreed([method.predict_proba(batch), teacher.predict_proba(batch)])
+    expected = np.sqrt(method.predict_proba(batch) * teacher.predict_proba(batch))
+    np.testing.assert_allclose(both, expected / expected.sum(axis=1, keepdims=True))
+    said, codes = Panel([method, teacher], val).predict_proba(batch), pattern_codes(batch.available)
+    for code in np.unique(codes):
+        power = np.log(said[codes == code]) - np.log(said[codes == code]).mean(axis=1, keepdims=True)
+        plain = np.log(both[codes == code]) - np.log(both[codes == code]).mean(axis=1, keepdims=True)
+        slope = (power * plain).sum() / (plain**2).sum()
+        np.testing.assert_allclose(power, slope * plain, atol=1e-8)
+    assert (
+        least_loss(np.log(both), batch_labels := val.labels) <= -np.log(both[np.arange(len(val)), batch_labels]).sum()
+    )
+
+
+def test_the_blend_teaches_the_gaussians_and_both_the_other_members(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[tuple[type, int]] = []
+    give = Lesson.give
+
+    def told(teacher: Teacher, train: TrainingBatch, rng: np.random.Generator, most: int) -> Lesson:
+        given.append((type(teacher), most))
+        return give(teacher, train, rng, most)
+
+    monkeypatch.setattr(Lesson, "give", staticmethod(told))
+    entry = method_options("mine", {"type": "ramer_plus", "k": 2, "most_pool_rows": 50})
+    method = build_method(entry, workspace.shape(), Training(epochs=2))
+    fit_replicate(method, workspace.replicate(workspace.corpus.replicates[0], method.reads), History())
+    assert given == [(Blend, 50), (Panel, 50), (Panel, 50)]
