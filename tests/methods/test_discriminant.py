@@ -291,4 +291,20 @@ def test_the_blend_teaches_the_gaussians_and_both_the_other_members(
     entry = method_options("mine", {"type": "ramer_plus", "k": 2, "most_pool_rows": 50})
     method = build_method(entry, workspace.shape(), Training(epochs=2))
     fit_replicate(method, workspace.replicate(workspace.corpus.replicates[0], method.reads), History())
+
+
+def test_the_blend_teaches_the_gaussians_and_both_the_other_members(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[tuple[type, int]] = []
+    give = Lesson.give
+
+    def told(teacher: Teacher, train: TrainingBatch, rng: np.random.Generator, most: int) -> Lesson:
+        given.append((type(teacher), most))
+        return give(teacher, train, rng, most)
+
+    monkeypatch.setattr(Lesson, "give", staticmethod(told))
+    entry = method_options("mine", {"type": "ramer_plus", "k": 2, "most_pool_rows": 50})
+    method = build_method(entry, workspace.shape(), Training(epochs=2))
+    fit_replicate(method, workspace.replicate(workspace.corpus.replicates[0], method.reads), History())
     assert given == [(Blend, 50), (Panel, 50), (Panel, 50)]
