@@ -272,25 +272,6 @@ def test_a_panel_is_the_calibrated_geometric_mean(workspace: Workspace) -> None:
         plain = np.log(both[codes == code]) - np.log(both[codes == code]).mean(axis=1, keepdims=True)
         slope = (power * plain).sum() / (plain**2).sum()
         np.testing.assert_allclose(power, slope * plain, atol=1e-8)
-    assert (
-        least_loss(np.log(both), batch_labels := val.labels) <= -np.log(both[np.arange(len(val)), batch_labels]).sum()
-    )
-
-
-def test_the_blend_teaches_the_gaussians_and_both_the_other_members(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    given: list[tuple[type, int]] = []
-    give = Lesson.give
-
-    def told(teacher: Teacher, train: TrainingBatch, rng: np.random.Generator, most: int) -> Lesson:
-        given.append((type(teacher), most))
-        return give(teacher, train, rng, most)
-
-    monkeypatch.setattr(Lesson, "give", staticmethod(told))
-    entry = method_options("mine", {"type": "ramer_plus", "k": 2, "most_pool_rows": 50})
-    method = build_method(entry, workspace.shape(), Training(epochs=2))
-    fit_replicate(method, workspace.replicate(workspace.corpus.replicates[0], method.reads), History())
 
 
 def test_the_blend_teaches_the_gaussians_and_both_the_other_members(
