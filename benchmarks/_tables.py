@@ -60,6 +60,7 @@ def _section(name: str) -> str:
         older,
         markdown_table(kept),
         seeds_line(kept),
+        rows_line(kept),
         planned_table(kept.get("planned", ())),
     ]
     parts += [pool_table(kept.get("pool", {})), bound_line(kept)]
@@ -149,6 +150,17 @@ def seeds_line(kept: Mapping[str, Any]) -> str:
             f". Fewer than {MANY_SEEDS} seeds can flatter or harm a peer that depends much on its start, such as `mmin`"
         )
     return f"{text}.\n"
+
+
+def rows_line(kept: Mapping[str, Any]) -> str:
+    """Which rows are of an earlier run, with the reference of then; empty where all are of one."""
+    by_commit: dict[str, list[str]] = {}
+    for method, commit in kept.get("rows_of", {}).items():
+        by_commit.setdefault(commit[:7], []).append(f"`{method}`")
+    return "".join(
+        f"Not run again, but kept from {commit} with the reference of that run: {', '.join(sorted(methods))}.\n"
+        for commit, methods in by_commit.items()
+    )
 
 
 def planned_table(compared: Sequence[Mapping[str, Any]]) -> str:

@@ -12,7 +12,7 @@ from benchmarks import results
 from benchmarks._kept import keep, planned, write_kept
 from benchmarks._method import SHARED, mark, marked
 from benchmarks._regimes import MAIN, REGIMES
-from benchmarks._tables import bound_line, planned_table, pool_table, seeds_line
+from benchmarks._tables import bound_line, planned_table, pool_table, rows_line, seeds_line
 from ramer.evaluation.bootstrap import Bootstrap, holm
 from ramer.project import Project
 from ramer.reporting.markdown import markdown_table
@@ -136,3 +136,9 @@ def test_a_late_pool_has_its_intervals_in_the_tables() -> None:
     assert lines.splitlines()[2] == "| `late` | 0 | 45.0 |  | 0.0 [0.0, 0.0] |"
     assert lines.splitlines()[3] == "| `late` | 724 | 45.0 | +0.8 [−0.1, +1.7] | +0.8 [−0.1, +1.7] |"
     assert pool_table({}) == ""
+
+
+def test_a_table_says_which_rows_are_of_an_earlier_run() -> None:
+    assert rows_line({}) == ""
+    said = rows_line({"rows_of": {"mmin": "0123456789", "icl_ca": "0123456789"}})
+    assert said == "Not run again, but kept from 0123456 with the reference of that run: `icl_ca`, `mmin`.\n"
