@@ -22,7 +22,7 @@ from benchmarks._regimes import REGIMES
 from benchmarks._run import parser, report
 from ramer.evaluation.metrics import selection_score, weighted_f1
 from ramer.methods import load_method
-from ramer.methods.ramer_plus import GAUSSIAN, LEAST_SHARE, RamerPlus, least_weights
+from ramer.methods.ramer_plus import DISCRIMINANT, LEAST_SHARE, RamerPlus, least_weights
 from ramer.methods.shared.scoring import held_out_rows
 from ramer.methods.shared.weighing import fit_weights, reliability
 from ramer.modalities import CONDITIONS, FULL_CONDITION
@@ -108,7 +108,7 @@ def mixtures(half: Half) -> dict[str, np.ndarray]:
         "half way": part(0.5),
         "as far as it exceeds chance": part(share),
         f"the same, at least {LEAST_SHARE}": part(max(LEAST_SHARE, share)),
-        f"{GAUSSIAN} alone": np.array([float(name == GAUSSIAN) for name in half.names]),
+        f"{DISCRIMINANT} alone": np.array([float(name == DISCRIMINANT) for name in half.names]),
     }
 
 

@@ -23,7 +23,7 @@ from ramer.modalities import CONDITIONS
 from ramer.training.batches import Batch
 from ramer.training.fitted import Fitted, History, selection
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
-from ramer.training.softmax import softmax
+from ramer.training.softmax import log_of, softmax
 from ramer.training.workspace import ModelShape
 
 # Imported so that a change of a member is a change of every blend; their classes come from the registry.
@@ -102,7 +102,7 @@ class Blend(Method[BlendOptions]):
         return best
 
     def _logs(self, batch: Batch) -> Float[np.ndarray, "members n classes"]:
-        return np.log(np.stack([np.maximum(member.predict_proba(batch), 1e-12) for member in self.members]))
+        return log_of(np.stack([member.predict_proba(batch) for member in self.members]))
 
     def posterior(self, batch: Batch) -> np.ndarray:
         return softmax(np.tensordot(self.weights_, self._logs(batch), 1))

@@ -11,7 +11,6 @@ alone are learnt from, and nobody teaches.
 
 from __future__ import annotations
 
-from itertools import product
 from typing import Annotated, NamedTuple, Self
 
 import numpy as np
@@ -25,10 +24,11 @@ from ramer.methods.shared.contract import Method, MethodOptions
 from ramer.methods.shared.teaching import Lesson, Teacher, agreed
 from ramer.modalities import CONDITIONS, FULL_CONDITION, LETTERS, MODALITIES, condition_masks
 from ramer.training.batches import Batch
+from ramer.training.directions import leading_directions
 from ramer.training.fitted import Fitted, History, selection
-from ramer.training.gaussian import ClassGaussians, leading_axes
+from ramer.training.gaussian import ClassGaussians
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
-from ramer.training.softmax import log_softmax, softmax
+from ramer.training.softmax import log_of, log_softmax, softmax
 from ramer.training.temperature import PATTERNS, calibrated
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -105,9 +105,10 @@ class Discriminant(Method[DiscriminantOptions]):
         directions, parts = [], []
         for i, m in enumerate(MODALITIES):
             x = np.concatenate([batch.features[m][batch.available[:, i]] for batch in batches])
-            found = leading_axes(x, max(self.options.axes))
+            most = max(self.options.axes)
+            found = leading_directions(x, most)[1][:most].T
             part = np.zeros((len(held), found.shape[1]))
-            part[held[:, i]] = x @ found.astype(x.dtype)
+            part[held[:, i]] = x @ found
             directions.append(found)
             parts.append(part)
         return directions, parts
@@ -120,22 +121,22 @@ class Discriminant(Method[DiscriminantOptions]):
         rows = [
             np.concatenate([np.flatnonzero((a == mask).all(axis=1)) for a in available]) for mask in condition_masks()
         ]
-        best, chosen = np.inf, None
-        widest = max(part.shape[1] for part in seen)
+        losses, widest = {}, max(part.shape[1] for part in seen)
         for count in sorted({min(count, widest) for count in self.options.axes}):
-            first = gaussians.first(count)
-            x = np.concatenate([part[:, :count] for part in seen], axis=1)
-            bent = {across: first.across(across) for across in self.options.across}
-            for across, share in product(bent, self.options.shrinkages):
-                shrunk, loss = bent[across].shrunk(share), 0.0
-                for mask, some in zip(condition_masks(), rows, strict=True):
-                    axes, slopes, intercepts = shrunk.discriminants(mask)
-                    scores = x[np.ix_(some, axes)] @ slopes + intercepts + self._log_prior
-                    loss += least_loss(scores, val.labels[some])
-                if chosen is None or loss < best:
-                    best, chosen = loss, Chosen(count, share, across)
-        assert chosen is not None  # there is a candidate of everything
-        return chosen
+            first, x = gaussians.first(count), np.concatenate([part[:, :count] for part in seen], axis=1)
+            for across in self.options.across:
+                mixed = first.across(across)
+                for share in self.options.shrinkages:
+                    losses[Chosen(count, share, across)] = self._loss(mixed.shrunk(share), x, val.labels, rows)
+        return min(losses, key=losses.__getitem__)
+
+    def _loss(self, gaussians: ClassGaussians, x: np.ndarray, labels: np.ndarray, rows: list[np.ndarray]) -> float:
+        """Of rows along the axes, under each set of modalities those to which it is left."""
+        loss = 0.0
+        for mask, some in zip(condition_masks(), rows, strict=True):
+            axes, slopes, intercepts = gaussians.discriminants(mask)
+            loss += least_loss(x[np.ix_(some, axes)] @ slopes + intercepts + self._log_prior, labels[some])
+        return loss
 
     def _adopt(self, gaussians: ClassGaussians, directions: list[np.ndarray], chosen: Chosen) -> None:
         """Take the slopes and intercepts of every condition."""
@@ -150,7 +151,7 @@ class Discriminant(Method[DiscriminantOptions]):
 
     @property
     def _log_prior(self) -> np.ndarray:
-        return np.log(np.maximum(self.prior_, 1e-12))
+        return log_of(self.prior_)
 
     def posterior(self, batch: Batch) -> np.ndarray:
         scores = np.tile(self._log_prior, (len(batch), 1))

@@ -40,10 +40,10 @@ from ramer.retrieval.structures import Database, Selected
 from ramer.training.batches import Batch
 from ramer.training.fitted import Fitted, History, selection
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
-from ramer.training.softmax import softmax
+from ramer.training.softmax import log_of, softmax
 from ramer.training.workspace import ModelShape
 
-RETRIEVING, TAUGHT, GAUSSIAN = "retrieval_distil", "taught_product", "discriminant"
+RETRIEVING, TAUGHT, DISCRIMINANT = "retrieval_distil", "taught_product", "discriminant"
 LEAST_SHARE = 0.2  # of the fitted weights where there is a pool
 LEAST_WEIGHT = (
     0.05  # fitted, of retrieval where there is a pool: else what is added to its database would change nothing
@@ -94,14 +94,14 @@ class RamerPlus(Method[RamerPlusOptions]):
         chosen = {quick.type: quick} if pool else {}
         return Blend(BlendOptions(type="blend"), self.shape, self.training, self.device, chosen)
 
-    def _others(self) -> tuple[Discriminant, TaughtProduct, RetrievalDistil]:
-        """The members beside the blend's: it teaches the Gaussians, and both the others."""
+    def _others(self) -> tuple[RetrievalDistil, TaughtProduct, Discriminant]:
+        """The members beside the blend's. A new one comes last: weights of older checkpoints are in this order."""
         own, most = (self.shape, self.training, self.device), self.options.most_pool_rows
         passed = self.options.model_dump(include={"k", "keys", "fill", "database"})
         return (
-            Discriminant(DiscriminantOptions(type=GAUSSIAN, most_pool_rows=most), *own),
-            TaughtProduct(TaughtProductOptions(type=TAUGHT, most_pool_rows=most), *own),
             RetrievalDistil(RetrievalDistilOptions(type=RETRIEVING, most_pool_rows=most, **passed), *own),
+            TaughtProduct(TaughtProductOptions(type=TAUGHT, most_pool_rows=most), *own),
+            Discriminant(DiscriminantOptions(type=DISCRIMINANT, most_pool_rows=most), *own),
         )
 
     def fit(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
@@ -114,37 +114,43 @@ class RamerPlus(Method[RamerPlusOptions]):
         return self.options.pool == "late"
 
     def learn(self, train: TrainingBatch, val: LabelledRows, rng: np.random.Generator, log: History) -> Fitted:
-        pool, pull = len(train.pool_rows) > 0, self.options.pull
-        blend, (gaussians, taught, retrieving) = self._blend(pool), self._others()
+        pool = len(train.pool_rows) > 0
+        blend, (retrieving, taught, discriminant) = self._blend(pool), self._others()
         best = blend.fit(train, val, rng, log).best_epoch
-        gaussians.teacher = blend
-        gaussians.fit(train, val, rng, History())
-        taught.teacher = retrieving.teacher = Panel([blend, gaussians], val)
+        discriminant.teacher = blend
+        discriminant.fit(train, val, rng, History())
+        taught.teacher = retrieving.teacher = Panel([blend, discriminant], val)
         if pool:
             taught.fit(train, val, rng, History())
         best = max(best, retrieving.fit(train, val, rng, History()).best_epoch)
-        members = (*blend.members, gaussians, *((taught,) if pool else ()), retrieving)
+        members = (*blend.members, retrieving, *((taught,) if pool else ()), discriminant)
         self.members_ = {member.options.type: member for member in members}
+        return Fitted(best, self._weigh(blend, pool, val))
+
+    def _weigh(self, blend: Blend, pool: bool, val: LabelledRows) -> float:
+        """Choose the weights, and without a pool the members; returns the score on validation rows."""
+        pull, grows, names = self.options.pull, pool or self._late, list(self.members_)
         logs = {c: self.member_logs(val.under(c)) for c in CONDITIONS}
-        held = _held(logs, val)
-        if not (pool or self._late or pays(*held, pull)):
-            del self.members_[RETRIEVING]  # the last
-        known, least = held[0][: len(self.members_)], least_weights(self.members_, pool or self._late)
-        fitted, plain = fit_weights(known, held[1], pull, least), np.zeros(len(known))
-        plain[: len(blend.members)] = blend.weights_
-        share = 1.0 if self._late else reliability(plain, fitted, known, *held[1:])
+        known, labels, rows = _held(logs, val)
+        kept = list(range(len(names)))
+        if not (grows or pays(known, labels, rows, pull, names.index(RETRIEVING))):
+            kept.remove(names.index(RETRIEVING))
+        least, own = least_weights(names, grows)[kept], len(blend.members)
+        fitted, plain = fit_weights(known[kept], labels, pull, least), np.zeros(len(kept))
+        plain[:own] = blend.weights_
+        share = 1.0 if self._late else reliability(plain, fitted, known[kept], labels, rows)
         if pool:
             share = max(LEAST_SHARE, share)
-        self.weights_ = share * fitted + (1.0 - share) * plain
         if not share:
-            self.members_ = {member.options.type: member for member in blend.members}
-            self.weights_ = blend.weights_
-        mixed = {c: np.tensordot(self.weights_, logs[c][: len(self.members_)], 1) for c in CONDITIONS}
-        return Fitted(best, selection(mixed.__getitem__, val, self.prior_))
+            kept, fitted, plain = kept[:own], fitted[:own], plain[:own]
+        self.members_ = {names[i]: self.members_[names[i]] for i in kept}
+        self.weights_ = share * fitted + (1.0 - share) * plain
+        mixed = {c: np.tensordot(self.weights_, logs[c][kept], 1) for c in CONDITIONS}
+        return selection(mixed.__getitem__, val, self.prior_)
 
     def member_logs(self, batch: Batch) -> np.ndarray:
         """Log probabilities [members, n, classes]."""
-        return np.log(np.maximum(np.stack([m.predict_proba(batch) for m in self.members_.values()]), 1e-12))
+        return log_of(np.stack([m.predict_proba(batch) for m in self.members_.values()]))
 
     def posterior(self, batch: Batch) -> np.ndarray:
         return softmax(np.tensordot(self.weights_, self.member_logs(batch), 1))

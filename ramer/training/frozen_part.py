@@ -13,9 +13,9 @@ from torch import Tensor
 
 from ramer.nn.encoder import FrozenPart, LinearMap
 from ramer.nn.residual import line_width
+from ramer.training.directions import leading_directions
 from ramer.training.regression import Regression
 
-EXACT = 512  # rows or columns up to which all components are computed
 WHITENING = 0.5  # power of a component's deviation that it is divided by: 0 leaves it, 1 makes all alike
 ROUNDING = 1e-3  # share of the largest component's deviation below which one is none
 
@@ -65,15 +65,10 @@ def _length(rows: np.ndarray) -> float:
 
 def _components(centred: np.ndarray, count: int) -> np.ndarray:
     """[dim, count], zeros where there are fewer."""
-    from sklearn.utils.extmath import randomized_svd
-
     out = np.zeros((centred.shape[1], count))
     if count < 1:
         return out
-    if min(centred.shape) <= EXACT:
-        _, sizes, directions = np.linalg.svd(centred, full_matrices=False)
-    else:
-        _, sizes, directions = randomized_svd(centred, count, n_iter=4, random_state=0)
+    sizes, directions = leading_directions(centred, count)
     kept = int((sizes[:count] > ROUNDING * sizes[0]).sum()) if sizes[0] > 0 else 0
     deviations = sizes[:kept] / np.sqrt(len(centred))
     out[:, :kept] = directions[:kept].T / deviations**WHITENING

@@ -14,22 +14,6 @@ from jaxtyping import Bool, Float, Int
 
 SMALL = 1e-6  # variance of axes that vary by nothing
 UNSEEN = 1e-6  # rows of a class, of which there are none: it is an average row then
-EXACT = 512  # columns up to which all directions are computed
-
-
-def leading_axes(x: Float[np.ndarray, "n dim"], count: int) -> Float[np.ndarray, "dim axes"]:
-    """The orthonormal directions of most mean square, the strongest first; at the most ``count``.
-
-    Args:
-        x: standardised rows.
-    """
-    if x.shape[1] <= EXACT:
-        whole = x.astype(np.float64)
-        return np.linalg.eigh(whole.T @ whole)[1][:, ::-1][:, : min(count, len(x))]
-    from sklearn.utils.extmath import randomized_svd
-
-    directions = randomized_svd(x, min(count, len(x)), n_iter=4, random_state=0)[2] if len(x) else x
-    return np.asarray(directions.T, dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -99,9 +83,8 @@ class ClassGaussians:
         Args:
             share: of the way to independent axes that vary as much as those of their modality in the mean, above 0.
         """
-        variances = np.diag(self.covariance)
-        sizes = np.array([variances[self.modality == m].mean() for m in np.unique(self.modality)])
-        target = np.maximum(np.repeat(sizes, np.unique(self.modality, return_counts=True)[1]), SMALL)
+        sizes = np.bincount(self.modality, np.diag(self.covariance)) / np.maximum(np.bincount(self.modality), 1)
+        target = np.maximum(sizes[self.modality], SMALL)
         return ClassGaussians(self.modality, self.means, (1 - share) * self.covariance + share * np.diag(target))
 
     def discriminants(
@@ -119,11 +102,10 @@ class ClassGaussians:
 
 
 def _nearest_covariance(matrix: np.ndarray) -> np.ndarray:
-    """The matrix without what is negative of it, where there is any (Higham, 1988)."""
+    """The matrix without its negative part, where it has one beyond rounding (Higham, 1988)."""
+    slack = SMALL * max(float(np.diag(matrix).mean()), SMALL) if len(matrix) else 0.0
     try:
-        np.linalg.cholesky(
-            matrix + SMALL * max(float(np.trace(matrix)), SMALL) * np.eye(len(matrix)) / max(len(matrix), 1)
-        )
+        np.linalg.cholesky(matrix + slack * np.eye(len(matrix)))
     except np.linalg.LinAlgError:
         sizes, directions = np.linalg.eigh(matrix)
         return np.asarray((directions * np.maximum(sizes, 0.0)) @ directions.T)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+LEAST_PROBABILITY = 1e-12  # what is smaller counts as this
+
 
 def softmax(values: np.ndarray) -> np.ndarray:
     """Probabilities [n, classes] from scores or log probabilities, each row with at least one finite.
@@ -22,3 +24,8 @@ def log_softmax(values: np.ndarray) -> np.ndarray:
     lowered = values - np.where(np.isfinite(top), top, 0.0)
     with np.errstate(divide="ignore"):
         return np.asarray(lowered - np.log(np.exp(lowered).sum(axis=1, keepdims=True)))
+
+
+def log_of(proba: np.ndarray) -> np.ndarray:
+    """Logarithms of probabilities, finite also where one is 0."""
+    return np.asarray(np.log(np.maximum(proba, LEAST_PROBABILITY)))

@@ -12,11 +12,11 @@ import numpy as np
 from ramer.modalities import CONDITIONS
 from ramer.training.batches import Batch
 from ramer.training.labelled_rows import LabelledRows
+from ramer.training.softmax import log_of
 
 TEMPERATURES = np.geomspace(0.25, 16.0, 61)
 PATTERNS = 8  # sets of modalities
 LEAST_ROWS = 30  # a set of modalities with fewer validation rows takes the temperature of all rows together
-_FLOOR = 1e-12
 
 
 def pattern_codes(available: np.ndarray) -> np.ndarray:
@@ -44,7 +44,7 @@ def fit_temperatures(proba: np.ndarray, labels: np.ndarray, codes: np.ndarray) -
         labels: class numbers [n].
         codes: from ``pattern_codes`` [n].
     """
-    logs = np.log(np.maximum(proba, _FLOOR))
+    logs = log_of(proba)
     losses = np.stack([_losses(logs, labels, t) for t in TEMPERATURES])  # [temperatures, n]
     chosen = np.full(PATTERNS, TEMPERATURES[losses.mean(axis=1).argmin()] if len(labels) else 1.0)
     for code in np.unique(codes):
@@ -56,7 +56,7 @@ def fit_temperatures(proba: np.ndarray, labels: np.ndarray, codes: np.ndarray) -
 
 def scale(proba: np.ndarray, temperatures: np.ndarray) -> np.ndarray:
     """Probabilities [n, classes] sharpened or softened by a temperature per row [n]."""
-    logs = np.log(np.maximum(proba, _FLOOR)) / temperatures[:, None]
+    logs = log_of(proba) / temperatures[:, None]
     powers = np.exp(logs - logs.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
 

@@ -89,7 +89,7 @@ def test_where_retrieval_pays_it_joins_with_weights_fitted_on_validation_rows(wo
     assert mine.neighbours_of(rows_of(data, "test", mine).under("a")) is not None
     assert any(name.startswith("retrieval_distil.") for name in learnt)
     assert fits[0].val_selection > fits[1].val_selection
-    members = {m: _member(mine, m) for m in ("late_product", "distil", "discriminant", "retrieval_distil")}
+    members = {m: _member(mine, m) for m in ("late_product", "distil", "retrieval_distil", "discriminant")}
     val = rows_of(data, "val", mine)
     said = [np.concatenate([m.predict_proba(val.under(c)) for c in CONDITIONS]) for m in members.values()]
     logs, labels = np.log(np.maximum(np.stack(said), 1e-12)), np.tile(val.labels, len(CONDITIONS))

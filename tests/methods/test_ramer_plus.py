@@ -163,14 +163,16 @@ def test_a_member_pays_when_it_saves_more_than_chance_would() -> None:
     labels = np.tile(rng.integers(0, 3, size=100), 2)
     rows = np.tile(np.arange(100), 2)
     first, other, noise = (made_logs(rng, labels, skill) for skill in (1.0, 1.0, 0.0))
-    assert pays(np.stack([first, other]), labels, rows, 0.0)
-    assert not pays(np.stack([first, first]), labels, rows, 0.0)
-    assert not pays(np.stack([first, noise]), labels, rows, 0.0)
-    assert not pays(np.stack([first, other])[:, :1], labels[:1], rows[:1], 0.0)
+    assert pays(np.stack([first, other]), labels, rows, 0.0, 1)
+    assert not pays(np.stack([first, first]), labels, rows, 0.0, 1)
+    assert pays(np.stack([other, first]), labels, rows, 0.0, 0)
+    assert not pays(np.stack([noise, first]), labels, rows, 0.0, 0)
+    assert not pays(np.stack([first, noise]), labels, rows, 0.0, 1)
+    assert not pays(np.stack([first, other])[:, :1], labels[:1], rows[:1], 0.0, 1)
     # One row that is seen twice says no more than seen once.
     few = np.concatenate([np.arange(12), np.arange(12)])
     seen = np.stack([first, other])[:, :12]
-    once, twice = (pays(seen[:, few[:n]], labels[few[:n]], few[:n], 0.02) for n in (12, 24))
+    once, twice = (pays(seen[:, few[:n]], labels[few[:n]], few[:n], 0.02, 1) for n in (12, 24))
     assert once == twice
 
 

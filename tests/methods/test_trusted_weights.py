@@ -17,6 +17,7 @@ from ramer.methods.shared.weighing import fit_weights, reliability
 from ramer.modalities import CONDITIONS
 from ramer.training.fitted import History
 from ramer.training.labelled_rows import LabelledRows
+from ramer.training.softmax import softmax
 from ramer.training.workspace import Workspace
 from tests.support.made_logs import made_logs
 
@@ -74,7 +75,7 @@ def test_the_weights_go_as_far_as_they_are_trusted(workspace: Workspace, monkeyp
     logs = np.concatenate([own.member_logs(b)[:, kept] for b, kept in zip(batches, rows, strict=True)], axis=1)
     held = np.concatenate(rows)
     least_of_all = least_weights(own.members_, True)
-    assert least_of_all.tolist() == [0.0, 0.0, 0.0, 0.0, LEAST_WEIGHT]
+    assert least_of_all.tolist() == [0.0, 0.0, LEAST_WEIGHT, 0.0, 0.0]
     fits = fit_weights(logs, val.labels[held], own.options.pull, least_of_all)
     np.testing.assert_allclose(fits, fitted, atol=1e-6)
     share = max(LEAST_SHARE, reliability(plain, fitted, logs, val.labels[held], held))
@@ -84,7 +85,7 @@ def test_the_weights_go_as_far_as_they_are_trusted(workspace: Workspace, monkeyp
 def test_a_late_pool_takes_the_weights_as_fitted(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     distrusted, trusted = (fitted_where(s, workspace, monkeypatch, pool="late") for s in (0.0, 1.0))
     np.testing.assert_array_equal(distrusted.weights_, trusted.weights_)
-    assert list(distrusted.members_) == ["late_product", "distil", "discriminant", "retrieval_distil"]
+    assert list(distrusted.members_) == ["late_product", "distil", "retrieval_distil", "discriminant"]
 
 
 def test_a_step_of_the_student_draws_a_bounded_number_of_soft_labels(workspace: Workspace) -> None:
@@ -92,3 +93,18 @@ def test_a_step_of_the_student_draws_a_bounded_number_of_soft_labels(workspace: 
     assert isinstance(student, RetrievalDistil)
     few, many = (student._drawn(labelled, 10_000, torch.Generator()) for labelled in (10, 1000))
     assert (len(few), len(many)) == (20, MOST_DRAWN)
+
+
+def test_a_checkpoint_from_before_the_fifth_member_keeps_its_weights(workspace: Workspace) -> None:
+    method = fitted_where(None, workspace, pytest.MonkeyPatch())
+    assert list(method.members_) == ["late_product", "distil", "retrieval_distil", "taught_product", "discriminant"]
+    before = {name: a for name, a in method.state().items() if not name.startswith("discriminant.")}
+    before["weights_"] = np.array([0.1, 0.2, 0.3, 0.4])
+    old = build_method(method.options, method.shape, method.training).take_state(before)
+    assert isinstance(old, RamerPlus)
+    data = workspace.replicate(workspace.corpus.replicates[0], method.reads)
+    batch = LabelledRows(data, data.corpus.rows_in(data.replicate, "val"), method.reads).under("at")
+    logs = dict(zip(method.members_, method.member_logs(batch), strict=True))
+    named = {"late_product": 0.1, "distil": 0.2, "retrieval_distil": 0.3, "taught_product": 0.4}
+    mixed = sum((weight * logs[name] for name, weight in named.items()), np.zeros_like(logs["distil"]))
+    np.testing.assert_allclose(old.posterior(batch), softmax(mixed), atol=1e-9)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ramer.modalities import MODALITIES
 from ramer.training.batches import Batch
-from ramer.training.softmax import log_softmax, softmax
+from ramer.training.softmax import log_of, log_softmax, softmax
 
 UNSEEN = -np.inf  # intercept of a class that none of a modality's rows has: the modality says nothing of it
 
@@ -22,7 +22,7 @@ def multiply(coefficients: Mapping[str, np.ndarray], prior: np.ndarray, batch: B
         coefficients: [dim + 1, classes] per modality that has a regression, the intercept last.
         prior: class frequencies of the training rows.
     """
-    log_prior = np.log(np.maximum(prior, 1e-12))
+    log_prior = log_of(prior)
     total = np.tile(log_prior, (len(batch), 1))
     for i, m in enumerate(MODALITIES):
         held = batch.available[:, i]

@@ -10,7 +10,7 @@ import numpy as np
 
 from ramer.training.batches import Batch
 from ramer.training.labelled_rows import LabelledRows, TrainingBatch
-from ramer.training.softmax import softmax
+from ramer.training.softmax import log_of, softmax
 from ramer.training.temperature import PATTERNS, calibrated, pattern_codes, scale
 
 
@@ -25,7 +25,7 @@ class Teacher(Protocol):
 
 def agreed(posteriors: Sequence[np.ndarray]) -> np.ndarray:
     """What several posteriors [n, classes] say together: the mean of the log probabilities, normalised."""
-    return softmax(np.mean([np.log(np.maximum(p, 1e-12)) for p in posteriors], axis=0))
+    return softmax(np.mean([log_of(p) for p in posteriors], axis=0))
 
 
 class Panel:

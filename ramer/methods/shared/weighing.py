@@ -47,17 +47,19 @@ def pays(
     labels: Int[np.ndarray, " n"],
     rows: Int[np.ndarray, " n"],
     pull: float,
+    member: int,
 ) -> bool:
-    """Whether the last member lowers the log loss by more than two standard errors of what it saves, over rows.
+    """Whether a member lowers the log loss by more than two standard errors of what it saves, over rows.
 
     Weights are fitted with it and without it on the same rows, so that a useless member saves next to nothing.
 
     Args:
         logs, labels, pull: as of ``fit_weights``.
         rows: whose they are: one row under several conditions counts as one.
+        member: its position.
     """
-    without, complete = fit_weights(logs[:-1], labels, pull), fit_weights(logs, labels, pull)
-    mean, error = _saving(np.append(without, 0.0), complete, logs, labels, rows)
+    without, complete = fit_weights(np.delete(logs, member, axis=0), labels, pull), fit_weights(logs, labels, pull)
+    mean, error = _saving(np.insert(without, member, 0.0), complete, logs, labels, rows)
     return mean > 2 * error
 
 
